@@ -1,0 +1,140 @@
+//! The command line: what can be asked of the binary.
+
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+use crate::settings::{SETTINGS, SettingKind};
+
+/// A workflow automation engine: files, schedules and requests set workflows off; every run is recorded and survives
+/// crashes.
+///
+/// Exit codes: 0 done, 1 it failed or something was found, 2 the command line or the settings are wrong.
+#[derive(Debug, Parser)]
+#[command(name = "cogwheel", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server until SIGTERM or Ctrl-C.
+    Serve,
+    /// Look after the database.
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Print a schema.
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+}
+
+/// What can be done with the database.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbCommand {
+    /// Run every pending migration step.
+    Migrate(OutputArg),
+    /// Show where each migration step stands.
+    Status(OutputArg),
+    /// Take back the last migration steps; their tables go with their rows.
+    Rollback {
+        /// How many steps.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        steps: u32,
+        /// How to print.
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Compare the live database with the declared schema and name every difference.
+    Verify {
+        /// Also look through the rows: orphans, tenants, counters, JSON, live work.
+        #[arg(long)]
+        data: bool,
+        /// Also prove, on synthetic rows, that each declared query uses its index.
+        #[arg(long)]
+        plans: bool,
+        /// How to print.
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Print the fingerprint of the live schema.
+    Fingerprint(OutputArg),
+}
+
+/// How a command prints its answer.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct OutputArg {
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    pub(crate) output: Output,
+}
+
+/// For people or for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Tables and sentences.
+    Human,
+    /// One JSON document.
+    Json,
+}
+
+/// Which schema to print.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum SchemaCommand {
+    /// The GraphQL schema, as in `schema.graphql`.
+    Graphql,
+    /// The JSON Schema of `config.toml`.
+    Config,
+}
+
+/// Reads the command line; wrong ones end the process with a message and code 2.
+pub(crate) fn parse() -> (Cli, ArgMatches) {
+    let matches = command().get_matches();
+    match Cli::from_arg_matches(&matches) {
+        Ok(cli) => (cli, matches),
+        Err(error) => error.exit(),
+    }
+}
+
+/// The commands, with a flag for every setting.
+fn command() -> clap::Command {
+    let config = Arg::new("config")
+        .long("config")
+        .env("COGWHEEL_CONFIG")
+        .global(true)
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("The configuration file [default: config.toml of the current folder, where there is one]");
+    let flags = SETTINGS.iter().map(|setting| {
+        let flag = Arg::new(setting.key)
+            .long(setting.flag())
+            .global(true)
+            .help_heading("Settings")
+            .value_name("VALUE")
+            .help(setting.about);
+        if setting.kind == SettingKind::Switch {
+            flag.num_args(0..=1).require_equals(true).default_missing_value("true")
+        } else {
+            flag
+        }
+    });
+    Cli::command().arg(config).args(flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn settings_can_be_flags_before_and_after_the_command() {
+        let matches = command().get_matches_from(["cogwheel", "--insecure-no-auth", "serve", "--engine-kill-grace", "1s"]);
+        assert_eq!(matches.get_one::<String>("insecure_no_auth").unwrap(), "true");
+        assert_eq!(matches.get_one::<String>("engine.kill_grace").unwrap(), "1s");
+    }
+}

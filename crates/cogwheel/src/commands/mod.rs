@@ -1,0 +1,46 @@
+//! What each command does.
+
+mod database;
+mod db;
+mod node;
+mod schema;
+mod serve;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::ArgMatches;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command};
+use crate::settings::Settings;
+
+/// Does what the command line asks.
+pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Schema(which) => schema::print(which),
+        Command::Serve => {
+            let settings = Settings::load(matches)?;
+            begin_logging(&settings.log_level, settings.log_json)?;
+            runtime()?.block_on(serve::serve(settings))
+        }
+        Command::Db(command) => {
+            let settings = Settings::load(matches)?;
+            begin_logging("warn", settings.log_json)?;
+            runtime()?.block_on(db::run(command, &settings))
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+fn begin_logging(filter: &str, json: bool) -> anyhow::Result<()> {
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(filter)?)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    let begun = if json { subscriber.json().try_init() } else { subscriber.with_target(false).try_init() };
+    begun.map_err(anyhow::Error::from_boxed)
+}

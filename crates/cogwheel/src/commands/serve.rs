@@ -1,0 +1,148 @@
+//! `cogwheel serve`: brings the parts up in order, serves until a signal, takes them down in order.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use cogwheel_access::{AdminKey, Authenticator};
+use cogwheel_engine::clock::{Clock as _, SystemClock};
+use cogwheel_engine::ports::{NewNode, StepRegistry};
+use cogwheel_engine::{Engine, EngineConfig, NodeId, Parts};
+use cogwheel_server::{Server, ServerConfig};
+use cogwheel_store::{Database, verify};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::database::{self, Missing};
+use super::node::{self, FolderLock};
+use crate::settings::Settings;
+
+pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
+    database::prepare_folder(&settings.data_dir)?;
+    let _folder_lock = FolderLock::take(&settings.data_dir)?;
+    let database = database::connect(&settings, Missing::Create).await?;
+    let _installation_lock = database.lock_installation().await?;
+    let schema_fingerprint = prepare_schema(&database, settings.migrate_on_start).await?;
+    let authenticator = authenticator(&settings)?;
+    let bound = Server::bind(server_config(&settings))?;
+    let address = bound.address();
+    let store = Arc::new(database.open().await?);
+    let node = NewNode {
+        id: NodeId(SystemClock.new_id()),
+        name: node::host_name(),
+        address: Some(address.to_string()),
+        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
+        schema_fingerprint,
+        capacity: i32::try_from(settings.max_running_executions).unwrap_or(i32::MAX),
+        started_at: SystemClock.now(),
+    };
+    let parts = Parts {
+        store: Arc::clone(&store) as _,
+        reads: Arc::clone(&store) as _,
+        steps: StepRegistry::new(cogwheel_steps::builtin()),
+        clock: Arc::new(SystemClock),
+        node,
+    };
+    let engine = Engine::launch(engine_config(&settings), parts).await?;
+    let stop_serving = CancellationToken::new();
+    let serving = tokio::spawn(bound.serve(Arc::clone(&engine), authenticator, stop_serving.clone()));
+    info!("listening on http://{address}");
+
+    let signal = signals.next().await;
+    info!(signal, "stopping: no new work, waiting for running steps (once more to stop at once)");
+    tokio::select! {
+        () = engine.shut_down() => {}
+        signal = signals.next() => {
+            warn!(signal, "stopping at once");
+            engine.stop_now().await;
+        }
+    }
+    stop_serving.cancel();
+    serving.await.context("the HTTP server failed")??;
+    store.close().await;
+    info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Brings the schema up to date if that is asked for, and makes sure it is the declared one. Answers its fingerprint.
+async fn prepare_schema(database: &Database, migrate: bool) -> anyhow::Result<String> {
+    let admin = database.admin();
+    if migrate {
+        for step in cogwheel_migration::up(admin).await? {
+            info!(step = step.name, "migrated");
+        }
+    }
+    cogwheel_migration::check(admin).await?;
+    let ledger = cogwheel_migration::ledger_fingerprint(admin).await?;
+    let findings = verify::check_at_start(admin, &cogwheel_entity::declared_schema(), ledger).await?;
+    if !findings.is_empty() {
+        let list: Vec<String> = findings.iter().map(|finding| format!("\n  - {}", finding.message)).collect();
+        bail!(
+            "the database is not as this release declares it:{}\nMend it or restore a backup; `cogwheel db verify` shows the differences again",
+            list.concat()
+        );
+    }
+    Ok(verify::fingerprint(admin).await?)
+}
+
+fn authenticator(settings: &Settings) -> anyhow::Result<Authenticator> {
+    let (key, created) = AdminKey::load_or_create(&settings.data_dir)?;
+    if created {
+        info!("wrote the admin key to {}", settings.data_dir.join("admin.key").display());
+    }
+    if settings.insecure_no_auth {
+        warn!("serving without asking for the admin key");
+        return Ok(Authenticator::insecure());
+    }
+    Ok(Authenticator::new(key))
+}
+
+fn server_config(settings: &Settings) -> ServerConfig {
+    ServerConfig {
+        listen: settings.listen,
+        workers: settings.workers as usize,
+        request_timeout: settings.request_timeout,
+        body_limit: settings.body_limit,
+        max_connections: settings.max_connections as usize,
+        max_subscriptions: settings.max_subscriptions as usize,
+        max_depth: settings.max_depth as usize,
+        max_complexity: settings.max_complexity as usize,
+        introspection: settings.introspection,
+    }
+}
+
+fn engine_config(settings: &Settings) -> EngineConfig {
+    EngineConfig {
+        root: settings.root.clone(),
+        work_dir: settings.data_dir.join("work"),
+        workflow_folders: settings.workflow_folders.clone(),
+        max_running_executions: settings.max_running_executions as usize,
+        max_parallel_steps: settings.max_parallel_steps as usize,
+        kill_grace: settings.kill_grace,
+        shutdown_grace: settings.shutdown_grace,
+        watch_retry: settings.watch_retry,
+        file_rescan: settings.file_rescan.clone(),
+        workflow_rescan: settings.workflow_rescan.clone(),
+    }
+}
+
+/// The signals that end the server.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The server's settings: the file, the environment and flags, in that order, checked as a whole.
+
+mod schema;
+mod sources;
+mod table;
+mod values;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ArgMatches;
+
+pub(crate) use schema::json_schema;
+pub(crate) use table::{Kind as SettingKind, SETTINGS};
+
+use sources::Sources;
+use values::Reader;
+
+/// The file that is read from the current folder when no other is named.
+const DEFAULT_FILE: &str = "config.toml";
+
+/// Every setting, read and checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) root: PathBuf,
+    pub(crate) listen: SocketAddr,
+    pub(crate) database_url: Option<String>,
+    pub(crate) insecure_no_auth: bool,
+    pub(crate) migrate_on_start: bool,
+    pub(crate) workflow_folders: Vec<PathBuf>,
+    pub(crate) workflow_rescan: String,
+    pub(crate) file_rescan: String,
+    pub(crate) watch_retry: Duration,
+    pub(crate) max_running_executions: u32,
+    pub(crate) max_parallel_steps: u32,
+    pub(crate) kill_grace: Duration,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) workers: u32,
+    pub(crate) request_timeout: Duration,
+    pub(crate) body_limit: usize,
+    pub(crate) max_connections: u32,
+    pub(crate) max_subscriptions: u32,
+    pub(crate) max_depth: u32,
+    pub(crate) max_complexity: u32,
+    pub(crate) introspection: bool,
+    pub(crate) log_level: String,
+    pub(crate) log_json: bool,
+}
+
+/// Everything that is wrong with the settings, at once.
+#[derive(Debug)]
+pub(crate) struct SettingsError {
+    problems: Vec<String>,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the settings cannot be used:")?;
+        for problem in &self.problems {
+            write!(f, "\n  - {problem}")?;
+        }
+        f.write_str("\n`cogwheel schema config` lists every setting")
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl Settings {
+    /// Reads the settings: the file that `matches` names (or `config.toml` of the current folder, where there is one),
+    /// then the environment, then the flags.
+    pub(crate) fn load(matches: &ArgMatches) -> Result<Self, SettingsError> {
+        let current = std::env::current_dir().map_err(|error| SettingsError {
+            problems: vec![format!("the current folder cannot be read: {error}")],
+        })?;
+        let named = matches.get_one::<PathBuf>("config").map(|path| current.join(path));
+        let file = named.clone().unwrap_or_else(|| current.join(DEFAULT_FILE));
+        let mut sources = Sources::defaults();
+        match std::fs::read_to_string(&file) {
+            Ok(text) => sources.file(named.as_deref().unwrap_or(Path::new(DEFAULT_FILE)), &text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {}
+            Err(error) => sources.problems.push(format!("{} cannot be read: {error}", file.display())),
+        }
+        sources.environment(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        }));
+        sources.flags(matches);
+        Self::resolve(&sources, file.parent().unwrap_or(&current), &current)
+    }
+
+    fn resolve(sources: &Sources, file_folder: &Path, current: &Path) -> Result<Self, SettingsError> {
+        let mut read = Reader::new(sources, file_folder, current);
+        let listen = read.address("listen");
+        let settings = Self {
+            data_dir: read.path("data_dir"),
+            root: read.path("root"),
+            listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
+            database_url: read.url("database_url"),
+            insecure_no_auth: read.switch("insecure_no_auth"),
+            migrate_on_start: read.switch("database.migrate_on_start"),
+            workflow_folders: read.paths("workflows.folders"),
+            workflow_rescan: read.cron("workflows.rescan"),
+            file_rescan: read.cron("files.rescan"),
+            watch_retry: read.duration("files.watch_retry"),
+            max_running_executions: read.count("engine.max_running_executions"),
+            max_parallel_steps: read.count("engine.max_parallel_steps"),
+            kill_grace: read.duration("engine.kill_grace"),
+            shutdown_grace: read.duration("engine.shutdown_grace"),
+            workers: read.count("server.workers"),
+            request_timeout: read.duration("server.request_timeout"),
+            body_limit: read.size("server.body_limit"),
+            max_connections: read.count("server.max_connections"),
+            max_subscriptions: read.count("server.max_subscriptions"),
+            max_depth: read.count("graphql.max_depth"),
+            max_complexity: read.count("graphql.max_complexity"),
+            introspection: read.switch("graphql.introspection"),
+            log_level: read.filter("log.level"),
+            log_json: read.word("log.format") == "json",
+        };
+        let mut problems = sources.problems.clone();
+        problems.append(&mut read.problems);
+        if settings.insecure_no_auth && listen.is_some_and(|address| !address.ip().is_loopback()) {
+            problems.push(format!(
+                "setting `insecure_no_auth`: refused while `listen` is {}, which others can reach",
+                settings.listen
+            ));
+        }
+        if settings.watch_retry.is_zero() {
+            problems.push("setting `files.watch_retry`: must be longer than nothing".to_owned());
+        }
+        if settings.request_timeout.is_zero() {
+            problems.push("setting `server.request_timeout`: must be longer than nothing".to_owned());
+        }
+        if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

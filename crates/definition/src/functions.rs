@@ -1,0 +1,181 @@
+//! The functions, filters and tests that expressions may call.
+
+use std::fmt::Write as _;
+
+use minijinja::value::Serde;
+use minijinja::{Environment, Error, ErrorKind, Value};
+use sha2::{Digest, Sha256};
+
+use crate::expression::to_json;
+
+/// Functions; those from `json` on can also be used as filters.
+pub(crate) const FUNCTIONS: [&str; 8] = ["range", "dict", "json", "from_json", "basename", "dirname", "stem", "sha256"];
+
+/// Filters that are taken from the evaluator as they are.
+pub(crate) const FILTERS: [&str; 47] = [
+    "abs",
+    "attr",
+    "batch",
+    "bool",
+    "capitalize",
+    "chain",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "first",
+    "float",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "lines",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "split",
+    "string",
+    "sum",
+    "title",
+    "trim",
+    "unique",
+    "upper",
+    "zip",
+    "tojson",
+    "pprint",
+    "escape",
+    "e",
+];
+
+/// Tests, the words after `is`.
+pub(crate) const TESTS: [&str; 31] = [
+    "boolean",
+    "defined",
+    "divisibleby",
+    "endingwith",
+    "eq",
+    "equalto",
+    "even",
+    "false",
+    "float",
+    "ge",
+    "greaterthan",
+    "gt",
+    "in",
+    "int",
+    "integer",
+    "iterable",
+    "le",
+    "lessthan",
+    "lower",
+    "lt",
+    "mapping",
+    "ne",
+    "none",
+    "number",
+    "odd",
+    "sameas",
+    "sequence",
+    "startingwith",
+    "string",
+    "true",
+    "undefined",
+];
+
+/// Adds the functions that the evaluator does not bring.
+pub(crate) fn add(environment: &mut Environment<'static>) {
+    environment.add_function("json", to_text);
+    environment.add_function("from_json", from_text);
+    environment.add_function("basename", basename);
+    environment.add_function("dirname", dirname);
+    environment.add_function("stem", stem);
+    environment.add_function("sha256", sha256);
+    environment.add_filter("json", to_text);
+    environment.add_filter("from_json", from_text);
+    environment.add_filter("basename", basename);
+    environment.add_filter("dirname", dirname);
+    environment.add_filter("stem", stem);
+    environment.add_filter("sha256", sha256);
+}
+
+fn refuse(reason: String) -> Error {
+    Error::new(ErrorKind::InvalidOperation, reason)
+}
+
+fn to_text(value: &Value) -> Result<String, Error> {
+    to_json(value, &mut 0, 0).map(|json| json.to_string()).map_err(refuse)
+}
+
+fn from_text(text: &str) -> Result<Value, Error> {
+    let parsed: serde_json::Value = serde_json::from_str(text).map_err(|error| refuse(format!("not JSON: {error}")))?;
+    Ok(Value::from(Serde(parsed)))
+}
+
+/// The last part of a path.
+fn basename(path: &str) -> String {
+    let path = path.trim_end_matches('/');
+    path.rsplit_once('/').map_or(path, |(_, name)| name).to_owned()
+}
+
+/// A path without its last part, as the POSIX utility of that name gives it.
+fn dirname(path: &str) -> String {
+    match path.trim_end_matches('/').rsplit_once('/') {
+        Some((folder, _)) if folder.trim_end_matches('/').is_empty() => "/".to_owned(),
+        Some((folder, _)) => folder.trim_end_matches('/').to_owned(),
+        None if path.starts_with('/') => "/".to_owned(),
+        None => ".".to_owned(),
+    }
+}
+
+/// The last part of a path without its extension.
+fn stem(path: &str) -> String {
+    let name = basename(path);
+    match name.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem.to_owned(),
+        _ => name,
+    }
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{basename, dirname, stem};
+
+    #[test]
+    fn paths_come_apart_as_in_a_shell() {
+        for (path, folder, name, short) in [
+            ("/in/a.tar.gz", "/in", "a.tar.gz", "a.tar"),
+            ("a.csv", ".", "a.csv", "a"),
+            ("/a", "/", "a", "a"),
+            ("/", "/", "", ""),
+            ("in//.hidden/", "in", ".hidden", ".hidden"),
+        ] {
+            assert_eq!(
+                (dirname(path), basename(path), stem(path)),
+                (folder.into(), name.into(), short.into()),
+                "{path}"
+            );
+        }
+    }
+}

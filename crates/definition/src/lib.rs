@@ -1,0 +1,46 @@
+//! The workflow language: from a document to a checked definition.
+//!
+//! [`parse`] reads the bytes of one workflow file and answers with a [`Workflow`] in which every
+//! reference is resolved, or with [`Diagnostics`] that name all problems of the file at once.
+//! Nothing here waits, reads a file or looks at a clock.
+
+pub mod cron;
+mod diagnostic;
+mod duration;
+mod expression;
+mod functions;
+mod graph;
+mod inputs;
+mod names;
+mod read;
+mod scalar;
+mod scan;
+mod source;
+mod suggest;
+mod template;
+mod tree;
+mod workflow;
+
+pub use diagnostic::{Code, Diagnostic, Diagnostics};
+pub use duration::parse as parse_duration;
+pub use expression::ExpressionError;
+pub use inputs::{InputField, InputProblem, InputType, Inputs};
+pub use template::Template;
+pub use workflow::{Action, CatchUp, FileTrigger, LogLevel, Overlap, ScheduleTrigger, Step, Triggers, Workflow};
+
+/// The version of the workflow language that this crate reads.
+pub const LANGUAGE_VERSION: &str = "1";
+
+/// The largest workflow file that is read, in bytes.
+pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
+
+/// Reads and checks one workflow file.
+///
+/// `fallback_name` names a workflow whose document has no `name`: the stem of its file.
+///
+/// # Errors
+///
+/// All problems of the document, in the order in which they stand in it.
+pub fn parse(source: &[u8], fallback_name: &str) -> Result<Workflow, Diagnostics> {
+    read::document(source, fallback_name)
+}

@@ -1,0 +1,176 @@
+//! What a good file means.
+
+use std::time::Duration;
+
+use cogwheel_definition::{Action, CatchUp, LogLevel, Overlap, Workflow, parse};
+use serde_json::json;
+
+fn good(text: &str) -> Workflow {
+    parse(text.as_bytes(), "file").unwrap_or_else(|problems| panic!("{}", problems.render(text, "file.yaml")))
+}
+
+const FULL: &str = r#"
+name: import-orders
+description: Load every dropped ${{ anything }} file
+labels: {team: finance, tier: 1}
+inputs:
+  region: {type: string, enum: [eu, us], default: eu}
+outputs:
+  rows: ${{ steps.load.outputs.rows }}
+  summary: {region: "${{ inputs.region }}", steps: [load, "${{ steps.report.status }}"]}
+on:
+  schedule:
+    - {cron: "0 6 * * MON-FRI", timezone: Europe/Berlin, catch_up: all, window: 6h, overlap: allow, inputs: {region: us}}
+    - {id: hourly, cron: "@hourly"}
+  file:
+    path: inbox
+    match: ["*.csv", "**/*.txt"]
+    ignore: "*.tmp"
+    settle: 200ms
+env: {LC_ALL: C.UTF-8, LEVEL: 3, ON: on}
+defaults: {timeout: 1m}
+timeout: 1h
+steps:
+  - id: load
+    name: Load it
+    run: wc -l < "$FILE"
+    env: {FILE: "${{ trigger.file.path }}"}
+    timeout: 10s
+  - id: facts
+    uses: set
+    with: {rows: "${{ steps.load.outputs.rows }}", fixed: [1, {a: null}], when: 0123}
+  - id: report
+    uses: log
+    with: {message: "${{ steps.facts.outputs.rows }} rows in ${{ env.LC_ALL }}", level: warn}
+"#;
+
+#[test]
+fn reads_every_part() {
+    let workflow = good(FULL);
+    assert_eq!(workflow.name, "import-orders");
+    assert_eq!(workflow.labels["tier"], "1");
+    assert_eq!(workflow.timeout, Duration::from_hours(1));
+    let [daily, hourly] = workflow.triggers.schedules.as_slice() else { panic!("two schedules") };
+    assert_eq!((daily.key.as_str(), daily.timezone.name()), ("schedule-0", "Europe/Berlin"));
+    assert_eq!(
+        (daily.catch_up, daily.catch_up_window, daily.overlap),
+        (CatchUp::All, Some(Duration::from_hours(6)), Overlap::Allow)
+    );
+    assert_eq!(daily.inputs["region"], "us");
+    assert_eq!((hourly.key.as_str(), hourly.timezone.name()), ("hourly", "UTC"));
+    assert_eq!((hourly.catch_up, hourly.catch_up_window, hourly.overlap), (CatchUp::Last, None, Overlap::Skip));
+    let file = &workflow.triggers.files[0];
+    assert_eq!((file.key.as_str(), file.path.as_str(), file.recursive), ("file-0", "inbox", true));
+    assert_eq!(
+        (&file.include[..], &file.ignore[..]),
+        (&["*.csv".to_owned(), "**/*.txt".to_owned()][..], &["*.tmp".to_owned()][..])
+    );
+    assert_eq!(file.settle, Duration::from_millis(200));
+    assert_eq!(workflow.env["ON"].source(), "on");
+    assert_eq!(workflow.env["LEVEL"].source(), "3");
+    let [load, facts, report] = workflow.steps.as_slice() else { panic!("three steps") };
+    assert_eq!((load.timeout, facts.timeout), (Duration::from_secs(10), Duration::from_mins(1)));
+    assert_eq!((&load.needs[..], &facts.needs[..], &report.needs[..]), (&[][..], &[0][..], &[1][..]));
+    assert_eq!([load, facts, report].map(|step| step.action.step_type()), ["shell", "set", "log"]);
+    assert_eq!([load, facts, report].map(|step| step.action.only_computes()), [false, true, true]);
+    assert!(matches!(report.action, Action::Log { level: LogLevel::Warn, .. }));
+}
+
+#[test]
+fn values_render_among_the_names_of_an_execution() {
+    let workflow = good(FULL);
+    let context = json!({
+        "inputs": {"region": "eu"},
+        "trigger": {"file": {"path": "/in/a.csv"}},
+        "steps": {
+            "load": {"outputs": {"rows": 3}, "status": "completed", "error": null},
+            "facts": {"outputs": {"rows": 3}, "status": "completed", "error": null},
+            "report": {"outputs": null, "status": "completed", "error": null},
+        },
+        "env": {"LC_ALL": "C.UTF-8"},
+    });
+    assert_eq!(workflow.steps[0].env["FILE"].render_string(&context), Ok("/in/a.csv".into()));
+    let Action::Set { values } = &workflow.steps[1].action else { panic!("a set step") };
+    assert_eq!(values["rows"].render(&context), Ok(json!(3)));
+    assert_eq!(values["fixed"].render(&context), Ok(json!([1, {"a": null}])));
+    assert_eq!(values["when"].render(&context), Ok(json!("0123")));
+    let Action::Log { message, .. } = &workflow.steps[2].action else { panic!("a log step") };
+    assert_eq!(message.render_string(&context), Ok("3 rows in C.UTF-8".into()));
+    assert_eq!(
+        workflow.outputs["summary"].render(&context),
+        Ok(json!({"region": "eu", "steps": ["load", "completed"]}))
+    );
+    let missing = workflow.outputs["rows"].render(&json!({"steps": {"load": {"outputs": {"row": 1}}}}));
+    let error = missing.unwrap_err().to_string();
+    assert_eq!(error, "`${{ steps.load.outputs.rows }}`: `steps.load.outputs` has no `rows`; did you mean `row`?");
+}
+
+#[test]
+fn the_compiled_form_is_stable() {
+    let compiled =
+        good("on: {schedule: {cron: '@daily'}}\nsteps: [{run: a}, {id: b, uses: log, with: {message: hi}}]").to_json();
+    assert_eq!(
+        compiled,
+        json!({
+            "language_version": "1",
+            "name": "file",
+            "description": null,
+            "labels": {},
+            "inputs": {"type": "object", "properties": {}, "required": [], "additionalProperties": false},
+            "outputs": {},
+            "triggers": {
+                "schedules": [{
+                    "key": "schedule-0", "cron": "@daily", "timezone": "UTC", "catch_up": "last",
+                    "catch_up_window_ms": null, "overlap": "skip", "inputs": {},
+                }],
+                "files": [],
+            },
+            "env": {},
+            "timeout_ms": 300_000,
+            "nodes": [
+                {"id": "step-1", "name": null, "uses": "shell", "with": {"script": "a"}, "env": {}, "timeout_ms": 300_000},
+                {"id": "b", "name": null, "uses": "log", "with": {"message": "hi", "level": "info"}, "env": {}, "timeout_ms": 300_000},
+            ],
+            "edges": [{"from": "step-1", "to": "b"}],
+        })
+    );
+}
+
+#[test]
+fn one_needs_makes_the_list_a_graph() {
+    let workflow = good(
+        "steps:\n  - {id: a, run: x}\n  - {id: b, run: x}\n  - {id: c, run: x, needs: [b, a, b]}\n  - {id: d, run: x, needs: c}\n",
+    );
+    let needs: Vec<&[usize]> = workflow.steps.iter().map(|step| &step.needs[..]).collect();
+    assert_eq!(needs, [&[][..], &[], &[0, 1], &[2]]);
+}
+
+#[test]
+fn json_and_aliases_are_yaml() {
+    let workflow = good(r#"{"steps": [{"run": "true"}], "name": "json"}"#);
+    assert_eq!(workflow.name, "json");
+    let workflow = good("\u{FEFF}env: &e {A: '1'}\nsteps: [{run: x, env: *e}]\n");
+    assert_eq!(workflow.steps[0].env["A"].source(), "1");
+}
+
+#[test]
+fn the_examples_are_good() {
+    for (name, text) in [
+        ("csv-intake", include_str!("../../../../examples/workflows/csv-intake.yaml")),
+        ("disk-report", include_str!("../../../../examples/workflows/disk-report.yaml")),
+        ("hello", include_str!("../../../../examples/workflows/hello.yaml")),
+    ] {
+        assert_eq!(good(text).name, name);
+    }
+}
+
+#[test]
+fn the_reference_shows_only_what_works() {
+    let page = include_str!("../../../../docs/language.md");
+    let mut examples = 0;
+    for block in page.split("```yaml\n").skip(1) {
+        good(block.split("```").next().expect("a closed block"));
+        examples += 1;
+    }
+    assert!(examples >= 3);
+}

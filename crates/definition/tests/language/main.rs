@@ -1,0 +1,5 @@
+//! What the language accepts and refuses, through the crate's public face.
+
+mod accepted;
+mod properties;
+mod refused;

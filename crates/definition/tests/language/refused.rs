@@ -1,0 +1,304 @@
+//! Every kind of bad file gives one clear problem at the right place.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use cogwheel_definition::{Code, Diagnostics, parse};
+
+fn problems(text: &str) -> Diagnostics {
+    parse(text.as_bytes(), "file").map(|_| ()).expect_err(text)
+}
+
+/// Parses `marked` without its mark `¦` and expects one problem, of that code, where the mark stood.
+#[track_caller]
+fn one(marked: &str, code: &str, message: &str) {
+    let (before, after) = marked.split_once('¦').expect("a mark");
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+    let found = problems(&format!("{before}{after}"));
+    let [item] = found.items.as_slice() else { panic!("{marked}\ngives\n{found}") };
+    let shown = item.to_string();
+    assert_eq!((item.code.as_str(), item.line, item.column), (code, line, column), "{marked}\ngives\n{shown}");
+    assert!(shown.contains(message), "`{shown}` does not contain `{message}`");
+}
+
+const RUN: &str = "steps: [{run: 'true'}]\n";
+
+fn with_steps(rest: &str) -> String {
+    format!("{RUN}{rest}")
+}
+
+#[test]
+fn documents() {
+    one("¦", "COG0006", "the file holds no workflow");
+    one("¦# only a comment\n", "COG0006", "the file holds no workflow");
+    one("¦just text\n", "COG0104", "a workflow must be a mapping, not the text `just text`");
+    one("¦42\n", "COG0104", "not the number `42`");
+    one("¦- run: x\n", "COG0104", "not a list");
+    one(&with_steps("---¦\nname: two\n").replace("---¦", "¦---"), "COG0007", "a second document");
+    one(&with_steps("name: a\n¦name: b\n"), "COG0004", "it stands first on line 2");
+    one(&with_steps("labels:\n  ¦<<: {a: b}\n"), "COG0101", "merge keys");
+    one(&with_steps("labels: {a: ¦*nowhere}\n"), "COG0003", "");
+    one(&with_steps("labels: ¦!thing {a: b}\n"), "COG0003", "the tag `!thing` is not known");
+    one(&with_steps("labels: &a {b: ¦*a}\n"), "COG0005", "inside of the value");
+    one(&with_steps("labels: {¦[a]: b}\n"), "COG0104", "a key must be text");
+    one(&with_steps("description: ¦\"a\\0b\"\n"), "COG0003", "U+0000");
+    one(&with_steps("# a ¦\0\n"), "COG0003", "U+0000");
+}
+
+#[test]
+fn bytes() {
+    let found = parse(b"name: a\ndescription: \"\xC3\xA4 \xFF\"\n", "file").unwrap_err();
+    let item = &found.items[0];
+    assert_eq!((found.items.len(), item.code, item.line, item.column), (1, Code::NotUtf8, 2, 17));
+    assert!(item.message.contains("0xFF"), "{}", item.message);
+    let found = parse("steps: []".encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>().as_slice(), "file");
+    assert_eq!(found.unwrap_err().items.len(), 1);
+}
+
+#[test]
+fn sizes() {
+    let started = Instant::now();
+    let large = format!("{RUN}{}", "# padding\n".repeat(1_048_576));
+    assert_eq!(problems(&large).items[0].code, Code::TooLarge);
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..40 {
+        let alias = format!("*a{}", level - 1);
+        let aliases = [alias.as_str(); 10].join(", ");
+        writeln!(bomb, "a{level}: &a{level} [{aliases}]").expect("a string takes it");
+    }
+    let found = problems(&bomb);
+    assert_eq!((found.items.len(), found.items[0].code, found.items[0].line), (1, Code::TooComplex, 5));
+    for deep in [
+        "[".repeat(500_000),
+        "{a: ".repeat(200_000),
+        format!("steps:\n{}", "- ".repeat(100_000)),
+        "[".repeat(65) + &"]".repeat(65),
+    ] {
+        let found = problems(&deep);
+        assert_eq!((found.items.len(), found.items[0].code), (1, Code::TooComplex), "{found}");
+    }
+    let many = "- a\n".repeat(250_000);
+    assert_eq!(problems(&many).items[0].code, Code::TooComplex);
+    let keys = (0..30_000).map(|key| format!("k{key}: 1")).collect::<Vec<_>>().join("\n");
+    let found = problems(&keys);
+    assert_eq!((found.items.len(), found.omitted), (100, 29_901));
+    assert!(started.elapsed() < Duration::from_secs(20), "took {:?}", started.elapsed());
+}
+
+#[test]
+fn keys_and_types() {
+    one(
+        &with_steps("¦discription: x\n"),
+        "COG0101",
+        "unknown key `discription` in a workflow (did you mean `description`?)",
+    );
+    one("¦step: [{run: 'true'}]\n", "COG0101", "did you mean `steps`?");
+    one("steps:\n  - ¦rum: x\n", "COG0101", "did you mean `run`?");
+    one("steps:\n  - run: x\n    ¦need: []\n", "COG0101", "did you mean `needs`?");
+    one(
+        "steps:\n  - run: x\n    ¦retry: {attempts: 3}\n",
+        "COG0102",
+        "`retry` is part of the workflow language, but this release does not run it yet",
+    );
+    one(&with_steps("¦concurrency: {limit: 1}\n"), "COG0102", "`concurrency` is part");
+    one(&with_steps("on:\n  ¦webhook: [{path: x}]\n"), "COG0102", "`webhook` is part");
+    one(&with_steps("on: {schedule: {cron: '@daily', overlap: ¦queue}}\n"), "COG0102", "`overlap: queue` is part");
+    one(&with_steps("on: {schedule: {cron: '@daily', ¦jitter: 5s}}\n"), "COG0102", "`jitter`");
+    one(&with_steps("on: {schedule: [{¦every: 5m}]}\n"), "COG0102", "`every`");
+    one(&with_steps("on: {file: {path: inbox, ¦poll: auto}}\n"), "COG0102", "`poll`");
+    one("steps: [{uses: ¦http, with: {url: x}}]", "COG0102", "`uses: http` is part");
+    one("steps: [{¦foreach: [1], run: 'true'}]", "COG0102", "`foreach`");
+    one("steps: [{¦steps: [{run: 'true'}]}]", "COG0102", "`steps`");
+    one("steps: [{uses: ¦sehll, with: {}}]", "COG0112", "did you mean `shell`?");
+    one("steps:\n  - run: ¦5\n", "COG0104", "the script must be text, not the number `5` (put it in quotes: \"5\")");
+    one("steps:\n  - ¦run:\n", "COG0104", "the script must be text, not nothing");
+    one("steps:\n  - ¦just text\n", "COG0104", "a step must be a mapping");
+    one("steps: ¦{run: x}\n", "COG0104", "`steps` must be a list, not a mapping");
+    one(&with_steps("name: ¦[a]\n"), "COG0104", "name must be text, not a list");
+    one(&with_steps("¦on:\n"), "COG0104", "`on` must be a mapping, not nothing");
+    one(&with_steps("env: {A: ¦[1]}\n"), "COG0104", "the variable `A` must be text");
+    one(&with_steps("¦on: daily\n").replace("¦on: ", "on: ¦"), "COG0104", "not the text `daily`");
+}
+
+#[test]
+fn values() {
+    one("¦name: x\n", "COG0109", "the workflow has no `steps`");
+    one("steps: ¦[]\n", "COG0109", "the workflow has no steps");
+    one("steps:\n  - ¦name: x\n", "COG0105", "a step needs `run` or `uses`");
+    one("steps: [{run: x, ¦uses: log}]", "COG0106", "either `run` or `uses`");
+    one("steps: [¦{uses: set}]", "COG0105", "`uses: set` needs its values under `with`");
+    one("steps: [{uses: log, with: ¦{level: info}}]", "COG0105", "`uses: log` needs a `message`");
+    one("steps: [{uses: log, with: {message: x, level: ¦wran}}]", "COG0106", "did you mean `warn`?");
+    one("steps: [{run: ¦' '}]", "COG0106", "the script is empty");
+    one("steps: [{id: ¦1st, run: x}]", "COG0107", "the id `1st` is not a valid name");
+    one(&with_steps("name: ¦' x'\n"), "COG0107", "starts or ends with a space");
+    one(&with_steps(&format!("name: ¦{}\n", "x".repeat(101))), "COG0107", "longer than 100");
+    one(&with_steps("env: {¦A-B: x}\n"), "COG0107", "cannot be the name of an environment variable");
+    one(&with_steps("env: {¦COGWHEEL_OUTPUT: x}\n"), "COG0107", "are set for every step");
+    one(&with_steps("timeout: ¦5\n"), "COG0108", "timeout: `5` is not a duration; write a number with a unit");
+    one(&with_steps("timeout: ¦0s\n"), "COG0108", "longer than nothing");
+    one(&with_steps("timeout: ¦fast\n"), "COG0108", "`fast` is not a duration");
+    one(&with_steps("defaults: {timeout: ¦true}\n"), "COG0104", "a duration such as `30s`");
+}
+
+#[test]
+fn graphs() {
+    one(
+        "steps:\n  - {id: check, run: x}\n  - {id: load, run: x, needs: [¦chek]}\n",
+        "COG0103",
+        "the step `load` needs `chek`, which does not exist (did you mean `check`?)",
+    );
+    one("steps:\n  - {id: a, run: x, needs: [¦b]}\n  - {id: b, run: x, needs: a}\n", "COG0111", "a -> b -> a");
+    one("steps:\n  - {id: a, run: x, needs: ¦a}\n", "COG0111", "a -> a");
+    one(
+        "steps:\n  - {id: a, run: x}\n  - {id: ¦a, run: x}\n",
+        "COG0110",
+        "two steps have the id `a` (the other one is on line 2)",
+    );
+    one("steps:\n  - {id: step-2, run: x}\n  - ¦{run: x}\n", "COG0110", "two steps have the id `step-2`");
+}
+
+#[test]
+fn triggers() {
+    one(
+        &with_steps("on: {schedule: [{cron: ¦'61 * * * *'}]}\n"),
+        "COG0120",
+        "the cron expression `61 * * * *` is not valid: ",
+    );
+    one(&with_steps("on:\n  schedule:\n    - cron: ¦every day\n"), "COG0120", "it has 2 fields instead of five");
+    one(&with_steps("on: {schedule: {cron: ¦'0 0 31 2 *'}}\n"), "COG0120", "it never comes due");
+    one(
+        &with_steps("on: {schedule: {cron: '@daily', timezone: ¦Europe/Berln}}\n"),
+        "COG0121",
+        "there is no time zone `Europe/Berln` (did you mean `Europe/Berlin`?)",
+    );
+    one(&with_steps("on: {schedule: ¦{timezone: UTC}}\n"), "COG0105", "a schedule needs a `cron` expression");
+    one(
+        &with_steps("on: {schedule: {cron: '@daily', catch_up: ¦never}}\n"),
+        "COG0106",
+        "catch_up must be one of none, last, all",
+    );
+    one(
+        &with_steps("on: {schedule: [{id: x, cron: '@daily'}, {id: ¦x, cron: '@daily'}]}\n"),
+        "COG0110",
+        "two triggers have the id `x`",
+    );
+    one(&with_steps("on: {schedule: {cron: '@daily', inputs: {¦a: 1}}}\n"), "COG0123", "there is no input `a`");
+    one(
+        &with_steps("inputs: {a: {type: integer}}\non: {schedule: {cron: '@daily', inputs: {¦a: x}}}\n"),
+        "COG0123",
+        "`a` must be of type integer",
+    );
+    one(
+        &with_steps("inputs: {a: {type: integer}}\non: {schedule: ¦{cron: '@daily'}}\n"),
+        "COG0123",
+        "`a` must be given",
+    );
+    one(&with_steps("inputs: {a: {}}\non: {file: ¦{path: in}}\n"), "COG0123", "nothing gives the input `a` a value");
+    one(&with_steps("inputs: {a: {type: integer, default: ¦x}}\n"), "COG0123", "the default does not fit");
+    one(&with_steps("inputs: {a: {type: ¦text}}\n"), "COG0106", "type must be one of string, integer");
+    one(&with_steps("inputs: {a: {¦pattern: x}}\n"), "COG0102", "`pattern`");
+    one(&with_steps("on: {file: {path: in, match: [¦'[a']}}\n"), "COG0122", "the pattern `[a` is not valid");
+    one(
+        &with_steps("on: {file: {path: ¦'in/*.csv'}}\n"),
+        "COG0106",
+        "put the folder here and the pattern under `match`",
+    );
+    one(&with_steps("on: {file: {path: ¦'s3://bucket/in'}}\n"), "COG0102", "an object store");
+    one(&with_steps("on: {file: ¦{match: '*'}}\n"), "COG0105", "the `path` of a folder");
+    one(&with_steps("on: {file: {path: in, settle: ¦soon}}\n"), "COG0108", "settle: `soon` is not a duration");
+}
+
+#[test]
+fn expressions() {
+    let set = |text: &str| {
+        format!(
+            "inputs: {{region: {{default: eu}}}}\nsteps:\n  - id: one\n    uses: set\n    with: {{a: 1}}\n  - id: two\n    uses: set\n    with:\n      x: {text}\n  - {{id: three, run: x}}\n"
+        )
+    };
+    let bad = |text: &str, code: &str, message: &str| one(&set(text), code, message);
+    bad("a ${{ ¦inptus.region }}", "COG0131", "there is no name `inptus` (did you mean `inputs`?)");
+    bad(
+        "ä ${{ inputs.region }} ${{ inputs.¦regoin }}",
+        "COG0131",
+        "there is no input `regoin` (did you mean `region`?)",
+    );
+    bad("\"${{ inputs['¦regoin'] }}\"", "COG0131", "did you mean `region`?");
+    bad(
+        "|\n        first line\n        then ${{ steps.¦oen.outputs.a }}",
+        "COG0131",
+        "there is no step `oen` (did you mean `one`?)",
+    );
+    bad(
+        ">\n        folded\n        ${{ steps.one.¦output.a }}",
+        "COG0131",
+        "`steps.one` has no `output` (did you mean `outputs`?)",
+    );
+    bad("${{ steps.one.outputs.¦b }}", "COG0131", "the step `one` sets no `b` (there is a)");
+    bad("${{ steps.¦three.outputs.a }}", "COG0132", "the step `two` reads `three`, which need not have run by then");
+    bad("${{ steps.¦two.status }}", "COG0132", "cannot read itself");
+    bad("${{ ¦steps }}", "COG0131", "`steps` must be followed by the id of a step");
+    bad("${{ ¦secrets.KEY }}", "COG0102", "`secrets` is part");
+    bad("${{ ¦jq('.a') }}", "COG0102", "the function `jq` is part");
+    bad("${{ ¦basname('a') }}", "COG0131", "there is no function `basname` (did you mean `basename`?)");
+    bad("${{ inputs.region | ¦uper }}", "COG0131", "there is no filter `uper` (did you mean `upper`?)");
+    bad("${{ inputs.region is ¦empty }}", "COG0131", "there is no test `empty`");
+    bad("${{ inputs.region.¦upper() }}", "COG0131", "values have no methods");
+    bad("${{ trigger.¦file.path }}", "COG0131", "the workflow has no `on.file`");
+    bad("${{ trigger.¦user }}", "COG0131", "`trigger` has no `user`");
+    bad("${{ execution.¦idd }}", "COG0131", "`execution` has no `idd`");
+    bad("${{ env.¦HOME }}", "COG0131", "there is no variable `HOME`");
+    bad("${{ ¦1 + }}", "COG0130", "cannot be read");
+    bad("'¦${{ 1'", "COG0130", "not closed by `}}`");
+    bad("a ¦${{ }}", "COG0130", "the expression is empty");
+    one(
+        "steps:\n  - run: |\n      set -e\n      cat ¦${{ trigger.file.path }}\n",
+        "COG0133",
+        "name the value under `env`",
+    );
+    one(&with_steps("name: a ¦${{ now }}\n"), "COG0134", "name must be literal");
+    one(&with_steps("env: {A: x, B: '${{ ¦env.A }}'}\n"), "COG0131", "cannot read `env`");
+    one("steps: [{id: a, run: x}]\nenv: {B: '${{ steps.¦a.status }}'}\n", "COG0132", "it is there before they are");
+    one(&with_steps("outputs: {rows: '${{ steps.¦load.outputs.rows }}'}\n"), "COG0131", "there is no step `load`");
+    one(
+        &with_steps("on: {schedule: {cron: '@daily', inputs: {a: ['¦${{ now }}']}}}\ninputs: {a: {}}\n"),
+        "COG0134",
+        "an input must be literal",
+    );
+    one(
+        &with_steps("on: {file: {path: in}}\noutputs: {a: '${{ trigger.file.¦pth }}'}\n"),
+        "COG0131",
+        "`trigger.file` has no `pth` (did you mean `path`?)",
+    );
+}
+
+#[test]
+fn all_problems_come_at_once_and_in_order() {
+    let found = problems(
+        "nam: x\nsteps:\n  - {id: a, run: x, needs: [c]}\n  - {id: a, run: '${{ now }}'}\non: {schedule: {cron: x, timezone: y}}\n",
+    );
+    let codes: Vec<&str> = found.items.iter().map(|item| item.code.as_str()).collect();
+    assert_eq!(codes, ["COG0101", "COG0103", "COG0110", "COG0133", "COG0120", "COG0121"], "{found}");
+}
+
+#[test]
+fn one_mistake_is_reported_once() {
+    // Each names something that other places refer to.
+    one(
+        "steps:\n  - {¦di: check, run: x}\n  - {id: load, uses: set, with: {a: '${{ steps.check.status }}'}}\n",
+        "COG0101",
+        "did you mean `id`?",
+    );
+    one("steps:\n  - {id: ¦chéck, run: x}\n  - {id: load, needs: [chéck], run: x}\n", "COG0107", "not a valid name");
+    one(
+        "steps:\n  - {id: a, run: x}\n  - {id: b, needs: [¦aa], uses: log, with: {message: '${{ steps.a.status }}'}}\n",
+        "COG0103",
+        "did you mean `a`?",
+    );
+    one(
+        "inputs: ¦5\nsteps: [{uses: log, with: {message: '${{ inputs.a }}'}}]\n",
+        "COG0104",
+        "`inputs` must be a mapping",
+    );
+}

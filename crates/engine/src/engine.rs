@@ -1,0 +1,311 @@
+//! The engine as a whole: how it comes up, what it offers, how it stops.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cogwheel_machine::{Execution, Limits, NewExecution, StepStatus};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::ports::{NewNode, Reads, StepRegistry, Store, StoreError, StoredExecution};
+use crate::runner::{Job, Runner};
+use crate::triggers::{self, WorkflowFile, WorkflowFiles};
+use crate::{Catalog, Feed, NodeId, TenantId};
+
+/// How often a step is tried again after the server went away under it.
+const LOST_RETRIES: u32 = 3;
+
+/// The engine's settings.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// What relative paths in definitions mean, and where shell steps run.
+    pub root: PathBuf,
+    /// Where executions have their scratch folders.
+    pub work_dir: PathBuf,
+    /// Folders whose `*.yaml` and `*.yml` files are workflows.
+    pub workflow_folders: Vec<PathBuf>,
+    /// How many executions run side by side; others wait in order.
+    pub max_running_executions: usize,
+    /// How many steps of one execution run side by side.
+    pub max_parallel_steps: usize,
+    /// How long a process has between being asked to end and being killed.
+    pub kill_grace: Duration,
+    /// How long running steps may take to end when the server stops.
+    pub shutdown_grace: Duration,
+    /// How long until an unreadable watch folder is tried again.
+    pub watch_retry: Duration,
+    /// When watch folders are scanned in full whatever the kernel reported: a cron line with seconds, UTC.
+    pub file_rescan: String,
+    /// When workflow folders are read in full whatever the kernel reported: a cron line with seconds, UTC.
+    pub workflow_rescan: String,
+}
+
+/// What the engine is built from.
+pub struct Parts {
+    /// Where the truth is.
+    pub store: Arc<dyn Store>,
+    /// What the API reads.
+    pub reads: Arc<dyn Reads>,
+    /// How steps are run.
+    pub steps: StepRegistry,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// This process.
+    pub node: NewNode,
+}
+
+/// Why the engine did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store could not do its part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A folder could not be prepared.
+    #[error("cannot prepare the folder {path}: {source}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A housekeeping job could not be planned.
+    #[error("cannot plan the housekeeping job `{job}`: {why}")]
+    Housekeeping {
+        /// The job's setting.
+        job: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// A running engine.
+pub struct Engine {
+    config: EngineConfig,
+    store: Arc<dyn Store>,
+    reads: Arc<dyn Reads>,
+    clock: Arc<dyn Clock>,
+    node: NodeId,
+    tenant: TenantId,
+    catalog: Catalog,
+    files: WorkflowFiles,
+    feed: Feed,
+    runner: Arc<Runner>,
+    runtime: Handle,
+    /// Ends the triggers.
+    stop: CancellationToken,
+    triggers: TaskTracker,
+}
+
+impl Engine {
+    /// Brings the engine up: reads the workflow folders, takes over what was running, and lets the triggers go.
+    pub async fn launch(config: EngineConfig, parts: Parts) -> Result<Arc<Self>, EngineError> {
+        let Parts { store, reads, steps, clock, node } = parts;
+        tokio::fs::create_dir_all(&config.work_dir)
+            .await
+            .map_err(|source| EngineError::Folder { path: config.work_dir.clone(), source })?;
+        let tenant = store.default_tenant().await?;
+        let node_id = node.id;
+        store.join(node).await?;
+        let feed = Feed::default();
+        let runner = Arc::new(Runner::new(
+            &config,
+            node_id,
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            steps.clone(),
+            feed.clone(),
+        ));
+        let engine = Arc::new(Self {
+            config,
+            store,
+            reads,
+            clock,
+            node: node_id,
+            tenant,
+            catalog: Catalog::default(),
+            files: WorkflowFiles::default(),
+            feed,
+            runner,
+            runtime: Handle::current(),
+            stop: CancellationToken::new(),
+            triggers: TaskTracker::new(),
+        });
+        triggers::load_workflows(&engine).await?;
+        engine.take_over(&steps).await?;
+        triggers::spawn(&engine).await?;
+        Ok(engine)
+    }
+
+    /// Stops taking work, lets running steps end within the grace period, ends what is left, and signs off.
+    pub async fn shut_down(&self) {
+        self.stop.cancel();
+        self.triggers.close();
+        self.runner.drain(self.config.shutdown_grace).await;
+        self.sign_off().await;
+    }
+
+    /// As [`Engine::shut_down`], without waiting for running steps to end by themselves.
+    pub async fn stop_now(&self) {
+        self.stop.cancel();
+        self.triggers.close();
+        self.runner.drain(Duration::ZERO).await;
+        self.sign_off().await;
+    }
+
+    async fn sign_off(&self) {
+        self.triggers.wait().await;
+        if let Err(error) = self.store.leave(self.node, self.clock.now()).await {
+            warn!(%error, "could not sign off; the next start takes over all the same");
+        }
+    }
+
+    /// Adopts what no running node owns, and ends what is left of lost attempts before they are tried again.
+    async fn take_over(&self, steps: &StepRegistry) -> Result<(), EngineError> {
+        let adopted = self.store.adopt(self.node, self.clock.now()).await?;
+        let mut jobs = Vec::with_capacity(adopted.len());
+        let mut lost = HashSet::new();
+        for stored in adopted {
+            let id = stored.id;
+            match self.rebuild(stored) {
+                Ok(job) => {
+                    let running = job.execution.steps().iter().filter(|step| step.status == StepStatus::Running);
+                    lost.extend(running.filter_map(|step| step.ordinal).map(|o| job.execution.step_key(o)));
+                    jobs.push(job);
+                }
+                Err(why) => error!(execution = %id, why, "an execution cannot go on from its record"),
+            }
+        }
+        if !lost.is_empty() {
+            steps.reap(&lost).await;
+        }
+        self.remove_stale_work_dirs(&jobs).await;
+        if !jobs.is_empty() {
+            info!(executions = jobs.len(), lost_attempts = lost.len(), "going on with executions from before the start");
+        }
+        for job in jobs {
+            self.runner.submit(job);
+        }
+        Ok(())
+    }
+
+    fn rebuild(&self, stored: StoredExecution) -> Result<Job, String> {
+        let known = self.catalog.by_id(stored.workflow).filter(|workflow| workflow.version == stored.version);
+        let definition = match known {
+            Some(workflow) => Arc::clone(&workflow.definition),
+            None => cogwheel_definition::parse(stored.source.as_bytes(), &stored.workflow_name)
+                .map(Arc::new)
+                .map_err(|problems| problems.to_string())?,
+        };
+        let new = NewExecution {
+            id: stored.id,
+            workflow: definition,
+            workflow_version: stored.version,
+            trigger: stored.trigger,
+            inputs: stored.inputs,
+        };
+        let execution = Execution::restored(
+            new,
+            self.limits(),
+            stored.status,
+            stored.started_at,
+            stored.deadline_at,
+            stored.steps,
+        )?;
+        Ok(Job {
+            execution,
+            tenant: stored.tenant,
+            workflow: stored.workflow,
+            epoch: stored.epoch,
+            next_log_sequence: stored.next_log_sequence,
+        })
+    }
+
+    /// Scratch folders of executions that ended while nobody could clean up.
+    async fn remove_stale_work_dirs(&self, live: &[Job]) {
+        let live: HashSet<String> = live.iter().map(|job| job.execution.id().to_string()).collect();
+        let Ok(mut entries) = tokio::fs::read_dir(&self.config.work_dir).await else { return };
+        while let Ok(Some(entry)) = entries.next_entry().await {
+            if !live.contains(entry.file_name().to_string_lossy().as_ref())
+                && let Err(error) = tokio::fs::remove_dir_all(entry.path()).await
+            {
+                warn!(path = %entry.path().display(), %error, "cannot remove an old scratch folder");
+            }
+        }
+    }
+
+    /// What the API reads.
+    pub fn reads(&self) -> &Arc<dyn Reads> {
+        &self.reads
+    }
+
+    /// The tenant that requests of this release act in.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Notices of changed executions.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// The workflow files of the folders, each with its problems.
+    pub fn workflow_files(&self) -> Vec<WorkflowFile> {
+        self.files.all()
+    }
+
+    /// Whether the engine is stopping.
+    pub fn is_draining(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    pub(crate) fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    pub(crate) fn node(&self) -> NodeId {
+        self.node
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub(crate) fn files(&self) -> &WorkflowFiles {
+        &self.files
+    }
+
+    pub(crate) fn runner(&self) -> &Arc<Runner> {
+        &self.runner
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Cancelled when the triggers must end.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// The tasks of the triggers.
+    pub(crate) fn trigger_tasks(&self) -> &TaskTracker {
+        &self.triggers
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { parallel_steps: self.config.max_parallel_steps, lost_retries: LOST_RETRIES }
+    }
+}

@@ -1,0 +1,23 @@
+//! Everything that moves: the runner, the triggers, and the ports they need.
+//!
+//! To follow one execution, start at [`Engine::start`], then `runner::drive`.
+
+pub mod clock;
+mod catalog;
+mod engine;
+mod feed;
+mod ids;
+pub mod ports;
+mod runner;
+mod start;
+mod triggers;
+pub mod views;
+
+pub use catalog::{Catalog, LoadedWorkflow};
+pub use engine::{Engine, EngineConfig, EngineError, Parts};
+pub use feed::{Changed, Feed, Followed, Follower};
+pub use ids::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+pub use start::{StartCause, StartError, StartRequest, StartedExecution, WorkflowRef};
+pub use triggers::{FileProblem, WorkflowFile};
+
+pub use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, FailureKind, Outcome, StepStatus};

@@ -1,0 +1,296 @@
+//! The port of the API's reads. Every call sees the rows of one tenant only.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use cogwheel_machine::ExecutionId;
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::views::{
+    ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest, PageSize, ScheduleView,
+    StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
+};
+use crate::{FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+
+/// How many rows the look-ups below that know no batch read at once.
+const WHOLE_PAGE: PageSize = 100;
+
+/// Lists by time run newest first. Batch look-ups leave out what does not exist.
+#[async_trait]
+pub trait Reads: Send + Sync + 'static {
+    /// A workflow by its name; deleted ones are not found.
+    async fn workflow_by_name(&self, tenant: TenantId, name: &str) -> Result<Option<WorkflowView>, StoreError>;
+
+    /// Workflows by id, deleted ones included (executions still refer to them).
+    async fn workflows_by_id(&self, tenant: TenantId, ids: &[WorkflowId]) -> Result<Vec<WorkflowView>, StoreError>;
+
+    /// Lists workflows that are not deleted.
+    async fn workflows(
+        &self,
+        tenant: TenantId,
+        filter: &WorkflowFilter,
+        page: PageRequest,
+    ) -> Result<Page<WorkflowView>, StoreError>;
+
+    /// Counts what [`Reads::workflows`] lists.
+    async fn count_workflows(&self, tenant: TenantId, filter: &WorkflowFilter) -> Result<u64, StoreError>;
+
+    /// Versions by id.
+    async fn versions_by_id(&self, tenant: TenantId, ids: &[VersionId]) -> Result<Vec<VersionView>, StoreError>;
+
+    /// Executions by id.
+    async fn executions_by_id(&self, tenant: TenantId, ids: &[ExecutionId]) -> Result<Vec<ExecutionView>, StoreError>;
+
+    /// Lists executions.
+    async fn executions(
+        &self,
+        tenant: TenantId,
+        filter: &ExecutionFilter,
+        page: PageRequest,
+    ) -> Result<Page<ExecutionView>, StoreError>;
+
+    /// Counts what [`Reads::executions`] lists.
+    async fn count_executions(&self, tenant: TenantId, filter: &ExecutionFilter) -> Result<u64, StoreError>;
+
+    /// A page of each execution's steps in order of their ordinal, for many executions in one query.
+    async fn steps(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+        page: PageRequest<i32>,
+    ) -> Result<HashMap<ExecutionId, Page<StepView>>, StoreError>;
+
+    /// How many steps each execution has recorded.
+    async fn count_steps(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, u64>, StoreError>;
+
+    /// Steps by execution and ordinal.
+    async fn steps_by_id(&self, tenant: TenantId, ids: &[(ExecutionId, i32)]) -> Result<Vec<StepView>, StoreError>;
+
+    /// An execution's log in order, optionally of one step only.
+    async fn logs(
+        &self,
+        tenant: TenantId,
+        execution: ExecutionId,
+        step_ordinal: Option<i32>,
+        page: PageRequest<i64>,
+    ) -> Result<Page<LogView>, StoreError>;
+
+    /// How many log lines an execution (or one of its steps) has.
+    async fn count_logs(
+        &self,
+        tenant: TenantId,
+        execution: ExecutionId,
+        step_ordinal: Option<i32>,
+    ) -> Result<u64, StoreError>;
+
+    /// Files by id.
+    async fn files_by_id(&self, tenant: TenantId, ids: &[FileId]) -> Result<Vec<FileView>, StoreError>;
+
+    /// Lists file versions.
+    async fn files(&self, tenant: TenantId, filter: &FileFilter, page: PageRequest) -> Result<Page<FileView>, StoreError>;
+
+    /// Counts what [`Reads::files`] lists.
+    async fn count_files(&self, tenant: TenantId, filter: &FileFilter) -> Result<u64, StoreError>;
+
+    /// The input files of each execution.
+    async fn files_of_executions(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, Vec<FileView>>, StoreError>;
+
+    /// The executions that took each file in.
+    async fn executions_of_files(
+        &self,
+        tenant: TenantId,
+        files: &[FileId],
+    ) -> Result<HashMap<FileId, Vec<ExecutionView>>, StoreError>;
+
+    /// Schedules by id.
+    async fn schedules_by_id(&self, tenant: TenantId, ids: &[ScheduleId]) -> Result<Vec<ScheduleView>, StoreError>;
+
+    /// Lists schedules of workflows that are not deleted.
+    async fn schedules(
+        &self,
+        tenant: TenantId,
+        filter: &TriggerFilter,
+        page: PageRequest,
+    ) -> Result<Page<ScheduleView>, StoreError>;
+
+    /// Counts what [`Reads::schedules`] lists.
+    async fn count_schedules(&self, tenant: TenantId, filter: &TriggerFilter) -> Result<u64, StoreError>;
+
+    /// Due instants by id.
+    async fn fires_by_id(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<FireView>, StoreError>;
+
+    /// Lists due instants with their outcomes, latest first; the cursor's time is `due_at`.
+    async fn fires(&self, tenant: TenantId, filter: &FireFilter, page: PageRequest) -> Result<Page<FireView>, StoreError>;
+
+    /// Counts what [`Reads::fires`] lists.
+    async fn count_fires(&self, tenant: TenantId, filter: &FireFilter) -> Result<u64, StoreError>;
+
+    /// Watches by id.
+    async fn watches_by_id(&self, tenant: TenantId, ids: &[WatchId]) -> Result<Vec<WatchView>, StoreError>;
+
+    /// Lists watches of workflows that are not deleted.
+    async fn watches(
+        &self,
+        tenant: TenantId,
+        filter: &TriggerFilter,
+        page: PageRequest,
+    ) -> Result<Page<WatchView>, StoreError>;
+
+    /// Counts what [`Reads::watches`] lists.
+    async fn count_watches(&self, tenant: TenantId, filter: &TriggerFilter) -> Result<u64, StoreError>;
+
+    /// When each execution or one of its steps last changed.
+    async fn newest_changes(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, DateTime<Utc>>, StoreError> {
+        let rows = self.executions_by_id(tenant, executions).await?;
+        let mut newest: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row.updated_at)).collect();
+        for (id, at) in &mut newest {
+            let mut after = None;
+            loop {
+                let page = PageRequest::Forward { first: WHOLE_PAGE, after };
+                let Some(steps) = self.steps(tenant, &[*id], page).await?.remove(id) else { break };
+                *at = steps.items.iter().map(|step| step.updated_at).fold(*at, Ord::max);
+                after = steps.items.last().map(|step| step.ordinal);
+                if !steps.has_more {
+                    break;
+                }
+            }
+        }
+        Ok(newest)
+    }
+
+    /// A page of each workflow's executions, deleted workflows included.
+    async fn executions_of_workflows(
+        &self,
+        tenant: TenantId,
+        workflows: &[WorkflowId],
+        page: PageRequest,
+    ) -> Result<HashMap<WorkflowId, Page<ExecutionView>>, StoreError> {
+        let mut pages = HashMap::new();
+        for workflow in self.workflows_by_id(tenant, workflows).await? {
+            let filter = ExecutionFilter { workflow: Some(workflow.name), ..ExecutionFilter::default() };
+            pages.insert(workflow.id, self.executions(tenant, &filter, page).await?);
+        }
+        Ok(pages)
+    }
+
+    /// How many executions each workflow has.
+    async fn count_executions_of_workflows(
+        &self,
+        tenant: TenantId,
+        workflows: &[WorkflowId],
+    ) -> Result<HashMap<WorkflowId, u64>, StoreError> {
+        let mut counts = HashMap::new();
+        for workflow in self.workflows_by_id(tenant, workflows).await? {
+            let filter = ExecutionFilter { workflow: Some(workflow.name), ..ExecutionFilter::default() };
+            counts.insert(workflow.id, self.count_executions(tenant, &filter).await?);
+        }
+        Ok(counts)
+    }
+
+    /// Each workflow's schedules by trigger key.
+    async fn schedules_of_workflows(
+        &self,
+        tenant: TenantId,
+        workflows: &[WorkflowId],
+    ) -> Result<HashMap<WorkflowId, Vec<ScheduleView>>, StoreError> {
+        let mut lists = HashMap::new();
+        for workflow in self.workflows_by_id(tenant, workflows).await? {
+            let filter = TriggerFilter { workflow: Some(workflow.name) };
+            let page = PageRequest::Forward { first: WHOLE_PAGE, after: None };
+            let mut schedules = self.schedules(tenant, &filter, page).await?.items;
+            schedules.sort_by(|a, b| a.trigger_key.cmp(&b.trigger_key));
+            lists.insert(workflow.id, schedules);
+        }
+        Ok(lists)
+    }
+
+    /// Each workflow's watches by trigger key.
+    async fn watches_of_workflows(
+        &self,
+        tenant: TenantId,
+        workflows: &[WorkflowId],
+    ) -> Result<HashMap<WorkflowId, Vec<WatchView>>, StoreError> {
+        let mut lists = HashMap::new();
+        for workflow in self.workflows_by_id(tenant, workflows).await? {
+            let filter = TriggerFilter { workflow: Some(workflow.name) };
+            let page = PageRequest::Forward { first: WHOLE_PAGE, after: None };
+            let mut watches = self.watches(tenant, &filter, page).await?.items;
+            watches.sort_by(|a, b| a.trigger_key.cmp(&b.trigger_key));
+            lists.insert(workflow.id, watches);
+        }
+        Ok(lists)
+    }
+
+    /// A page of each schedule's due instants, latest first.
+    async fn fires_of_schedules(
+        &self,
+        tenant: TenantId,
+        schedules: &[ScheduleId],
+        page: PageRequest,
+    ) -> Result<HashMap<ScheduleId, Page<FireView>>, StoreError> {
+        let mut pages = HashMap::new();
+        for &schedule in schedules {
+            let filter = FireFilter { schedule: Some(schedule) };
+            pages.insert(schedule, self.fires(tenant, &filter, page).await?);
+        }
+        Ok(pages)
+    }
+
+    /// How many due instants each schedule has.
+    async fn count_fires_of_schedules(
+        &self,
+        tenant: TenantId,
+        schedules: &[ScheduleId],
+    ) -> Result<HashMap<ScheduleId, u64>, StoreError> {
+        let mut counts = HashMap::new();
+        for &schedule in schedules {
+            let filter = FireFilter { schedule: Some(schedule) };
+            counts.insert(schedule, self.count_fires(tenant, &filter).await?);
+        }
+        Ok(counts)
+    }
+
+    /// A page of each log in order: an execution's whole log, or that of one of its steps.
+    async fn logs_of(
+        &self,
+        tenant: TenantId,
+        logs: &[(ExecutionId, Option<i32>)],
+        page: PageRequest<i64>,
+    ) -> Result<HashMap<(ExecutionId, Option<i32>), Page<LogView>>, StoreError> {
+        let mut pages = HashMap::new();
+        for &(execution, step) in logs {
+            pages.insert((execution, step), self.logs(tenant, execution, step, page).await?);
+        }
+        Ok(pages)
+    }
+
+    /// How many lines each log has.
+    async fn count_logs_of(
+        &self,
+        tenant: TenantId,
+        logs: &[(ExecutionId, Option<i32>)],
+    ) -> Result<HashMap<(ExecutionId, Option<i32>), u64>, StoreError> {
+        let mut counts = HashMap::new();
+        for &(execution, step) in logs {
+            counts.insert((execution, step), self.count_logs(tenant, execution, step).await?);
+        }
+        Ok(counts)
+    }
+
+    /// A real round trip to the database.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

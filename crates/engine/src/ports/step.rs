@@ -1,0 +1,145 @@
+//! The port of step types: how a step's action is run.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use cogwheel_machine::{ExecutionId, Outcome};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+
+/// A kind of step, by the word that `uses:` names it with.
+#[async_trait]
+pub trait StepType: Send + Sync + 'static {
+    /// The word: `shell`, `set`, `log`.
+    fn name(&self) -> &'static str;
+
+    /// Whether running it twice is harmless, because nothing outside sees it. Such a step is recorded once, at its end.
+    fn only_computes(&self) -> bool;
+
+    /// Runs one attempt. Stops soon after `context.stop` is cancelled, leaves nothing running, and then answers
+    /// [`Outcome::Stopped`].
+    async fn run(&self, context: StepContext, input: Value) -> Outcome;
+
+    /// Ends whatever is left of attempts whose server died, named by their step keys, before they are tried again.
+    async fn reap(&self, _step_keys: &HashSet<String>) {}
+}
+
+/// What an attempt is told about itself.
+#[derive(Clone)]
+pub struct StepContext {
+    /// The execution.
+    pub execution: ExecutionId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The step's id in the definition.
+    pub step: String,
+    /// The number of the attempt, from 1.
+    pub attempt: i32,
+    /// Stable over attempts and restarts: the idempotency key to hand on.
+    pub step_key: String,
+    /// The folder that relative paths mean.
+    pub root: PathBuf,
+    /// A scratch folder shared by the steps of the execution, gone after its end.
+    pub work_dir: PathBuf,
+    /// How long a process has between being asked to end and being killed.
+    pub kill_grace: Duration,
+    /// Where its log lines go.
+    pub logs: LogSink,
+    /// Cancelled when the attempt must stop.
+    pub stop: CancellationToken,
+}
+
+/// How grave a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// For finding faults.
+    Debug,
+    /// Ordinary.
+    Info,
+    /// Worth a look.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// Where a log line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogStream {
+    /// Cogwheel itself, or a `log` step.
+    Engine,
+    /// A process's standard output.
+    Stdout,
+    /// A process's standard error.
+    Stderr,
+}
+
+/// One line of an execution's log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogLine {
+    /// When it was read or written.
+    pub at: DateTime<Utc>,
+    /// How grave.
+    pub level: LogLevel,
+    /// Where from.
+    pub stream: LogStream,
+    /// The text without its line end; at most 64 KiB, longer lines are split.
+    pub message: String,
+}
+
+/// Takes an attempt's log lines; waits while more come than can be stored.
+#[derive(Clone)]
+pub struct LogSink {
+    lines: mpsc::Sender<(usize, i32, LogLine)>,
+    step: usize,
+    attempt: i32,
+    clock: Arc<dyn Clock>,
+}
+
+impl LogSink {
+    /// A sink for one attempt of the step at `step` in the definition.
+    pub fn new(lines: mpsc::Sender<(usize, i32, LogLine)>, step: usize, attempt: i32, clock: Arc<dyn Clock>) -> Self {
+        Self { lines, step, attempt, clock }
+    }
+
+    /// Hands over one line.
+    pub async fn line(&self, stream: LogStream, level: LogLevel, message: impl Into<String> + Send) {
+        let line = LogLine { at: self.clock.now(), level, stream, message: message.into() };
+        // The receiver is gone only when the execution was let go of; then nobody reads the line.
+        let _ = self.lines.send((self.step, self.attempt, line)).await;
+    }
+}
+
+/// The step types of this installation.
+#[derive(Clone, Default)]
+pub struct StepRegistry {
+    types: HashMap<&'static str, Arc<dyn StepType>>,
+}
+
+impl StepRegistry {
+    /// A registry of the given types.
+    pub fn new(types: impl IntoIterator<Item = Arc<dyn StepType>>) -> Self {
+        Self { types: types.into_iter().map(|step_type| (step_type.name(), step_type)).collect() }
+    }
+
+    /// The type that `name` stands for.
+    pub fn get(&self, name: &str) -> Option<Arc<dyn StepType>> {
+        self.types.get(name).cloned()
+    }
+
+    /// Ends what is left of lost attempts, whichever type ran them.
+    pub async fn reap(&self, step_keys: &HashSet<String>) {
+        for step_type in self.types.values() {
+            step_type.reap(step_keys).await;
+        }
+    }
+}

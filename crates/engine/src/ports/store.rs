@@ -1,0 +1,454 @@
+//! The port of the store: what the engine asks of a database, in its own words.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use cogwheel_definition::Workflow;
+use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, StepState, StoredStep};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{LogLevel, LogStream, StoreError};
+use crate::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+
+/// The engine's side of the database. Each call that writes is one transaction, durable when it returns.
+///
+/// Writes from many callers are committed together; none waits for more company than is already there.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The tenant that owns what has no other owner (slug `default`), made at the first start.
+    async fn default_tenant(&self) -> Result<TenantId, StoreError>;
+
+    /// Records that this process runs.
+    async fn join(&self, node: NewNode) -> Result<(), StoreError>;
+
+    /// Takes over every live execution that no running node owns, raising each one's epoch, and returns them, oldest
+    /// first and higher priority before lower.
+    async fn adopt(&self, node: NodeId, at: DateTime<Utc>) -> Result<Vec<StoredExecution>, StoreError>;
+
+    /// Records that this process ends, and lets go of what it still owns.
+    async fn leave(&self, node: NodeId, at: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Every workflow that is not deleted, with its active version and its triggers.
+    async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowRecord>, StoreError>;
+
+    /// Saves a definition: makes the workflow if there is none of that name (a deleted one of the same name and origin
+    /// is revived), a new active version if the text changed, and brings its schedules and watches in line.
+    async fn save_workflow(&self, save: SaveWorkflow) -> Result<WorkflowRecord, StoreError>;
+
+    /// Marks a workflow deleted and switches its triggers off; live executions go on to their end.
+    async fn remove_workflow(&self, workflow: WorkflowId, at: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Records a new execution together with what set it off. Nothing is recorded if the same start was recorded before.
+    async fn start(&self, start: Start) -> Result<Started, StoreError>;
+
+    /// Records what became of an execution. Refused with [`StoreError::Conflict`] when the epoch is not the current one.
+    async fn record(&self, record: Record) -> Result<(), StoreError>;
+
+    /// Records due instants that start nothing and moves the schedule on.
+    async fn tick(&self, tick: ScheduleTick) -> Result<(), StoreError>;
+
+    /// Whether an execution that this schedule started is still live.
+    async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError>;
+
+    /// The newest handled version of each file that a watch has seen.
+    async fn handled_files(&self, watch: WatchId) -> Result<Vec<HandledFile>, StoreError>;
+
+    /// Records how a watch is doing.
+    async fn set_watch_health(&self, watch: WatchId, health: WatchHealth) -> Result<(), StoreError>;
+}
+
+/// A process that begins to run work.
+#[derive(Clone, Debug)]
+pub struct NewNode {
+    /// Its id; a restart is a new one.
+    pub id: NodeId,
+    /// The host's name.
+    pub name: String,
+    /// Where it listens.
+    pub address: Option<String>,
+    /// The product's version.
+    pub engine_version: String,
+    /// Fingerprint of the schema it runs on.
+    pub schema_fingerprint: String,
+    /// How many executions it runs side by side.
+    pub capacity: i32,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+}
+
+/// A workflow as stored.
+#[derive(Clone, Debug)]
+pub struct WorkflowRecord {
+    /// Its id.
+    pub id: WorkflowId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its name.
+    pub name: String,
+    /// The file it came from, relative to its workflow folder; `None` if it came otherwise.
+    pub origin_path: Option<String>,
+    /// The active version.
+    pub version_id: VersionId,
+    /// The active version's number.
+    pub version: i32,
+    /// The active version's text.
+    pub source: String,
+    /// SHA-256 of the text, in hex.
+    pub checksum: String,
+    /// Whether triggers and people may start it.
+    pub is_enabled: bool,
+    /// Its enabled schedules.
+    pub schedules: Vec<ScheduleRecord>,
+    /// Its enabled watches.
+    pub watches: Vec<WatchRecord>,
+}
+
+/// A schedule as stored.
+#[derive(Clone, Debug)]
+pub struct ScheduleRecord {
+    /// Its id.
+    pub id: ScheduleId,
+    /// Its key in the definition.
+    pub trigger_key: String,
+    /// The last due instant that has an outcome.
+    pub last_due_at: Option<DateTime<Utc>>,
+    /// The coming due instant.
+    pub next_due_at: Option<DateTime<Utc>>,
+    /// When its ledger began: due instants before it are nobody's concern.
+    pub since: DateTime<Utc>,
+}
+
+/// A watch as stored.
+#[derive(Clone, Debug)]
+pub struct WatchRecord {
+    /// Its id.
+    pub id: WatchId,
+    /// Its key in the definition.
+    pub trigger_key: String,
+}
+
+/// A definition to save.
+#[derive(Clone, Debug)]
+pub struct SaveWorkflow {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The checked definition.
+    pub workflow: Workflow,
+    /// Its text, as written.
+    pub source: String,
+    /// SHA-256 of the text, in hex.
+    pub checksum: String,
+    /// The file it came from, relative to its workflow folder.
+    pub origin_path: Option<String>,
+    /// The triggers' stored form.
+    pub triggers: SavedTriggers,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// What of the triggers the store keeps beyond the definition: computed by the engine, which knows time and paths.
+#[derive(Clone, Debug, Default)]
+pub struct SavedTriggers {
+    /// The coming due instant of each schedule, by trigger key.
+    pub next_due: Vec<(String, Option<DateTime<Utc>>)>,
+    /// The absolute folder of each watch, by trigger key.
+    pub locations: Vec<(String, String)>,
+}
+
+/// What sets executions off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggerType {
+    /// A person or program asked.
+    Manual,
+    /// A due instant.
+    Schedule,
+    /// A file.
+    File,
+    /// An inbound webhook.
+    Webhook,
+    /// An event.
+    Event,
+    /// Another workflow.
+    Workflow,
+    /// A job flow.
+    JobFlow,
+}
+
+/// An execution to record.
+#[derive(Clone, Debug)]
+pub struct NewRow {
+    /// Its id.
+    pub id: ExecutionId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its workflow.
+    pub workflow: WorkflowId,
+    /// The version it runs, to its end.
+    pub version: VersionId,
+    /// What set it off.
+    pub trigger_type: TriggerType,
+    /// The trigger's key in the definition.
+    pub trigger_key: Option<String>,
+    /// What set it off, as expressions see it.
+    pub trigger: Value,
+    /// Checked inputs.
+    pub inputs: Value,
+    /// Ties together what belongs together.
+    pub correlation_id: Uuid,
+    /// The caller's key: the same key of the same workflow is the same execution.
+    pub idempotency_key: Option<String>,
+    /// The node that will run it.
+    pub owner: NodeId,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+}
+
+/// An execution to record, and what it comes from.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The execution, queued.
+    pub row: NewRow,
+    /// What is recorded with it.
+    pub from: StartFrom,
+}
+
+/// What is recorded together with a new execution.
+#[derive(Clone, Debug)]
+pub enum StartFrom {
+    /// Nothing.
+    Request,
+    /// The due instant that set it off, and those skipped on the way; the fired one is the tick's last outcome.
+    Schedule(ScheduleTick),
+    /// The file version that set it off; it becomes the execution's input.
+    File(FileVersion),
+}
+
+/// What became of a start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It is recorded.
+    Accepted,
+    /// The same idempotency key, due instant or file version was recorded before.
+    Duplicate {
+        /// The execution of that first time, where it is still known.
+        execution: Option<ExecutionId>,
+    },
+}
+
+/// Due instants of one schedule that get their outcome, and where the schedule goes from there.
+#[derive(Clone, Debug)]
+pub struct ScheduleTick {
+    /// The schedule.
+    pub schedule: ScheduleId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Due instants with their outcomes, in order.
+    pub due: Vec<Due>,
+    /// The coming due instant.
+    pub next_due_at: Option<DateTime<Utc>>,
+    /// When this is decided.
+    pub at: DateTime<Utc>,
+}
+
+/// One due instant with its outcome.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// When it was due, in whole seconds.
+    pub due_at: DateTime<Utc>,
+    /// Whether it is made up for after a pause.
+    pub is_catch_up: bool,
+    /// What came of it.
+    pub outcome: DueOutcome,
+}
+
+/// What came of a due instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DueOutcome {
+    /// It started the execution of the same transaction.
+    Fired,
+    /// It started nothing.
+    Skipped(SkipReason),
+}
+
+/// Why a due instant started nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipReason {
+    /// The previous run was still going.
+    Overlap,
+    /// The server was down and nothing is made up for.
+    CatchUpNone,
+    /// The server was down and a later missed instant stands for it.
+    CatchUpSuperseded,
+    /// It was missed longer ago than the window allows.
+    OutsideWindow,
+    /// The workflow could not be started.
+    WorkflowNotExecutable,
+}
+
+/// A settled version of a watched file.
+#[derive(Clone, Debug)]
+pub struct FileVersion {
+    /// Its id in the ledger.
+    pub id: FileId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// The watch that saw it.
+    pub watch: WatchId,
+    /// Whether a version of this path was handled before.
+    pub is_change: bool,
+    /// The file's name.
+    pub filename: String,
+    /// Its absolute path.
+    pub path: String,
+    /// SHA-256 of the absolute path, in hex.
+    pub path_hash: String,
+    /// Bytes.
+    pub size: i64,
+    /// SHA-256 of the content, in hex.
+    pub sha256: String,
+    /// Its time stamp.
+    pub modified_at: DateTime<Utc>,
+    /// Device number.
+    pub device: String,
+    /// Inode number.
+    pub inode: String,
+    /// SHA-256 over path, size, time stamp, device, inode and content: the version's identity.
+    pub fingerprint: String,
+    /// When it was first seen.
+    pub first_seen_at: DateTime<Utc>,
+    /// When it had settled.
+    pub settled_at: DateTime<Utc>,
+}
+
+/// The newest handled version of a path.
+#[derive(Clone, Debug)]
+pub struct HandledFile {
+    /// Its absolute path.
+    pub path: String,
+    /// Bytes.
+    pub size: i64,
+    /// Its time stamp.
+    pub modified_at: DateTime<Utc>,
+    /// Device number.
+    pub device: String,
+    /// Inode number.
+    pub inode: String,
+}
+
+/// How a watch is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchHealth {
+    /// Whether it sees its folder.
+    pub healthy: bool,
+    /// What is wrong, for people; `None` when healthy.
+    pub problem: Option<String>,
+    /// The last full scan.
+    pub last_scan_at: Option<DateTime<Utc>>,
+}
+
+/// What became of an execution: written in one transaction.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The execution.
+    pub execution: ExecutionId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its workflow, whose counters move when the execution ends.
+    pub workflow: WorkflowId,
+    /// The epoch under which the writer owns it.
+    pub epoch: i64,
+    /// The execution's own row, where it changed.
+    pub head: Option<Head>,
+    /// Steps that changed, whole.
+    pub steps: Vec<StepRow>,
+    /// New log lines.
+    pub logs: Vec<StoredLog>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// The changing part of an execution's row.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Where it stands. A final one also moves the workflow's counters and settles the input files' status.
+    pub status: ExecutionStatus,
+    /// Who runs it; `None` once it ended or is let go of.
+    pub owner: Option<NodeId>,
+    /// When it was claimed.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it must have ended.
+    pub deadline_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// What it put out.
+    pub result: Option<Value>,
+    /// Why it did not complete.
+    pub error: Option<Failure>,
+}
+
+/// A step to write.
+#[derive(Clone, Debug)]
+pub struct StepRow {
+    /// Its id in the definition.
+    pub key: String,
+    /// Its name for people.
+    pub name: String,
+    /// Its type: `shell`, `set`, `log`.
+    pub step_type: &'static str,
+    /// Everything else; `ordinal` is set.
+    pub state: StepState,
+}
+
+/// A log line to write.
+#[derive(Clone, Debug)]
+pub struct StoredLog {
+    /// Its place in the execution's log, from 0.
+    pub sequence: i64,
+    /// The step it belongs to.
+    pub step_ordinal: Option<i32>,
+    /// The attempt it belongs to.
+    pub attempt: Option<i32>,
+    /// How grave.
+    pub level: LogLevel,
+    /// Where from.
+    pub stream: LogStream,
+    /// The text.
+    pub message: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A live execution, to go on with.
+#[derive(Clone, Debug)]
+pub struct StoredExecution {
+    /// Its id.
+    pub id: ExecutionId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its workflow.
+    pub workflow: WorkflowId,
+    /// The workflow's name when it is known no more from its definition.
+    pub workflow_name: String,
+    /// The number of the version it runs.
+    pub version: i32,
+    /// That version's text.
+    pub source: String,
+    /// The epoch under which it is owned now.
+    pub epoch: i64,
+    /// Where it stands.
+    pub status: ExecutionStatus,
+    /// What set it off, as expressions see it.
+    pub trigger: Value,
+    /// Its inputs.
+    pub inputs: Value,
+    /// When it was claimed.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it must have ended.
+    pub deadline_at: Option<DateTime<Utc>>,
+    /// Its recorded steps.
+    pub steps: Vec<StoredStep>,
+    /// The sequence of its next log line.
+    pub next_log_sequence: i64,
+}

@@ -1,0 +1,135 @@
+//! Attempts at steps: those that only compute run in line, the others as tasks of their own under a time limit.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cogwheel_machine::{Failure, FailureKind, Outcome};
+use futures_util::FutureExt;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use super::drive::Drive;
+use crate::ports::{LogSink, StepContext, StepType};
+
+/// An attempt under way.
+pub(super) struct Running {
+    pub(super) step: usize,
+    pub(super) stop: CancellationToken,
+}
+
+/// An attempt that ended.
+pub(super) struct Ended {
+    pub(super) step: usize,
+    pub(super) attempt: i32,
+    pub(super) outcome: Outcome,
+}
+
+/// How many log lines a computing step may write at once.
+const COMPUTED_LINES: usize = 64;
+
+impl Drive<'_> {
+    pub(super) fn only_computes(&self, step: usize) -> bool {
+        self.step_type(step).is_ok_and(|step_type| step_type.only_computes())
+    }
+
+    /// Runs an attempt whose effect nobody outside sees; its log lines join the next write.
+    pub(super) async fn compute(&mut self, step: usize) -> Outcome {
+        let (lines, mut written) = mpsc::channel(COMPUTED_LINES);
+        let attempt = match self.prepare(step, lines, CancellationToken::new()) {
+            Ok((step_type, context, input)) => run_limited(step_type, context, input, Duration::MAX),
+            Err(failure) => return Outcome::Failed { failure, output: None },
+        };
+        let collect = async {
+            let mut lines = Vec::new();
+            while let Some(line) = written.recv().await {
+                lines.push(line);
+            }
+            lines
+        };
+        let (outcome, lines) = tokio::join!(attempt, collect);
+        self.unwritten.logs.extend(lines);
+        outcome
+    }
+
+    /// Begins an attempt; its end is heard through `attempts`.
+    pub(super) async fn begin(&mut self, step: usize) {
+        let state = &self.execution.steps()[step];
+        let attempt = state.attempt;
+        let limit = state.timeout_at.map_or(Duration::MAX, |at| self.until(at));
+        let stop = CancellationToken::new();
+        let prepared = match tokio::fs::create_dir_all(self.work_dir()).await {
+            Ok(()) => self.prepare(step, self.lines.clone(), stop.clone()),
+            Err(error) => Err(internal("cannot make the scratch folder").with_detail(error.to_string())),
+        };
+        self.running.push(Running { step, stop });
+        self.attempts.spawn(async move {
+            let outcome = match prepared {
+                Ok((step_type, context, input)) => run_limited(step_type, context, input, limit).await,
+                Err(failure) => Outcome::Failed { failure, output: None },
+            };
+            Ended { step, attempt, outcome }
+        });
+    }
+
+    fn prepare(
+        &self,
+        step: usize,
+        lines: mpsc::Sender<(usize, i32, crate::ports::LogLine)>,
+        stop: CancellationToken,
+    ) -> Result<(Arc<dyn StepType>, StepContext, Value), Failure> {
+        let step_type = self.step_type(step)?;
+        let workflow = self.execution.workflow();
+        let state = &self.execution.steps()[step];
+        let context = StepContext {
+            execution: self.execution.id(),
+            workflow: workflow.name.clone(),
+            step: workflow.steps[step].id.clone(),
+            attempt: state.attempt,
+            step_key: self.execution.step_key(state.ordinal.unwrap_or_default()),
+            root: self.runner.root.clone(),
+            work_dir: self.work_dir(),
+            kill_grace: self.runner.kill_grace,
+            logs: LogSink::new(lines, step, state.attempt, Arc::clone(&self.runner.clock)),
+            stop,
+        };
+        Ok((step_type, context, state.input.clone().unwrap_or_default()))
+    }
+
+    fn step_type(&self, step: usize) -> Result<Arc<dyn StepType>, Failure> {
+        let name = self.execution.workflow().steps[step].action.step_type();
+        let missing = || internal("this server has no such step type").with_detail(name);
+        self.runner.steps.get(name).ok_or_else(missing)
+    }
+}
+
+/// Runs an attempt, asks it to stop when its time is up, and survives its panics.
+async fn run_limited(step_type: Arc<dyn StepType>, context: StepContext, input: Value, limit: Duration) -> Outcome {
+    let stop = context.stop.clone();
+    let step = context.step.clone();
+    let attempt = async {
+        let run = step_type.run(context, input);
+        tokio::pin!(run);
+        tokio::select! {
+            outcome = &mut run => outcome,
+            () = tokio::time::sleep(limit) => {
+                stop.cancel();
+                match run.await {
+                    Outcome::Stopped => Outcome::TimedOut { output: None },
+                    // It ended by itself at the last moment.
+                    other => other,
+                }
+            }
+        }
+    };
+    AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
+        error!(step, "a step type panicked");
+        Outcome::Failed { failure: internal("the step type failed inside"), output: None }
+    })
+}
+
+fn internal(title: &str) -> Failure {
+    Failure::permanent(FailureKind::Internal, title)
+}

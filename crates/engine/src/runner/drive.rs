@@ -1,0 +1,240 @@
+//! Drives one execution: inputs go through the machine, its changes become durable, then its effects are performed.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use cogwheel_machine::{Change, Effect, Execution, ExecutionStatus, Input, Outcome};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use super::attempt::{Ended, Running};
+use super::journal::Written;
+use super::{Job, Runner};
+use crate::ports::LogLine;
+use crate::{Changed, TenantId, WorkflowId};
+
+/// How many log lines an execution may be ahead of the journal before its processes have to wait.
+const LOG_BACKLOG: usize = 1024;
+
+/// An execution under way.
+pub(super) struct Drive<'a> {
+    pub(super) runner: &'a Arc<Runner>,
+    pub(super) execution: Execution,
+    pub(super) tenant: TenantId,
+    pub(super) workflow: WorkflowId,
+    pub(super) epoch: i64,
+    pub(super) next_log_sequence: i64,
+    /// What became true since the last write.
+    pub(super) unwritten: Unwritten,
+    pub(super) lines: mpsc::Sender<(usize, i32, LogLine)>,
+    pub(super) attempts: JoinSet<Ended>,
+    pub(super) running: Vec<Running>,
+}
+
+/// What the next write carries.
+#[derive(Default)]
+pub(super) struct Unwritten {
+    pub(super) head: bool,
+    pub(super) steps: BTreeSet<usize>,
+    pub(super) logs: Vec<(usize, i32, LogLine)>,
+}
+
+impl Unwritten {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.head && self.steps.is_empty() && self.logs.is_empty()
+    }
+}
+
+/// What a driven execution hears.
+enum Heard {
+    Lines(Vec<(usize, i32, LogLine)>),
+    Ended(Box<Ended>),
+    DeadlinePassed,
+    Drain,
+    Kill,
+}
+
+/// Whether the execution is still ours to drive.
+#[derive(PartialEq, Eq)]
+enum Next {
+    GoOn,
+    LetGo,
+}
+
+/// Runs an execution until it ended or is let go of.
+pub(super) async fn drive(runner: &Arc<Runner>, job: Job) {
+    let (lines, mut heard_lines) = mpsc::channel(LOG_BACKLOG);
+    let first = if job.execution.status() == ExecutionStatus::Queued { Input::Claimed } else { Input::Recovered };
+    let mut drive = Drive {
+        runner,
+        execution: job.execution,
+        tenant: job.tenant,
+        workflow: job.workflow,
+        epoch: job.epoch,
+        next_log_sequence: job.next_log_sequence,
+        unwritten: Unwritten::default(),
+        lines,
+        attempts: JoinSet::new(),
+        running: Vec::new(),
+    };
+    let mut next = drive.handle(first).await;
+    let mut draining = false;
+    let mut deadline_heard = false;
+    while next == Next::GoOn {
+        let heard = drive.hear(&mut heard_lines, draining, deadline_heard).await;
+        next = match heard {
+            Heard::Lines(lines) => drive.write_lines(lines).await,
+            Heard::Ended(ended) => {
+                while let Ok(line) = heard_lines.try_recv() {
+                    drive.unwritten.logs.push(line);
+                }
+                drive.attempt_ended(*ended).await
+            }
+            Heard::DeadlinePassed => {
+                deadline_heard = true;
+                drive.handle(Input::DeadlinePassed).await
+            }
+            Heard::Drain => {
+                draining = true;
+                drive.handle(Input::Drain).await
+            }
+            Heard::Kill => Next::LetGo,
+        };
+    }
+    // Nobody reads lines any more: an attempt that waits to hand one over must not wait for ever.
+    drop(heard_lines);
+    drive.stop_everything().await;
+    if drive.execution.status().is_terminal() {
+        drive.remove_work_dir().await;
+    }
+}
+
+impl Drive<'_> {
+    async fn hear(
+        &mut self,
+        lines: &mut mpsc::Receiver<(usize, i32, LogLine)>,
+        draining: bool,
+        deadline_heard: bool,
+    ) -> Heard {
+        let until_deadline = self.execution.deadline_at().map(|at| self.until(at));
+        tokio::select! {
+            biased;
+            () = self.runner.killing.cancelled() => Heard::Kill,
+            () = self.runner.draining.cancelled(), if !draining => Heard::Drain,
+            Some(line) = lines.recv() => {
+                let mut batch = vec![line];
+                while batch.len() < LOG_BACKLOG && let Ok(line) = lines.try_recv() {
+                    batch.push(line);
+                }
+                Heard::Lines(batch)
+            }
+            Some(ended) = self.attempts.join_next() => match ended {
+                Ok(ended) => Heard::Ended(Box::new(ended)),
+                // An attempt catches its own panics and is aborted by nobody.
+                Err(_) => Heard::Kill,
+            },
+            () = tokio::time::sleep(until_deadline.unwrap_or(Duration::MAX)),
+                if until_deadline.is_some() && !deadline_heard => Heard::DeadlinePassed,
+        }
+    }
+
+    /// Passes an input and everything that follows from it at once through the machine, writes, then acts.
+    async fn handle(&mut self, input: Input) -> Next {
+        let mut inputs = VecDeque::from([input]);
+        let mut effects = Vec::new();
+        while let Some(input) = inputs.pop_front() {
+            let decision = match self.execution.handle(input, self.runner.clock.now()) {
+                Ok(decision) => decision,
+                Err(rejected) => {
+                    debug!(execution = %self.execution.id(), %rejected, "an input changes nothing");
+                    continue;
+                }
+            };
+            self.note(&decision.changes);
+            for effect in decision.effects {
+                match effect {
+                    Effect::Run { step } if self.only_computes(step) => {
+                        let outcome = self.compute(step).await;
+                        inputs.push_back(self.finished(step, outcome));
+                    }
+                    other => effects.push(other),
+                }
+            }
+        }
+        if self.write().await == Written::Refused {
+            return Next::LetGo;
+        }
+        let mut next = Next::GoOn;
+        for effect in effects {
+            match effect {
+                Effect::Run { step } => self.begin(step).await,
+                Effect::Stop { step } => self.stop(step),
+                Effect::Release | Effect::End => next = Next::LetGo,
+            }
+        }
+        next
+    }
+
+    fn note(&mut self, changes: &[Change]) {
+        for change in changes {
+            match change.step() {
+                Some(step) => {
+                    self.unwritten.steps.insert(step);
+                }
+                None => self.unwritten.head = true,
+            }
+        }
+    }
+
+    fn finished(&self, step: usize, outcome: Outcome) -> Input {
+        Input::Finished { step, attempt: self.execution.steps()[step].attempt, outcome }
+    }
+
+    async fn attempt_ended(&mut self, ended: Ended) -> Next {
+        self.running.retain(|running| running.step != ended.step);
+        self.handle(Input::Finished { step: ended.step, attempt: ended.attempt, outcome: ended.outcome }).await
+    }
+
+    async fn write_lines(&mut self, lines: Vec<(usize, i32, LogLine)>) -> Next {
+        self.unwritten.logs.extend(lines);
+        if self.write().await == Written::Refused { Next::LetGo } else { Next::GoOn }
+    }
+
+    fn stop(&self, step: usize) {
+        for running in self.running.iter().filter(|running| running.step == step) {
+            running.stop.cancel();
+        }
+    }
+
+    /// Stops what still runs and waits until it is gone; its outcome is nobody's business any more.
+    async fn stop_everything(&mut self) {
+        for running in &self.running {
+            running.stop.cancel();
+        }
+        while self.attempts.join_next().await.is_some() {}
+    }
+
+    async fn remove_work_dir(&self) {
+        let path = self.work_dir();
+        if let Err(error) = tokio::fs::remove_dir_all(&path).await
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            warn!(path = %path.display(), %error, "cannot remove the scratch folder");
+        }
+    }
+
+    pub(super) fn work_dir(&self) -> std::path::PathBuf {
+        self.runner.work_dir.join(self.execution.id().to_string())
+    }
+
+    pub(super) fn until(&self, at: DateTime<Utc>) -> Duration {
+        (at - self.runner.clock.now()).to_std().unwrap_or_default()
+    }
+
+    pub(super) fn notify(&self) {
+        self.runner.feed.notify(Changed { execution: self.execution.id(), workflow: self.workflow });
+    }
+}

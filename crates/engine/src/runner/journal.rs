@@ -1,0 +1,108 @@
+//! Makes what became true of an execution durable, before anything acts on it.
+
+use std::time::Duration;
+
+use cogwheel_machine::ExecutionStatus;
+use tracing::{error, warn};
+
+use super::drive::Drive;
+use crate::ports::{Head, Record, StepRow, StoreError, StoredLog};
+
+/// The longest pause between tries while the database is away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Whether the execution may go on after a write.
+#[derive(PartialEq, Eq)]
+pub(super) enum Written {
+    Durable,
+    /// It belongs to somebody else now, or cannot be recorded: nothing more may be done for it here.
+    Refused,
+}
+
+impl Drive<'_> {
+    /// Writes all that is unwritten. While the database is away it tries again; the execution stands still until then.
+    pub(super) async fn write(&mut self) -> Written {
+        if self.unwritten.is_empty() {
+            return Written::Durable;
+        }
+        let record = self.take_record();
+        let mut pause = Duration::from_millis(50);
+        loop {
+            match self.runner.store.record(record.clone()).await {
+                Ok(()) => {
+                    self.notify();
+                    return Written::Durable;
+                }
+                Err(StoreError::Unavailable(why)) => {
+                    warn!(execution = %self.execution.id(), why, "the database is away; the execution stands still");
+                    tokio::select! {
+                        () = self.runner.killing.cancelled() => return Written::Refused,
+                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                    }
+                }
+                Err(error) => {
+                    error!(execution = %self.execution.id(), %error, "the execution is let go of; a restart takes it up again");
+                    return Written::Refused;
+                }
+            }
+        }
+    }
+
+    fn take_record(&mut self) -> Record {
+        let unwritten = std::mem::take(&mut self.unwritten);
+        let definition = self.execution.workflow();
+        let steps = unwritten
+            .steps
+            .into_iter()
+            .map(|index| {
+                let step = &definition.steps[index];
+                StepRow {
+                    key: step.id.clone(),
+                    name: step.name.clone().unwrap_or_else(|| step.id.clone()),
+                    step_type: step.action.step_type(),
+                    state: self.execution.steps()[index].clone(),
+                }
+            })
+            .collect();
+        let first = self.next_log_sequence;
+        let logs: Vec<StoredLog> = unwritten
+            .logs
+            .into_iter()
+            .zip(first..)
+            .map(|((step, attempt, line), sequence)| StoredLog {
+                sequence,
+                step_ordinal: self.execution.steps()[step].ordinal,
+                attempt: Some(attempt),
+                level: line.level,
+                stream: line.stream,
+                message: line.message,
+                at: line.at,
+            })
+            .collect();
+        self.next_log_sequence += i64::try_from(logs.len()).unwrap_or(i64::MAX);
+        Record {
+            execution: self.execution.id(),
+            tenant: self.tenant,
+            workflow: self.workflow,
+            epoch: self.epoch,
+            head: unwritten.head.then(|| self.head()),
+            steps,
+            logs,
+            at: self.runner.clock.now(),
+        }
+    }
+
+    fn head(&self) -> Head {
+        let execution = &self.execution;
+        let status: ExecutionStatus = execution.status();
+        Head {
+            status,
+            owner: (!status.is_terminal()).then_some(self.runner.node),
+            started_at: execution.started_at(),
+            deadline_at: execution.deadline_at(),
+            completed_at: execution.completed_at(),
+            result: execution.result().cloned(),
+            error: execution.error().cloned(),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Looks closely at one candidate: is it whole, is it new, what is in it; blocking.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use super::identity::{Identity, changed_at};
+use crate::triggers::digest;
+
+/// Large enough that reading costs no more than hashing.
+const BUFFER: usize = 64 * 1024;
+
+/// A candidate with what is known of it.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// The watched folder.
+    pub(super) folder: PathBuf,
+    pub(super) path: PathBuf,
+    /// The version of this path that was handled last.
+    pub(super) handled: Option<Identity>,
+    pub(super) quiet: Quiet,
+}
+
+/// What makes a candidate count as whole.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Quiet {
+    /// Its writer closed it or put it into place, and nothing else is asked for.
+    Closed,
+    /// Nothing was seen to happen to it since then.
+    Since(DateTime<Utc>),
+    /// It still is what a scan saw.
+    Still(Identity),
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// It is gone.
+    Gone,
+    /// It is a folder.
+    Folder,
+    /// It is no file of this folder: a device, a link that leads nowhere or out of the folder.
+    NotOurs,
+    /// This version was handled before.
+    Handled,
+    /// It changed since it was last seen.
+    Changing(Identity),
+    /// It cannot be read.
+    Unreadable(String),
+    /// It is whole and was read.
+    Whole {
+        /// Its version.
+        identity: Identity,
+        /// SHA-256 of its content, in hex.
+        sha256: String,
+    },
+}
+
+/// Looks at a candidate, and reads it if it is whole and new.
+pub(super) fn examine(look: &Look) -> Found {
+    match try_examine(look) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Gone,
+        Err(error) => Found::Unreadable(error.to_string()),
+    }
+}
+
+fn try_examine(look: &Look) -> io::Result<Found> {
+    let metadata = match regular_file(&look.folder, &look.path)? {
+        Entry::File(metadata) => metadata,
+        Entry::Folder => return Ok(Found::Folder),
+        Entry::Other => return Ok(Found::NotOurs),
+    };
+    let identity = Identity::of(&metadata);
+    if look.handled == Some(identity) {
+        return Ok(Found::Handled);
+    }
+    let is_quiet = match look.quiet {
+        Quiet::Closed => true,
+        Quiet::Since(seen) => changed_at(&metadata) <= seen,
+        Quiet::Still(seen) => seen == identity,
+    };
+    if !is_quiet {
+        return Ok(Found::Changing(identity));
+    }
+    let sha256 = hash(&look.path)?;
+    // Written to, or replaced, while it was read: what was read may be half of each.
+    let after = Identity::of(&fs::metadata(&look.path)?);
+    Ok(if after == identity { Found::Whole { identity, sha256 } } else { Found::Changing(after) })
+}
+
+fn hash(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(digest::hex(hasher)),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+/// What lies at a path of a watched folder.
+pub(super) enum Entry {
+    /// A regular file, or a link to one in the same folder.
+    File(Metadata),
+    /// A folder; links to folders are not followed.
+    Folder,
+    /// Anything else.
+    Other,
+}
+
+/// Looks up what lies at `path`. A link is followed only to a regular file inside of `folder`.
+pub(super) fn regular_file(folder: &Path, path: &Path) -> io::Result<Entry> {
+    let metadata = fs::symlink_metadata(path)?;
+    if metadata.is_file() {
+        return Ok(Entry::File(metadata));
+    }
+    if metadata.is_dir() {
+        return Ok(Entry::Folder);
+    }
+    if metadata.is_symlink() {
+        match fs::canonicalize(path) {
+            Ok(target) if target.starts_with(fs::canonicalize(folder)?) => {
+                let metadata = fs::metadata(&target)?;
+                if metadata.is_file() {
+                    return Ok(Entry::File(metadata));
+                }
+            }
+            Ok(target) => tracing::debug!(link = %path.display(), target = %target.display(), "ignoring a link out of the watched folder"),
+            Err(error) => tracing::debug!(link = %path.display(), %error, "ignoring a link that leads nowhere"),
+        }
+    }
+    Ok(Entry::Other)
+}
+
+/// What makes a version of a file one and the same: equal for the same bytes at the same place and time only.
+pub(super) fn fingerprint(path: &str, identity: Identity, sha256: &str) -> String {
+    let Identity { size, modified_us, device, inode } = identity;
+    digest::of(format!("{path}\0{size}\0{modified_us}\0{device}\0{inode}\0{sha256}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn look(folder: &Path, name: &str, quiet: Quiet) -> Look {
+        Look { folder: folder.to_owned(), path: folder.join(name), handled: None, quiet }
+    }
+
+    #[test]
+    fn reads_what_is_whole_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        fs::write(folder.join("a.csv"), "abc").unwrap();
+        let Found::Whole { identity, sha256 } = examine(&look(folder, "a.csv", Quiet::Closed)) else {
+            panic!("a closed file is whole")
+        };
+        assert_eq!((identity.size, sha256), (3, digest::of("abc")));
+        let known = Look { handled: Some(identity), ..look(folder, "a.csv", Quiet::Closed) };
+        assert!(matches!(examine(&known), Found::Handled));
+        let other = Identity { size: 2, ..identity };
+        assert!(matches!(examine(&look(folder, "a.csv", Quiet::Still(other))), Found::Changing(now) if now == identity));
+        let before = Quiet::Since(DateTime::UNIX_EPOCH);
+        assert!(matches!(examine(&look(folder, "a.csv", before)), Found::Changing(_)));
+        assert!(matches!(examine(&look(folder, "b.csv", Quiet::Closed)), Found::Gone));
+    }
+
+    #[test]
+    fn follows_links_to_files_of_the_folder_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("in");
+        fs::create_dir_all(folder.join("sub")).unwrap();
+        fs::write(dir.path().join("outside.csv"), "x").unwrap();
+        fs::write(folder.join("sub/real.csv"), "x").unwrap();
+        symlink(dir.path().join("outside.csv"), folder.join("out.csv")).unwrap();
+        symlink("nowhere", folder.join("dangling.csv")).unwrap();
+        symlink("sub", folder.join("folder.csv")).unwrap();
+        symlink("sub/real.csv", folder.join("good.csv")).unwrap();
+        for name in ["out.csv", "dangling.csv", "folder.csv"] {
+            assert!(matches!(examine(&look(&folder, name, Quiet::Closed)), Found::NotOurs), "{name}");
+        }
+        assert!(matches!(examine(&look(&folder, "good.csv", Quiet::Closed)), Found::Whole { .. }));
+        assert!(matches!(examine(&look(&folder, "sub", Quiet::Closed)), Found::Folder));
+    }
+
+    #[test]
+    fn every_part_counts_in_the_fingerprint() {
+        let identity = Identity { size: 1, modified_us: 2, device: 3, inode: 4 };
+        let same = fingerprint("/a", identity, "c");
+        assert_eq!(same, fingerprint("/a", identity, "c"));
+        for other in [
+            fingerprint("/b", identity, "c"),
+            fingerprint("/a", identity, "d"),
+            fingerprint("/a", Identity { size: 9, ..identity }, "c"),
+            fingerprint("/a", Identity { modified_us: 9, ..identity }, "c"),
+            fingerprint("/a", Identity { device: 9, ..identity }, "c"),
+            fingerprint("/a", Identity { inode: 9, ..identity }, "c"),
+        ] {
+            assert_ne!(same, other);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Starts workflows for the files of watched folders.
+//!
+//! What the kernel reports are hints, a scan of the folder is the truth, and the ledger of handled versions decides.
+
+mod candidates;
+mod examine;
+mod health;
+mod identity;
+mod matching;
+mod observe;
+mod scan;
+mod spec;
+mod start;
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch as notice};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Engine, WatchId};
+use spec::WatchSpec;
+
+pub(super) use identity::FolderIdentity;
+
+/// How many files are read side by side, over all watches.
+const HASHED_AT_ONCE: usize = 4;
+
+/// What all watches share.
+struct Shared {
+    engine: Arc<Engine>,
+    hashing: Semaphore,
+}
+
+/// Keeps one task for each enabled watch of the catalog, as its workflow defines it now.
+pub(super) async fn supervise(engine: Arc<Engine>, rescans: notice::Receiver<()>) {
+    let mut changes = engine.catalog().changes();
+    let shared = Arc::new(Shared { engine: Arc::clone(&engine), hashing: Semaphore::new(HASHED_AT_ONCE) });
+    let mut running: HashMap<WatchId, (WatchSpec, CancellationToken)> = HashMap::new();
+    loop {
+        let mut wanted = spec::of_workflows(&engine.catalog().all(), &engine.config().root);
+        running.retain(|id, (spec, stop)| {
+            let stays = wanted.get(id) == Some(spec);
+            if !stays {
+                stop.cancel();
+            }
+            stays
+        });
+        wanted.retain(|id, _| !running.contains_key(id));
+        for (id, spec) in wanted {
+            let stop = engine.stop().child_token();
+            running.insert(id, (spec.clone(), stop.clone()));
+            engine.trigger_tasks().spawn(watch::run(Arc::clone(&shared), spec, stop, rescans.clone()));
+        }
+        tokio::select! {
+            () = engine.stop().cancelled() => return,
+            Ok(()) = changes.changed() => {}
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The part of a workflow's triggers that only the engine can compute, for the store to keep.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use cogwheel_definition::Workflow;
+use cogwheel_definition::cron::Cron;
+
+use crate::ports::SavedTriggers;
+use crate::triggers::location;
+
+/// The triggers' stored form at `now`, with relative folders below `root`.
+pub(super) fn triggers(workflow: &Workflow, root: &Path, now: DateTime<Utc>) -> SavedTriggers {
+    let schedules = workflow.triggers.schedules.iter();
+    let files = workflow.triggers.files.iter();
+    SavedTriggers {
+        next_due: schedules
+            .map(|schedule| {
+                let cron = Cron::parse(&schedule.cron).ok();
+                (schedule.key.clone(), cron.and_then(|cron| cron.next_after(schedule.timezone, now)))
+            })
+            .collect(),
+        locations: files
+            .map(|file| {
+                let folder = location::absolute(root, &file.path);
+                (file.key.clone(), folder.to_string_lossy().into_owned())
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use cogwheel_definition::parse;
+
+    #[test]
+    fn names_the_coming_instant_and_the_folder() {
+        let text = "on:\n  schedule: {id: daily, cron: '0 6 * * *', timezone: Europe/Berlin}\n  file: {id: drop, path: ../in}\nsteps: [{run: 'true'}]\n";
+        let workflow = parse(text.as_bytes(), "both").unwrap();
+        let saved = super::triggers(&workflow, Path::new("/srv/data"), "2026-05-04T10:00:00Z".parse().unwrap());
+        assert_eq!(saved.next_due, [("daily".to_owned(), "2026-05-05T04:00:00Z".parse().ok())]);
+        assert_eq!(saved.locations, [("drop".to_owned(), "/srv/in".to_owned())]);
+    }
+}

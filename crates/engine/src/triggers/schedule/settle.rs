@@ -1,0 +1,228 @@
+//! Gives the due instants of one schedule their outcomes, in order, each in one transaction with what it starts.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use cogwheel_definition::Overlap;
+use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use super::agenda::{Claimed, Line};
+use super::plan::{Batch, Past, missed_until};
+use crate::ports::{Due, DueOutcome, ScheduleTick, SkipReason, StoreError};
+use crate::{Engine, Followed, ScheduleId, StartCause, StartError, StartRequest, WorkflowRef};
+
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+/// How long a notice that a run ended may be missing before the store is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+
+/// What settling needs from outside.
+pub(super) struct Settler {
+    pub(super) engine: Arc<Engine>,
+    /// What was due by then was missed.
+    pub(super) started_at: DateTime<Utc>,
+    pub(super) at_once: Semaphore,
+}
+
+/// Nothing more is to be settled: the engine stops, or the schedule changed or went.
+struct Ended;
+
+impl Settler {
+    /// Settles everything that is due, and answers how far it came.
+    pub(super) async fn settle(self: Arc<Self>, claimed: Claimed) -> (u64, ScheduleId, DateTime<Utc>) {
+        let Claimed { claim, line, mut position, stop } = claimed;
+        let id = line.id;
+        let settled = async {
+            let mut past = self.past(self.started_at);
+            while let ControlFlow::Continue(()) = self.step(&line, &mut position, &mut past).await {}
+        };
+        // What is being written goes on in its own task and in the store; the ledger shows it to whoever comes next.
+        stop.run_until_cancelled(settled).await;
+        (claim, id, position)
+    }
+
+    fn past(&self, missed_until: DateTime<Utc>) -> Past {
+        Past { missed_until, busy_until: missed_until, now: self.engine.clock().now() }
+    }
+
+    /// Settles one batch.
+    async fn step(
+        &self,
+        line: &Line,
+        position: &mut DateTime<Utc>,
+        past: &mut Past,
+    ) -> ControlFlow<()> {
+        let now = self.engine.clock().now();
+        let Some(first) = line.rule.next_after(*position).filter(|first| *first <= now) else {
+            return ControlFlow::Break(());
+        };
+        if first > past.busy_until {
+            *past = self.past(missed_until(first, past.missed_until, now));
+        }
+        past.now = now;
+        let Some(mut batch) = line.rule.next_batch(*position, *past) else { return ControlFlow::Break(()) };
+        if batch.skipped.iter().any(|due| due.is_catch_up) {
+            info!(workflow = line.workflow_name, schedule = line.trigger.key, instants = batch.skipped.len(), "not making up for missed due instants");
+        }
+        if batch.fire.is_some() && line.trigger.overlap == Overlap::Skip && self.give_way(line, &mut batch, past).await.is_err() {
+            return ControlFlow::Break(());
+        }
+        let last = batch.fire.as_ref().or(batch.skipped.last()).map(|due| due.due_at);
+        match self.record(line, batch).await {
+            Ok(()) => {
+                *position = last.unwrap_or(first);
+                ControlFlow::Continue(())
+            }
+            Err(Ended) => ControlFlow::Break(()),
+        }
+    }
+
+    /// Lets the instant pass while the previous run goes on. When every missed instant is to be run, they wait for each
+    /// other instead, and what comes due meanwhile passes.
+    async fn give_way(
+        &self,
+        line: &Line,
+        batch: &mut Batch,
+        past: &mut Past,
+    ) -> Result<(), Ended> {
+        let is_catch_up = batch.fire.as_ref().is_some_and(|due| due.is_catch_up);
+        if is_catch_up && line.rule.catches_up_with_all() {
+            self.until_idle(line).await?;
+            past.busy_until = self.engine.clock().now();
+        } else if self.is_busy(line).await?
+            && let Some(due) = batch.fire.take()
+        {
+            batch.skipped.push(Due { outcome: DueOutcome::Skipped(SkipReason::Overlap), ..due });
+        }
+        Ok(())
+    }
+
+    async fn until_idle(&self, line: &Line) -> Result<(), Ended> {
+        let mut follower = self.engine.feed().follow();
+        while self.is_busy(line).await? {
+            let ended = async {
+                while let Some(Followed::Changed(changed)) = follower.next().await {
+                    if changed.workflow == line.workflow {
+                        return;
+                    }
+                }
+            };
+            // Running into the limit is as good a reason to look again as a notice.
+            let _ = timeout(ASK_AGAIN, ended).await;
+        }
+        Ok(())
+    }
+
+    async fn is_busy(&self, line: &Line) -> Result<bool, Ended> {
+        let mut retry = Retry::new(line);
+        loop {
+            let answer = {
+                let _permit = self.permit().await?;
+                self.engine.store().schedule_is_busy(line.id).await
+            };
+            match answer {
+                Ok(is_busy) => return Ok(is_busy),
+                Err(error) => retry.after(&error).await,
+            }
+        }
+    }
+
+    async fn permit(&self) -> Result<SemaphorePermit<'_>, Ended> {
+        // Never closed, so that it never fails.
+        self.at_once.acquire().await.map_err(|_| Ended)
+    }
+
+    async fn record(&self, line: &Line, batch: Batch) -> Result<(), Ended> {
+        let Batch { skipped, fire, next } = batch;
+        let mut retry = Retry::new(line);
+        let Some(fire) = fire else { return self.tick(line, skipped, next, &mut retry).await };
+        let mut due = skipped;
+        due.push(fire.clone());
+        loop {
+            let started = {
+                let _permit = self.permit().await?;
+                self.engine.start(self.request(line, &fire, due.clone(), next)).await
+            };
+            match started {
+                // Recorded now, or before by an earlier life or another node.
+                Ok(_) | Err(StartError::AlreadyRecorded) => return Ok(()),
+                Err(StartError::Draining | StartError::UnknownWorkflow { .. }) => return Err(Ended),
+                Err(StartError::Store(error)) => retry.after(&error).await,
+                Err(error @ (StartError::NotExecutable { .. } | StartError::InvalidInputs(_))) => {
+                    warn!(workflow = line.workflow_name, schedule = line.trigger.key, due_at = %fire.due_at, %error, "a due instant starts nothing");
+                    if let Some(last) = due.last_mut() {
+                        last.outcome = DueOutcome::Skipped(SkipReason::WorkflowNotExecutable);
+                    }
+                    return self.tick(line, due, next, &mut retry).await;
+                }
+            }
+        }
+    }
+
+    fn request(&self, line: &Line, fire: &Due, due: Vec<Due>, next: Option<DateTime<Utc>>) -> StartRequest {
+        let seen = json!({
+            "due_at": fire.due_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+            "cron": line.trigger.cron,
+            "timezone": line.trigger.timezone.name(),
+        });
+        StartRequest {
+            workflow: WorkflowRef::Id(line.workflow),
+            inputs: line.trigger.inputs.clone(),
+            idempotency_key: None,
+            cause: StartCause::Schedule {
+                trigger_key: line.trigger.key.clone(),
+                seen,
+                tick: self.new_tick(line, due, next),
+            },
+        }
+    }
+
+    fn new_tick(&self, line: &Line, due: Vec<Due>, next: Option<DateTime<Utc>>) -> ScheduleTick {
+        let at = self.engine.clock().now();
+        ScheduleTick { schedule: line.id, tenant: line.tenant, due, next_due_at: next, at }
+    }
+
+    async fn tick(
+        &self,
+        line: &Line,
+        due: Vec<Due>,
+        next: Option<DateTime<Utc>>,
+        retry: &mut Retry<'_>,
+    ) -> Result<(), Ended> {
+        loop {
+            let ticked = {
+                let _permit = self.permit().await?;
+                self.engine.store().tick(self.new_tick(line, due.clone(), next)).await
+            };
+            match ticked {
+                // Refused because another node was faster: its outcomes stand.
+                Ok(()) | Err(StoreError::Conflict(_)) => return Ok(()),
+                Err(error) => retry.after(&error).await,
+            }
+        }
+    }
+}
+
+/// Waits longer and longer between attempts.
+struct Retry<'a> {
+    line: &'a Line,
+    delay: Duration,
+}
+
+impl<'a> Retry<'a> {
+    fn new(line: &'a Line) -> Self {
+        Self { line, delay: FIRST_RETRY }
+    }
+
+    async fn after(&mut self, error: &StoreError) {
+        warn!(workflow = self.line.workflow_name, schedule = self.line.trigger.key, %error, retry_in = ?self.delay, "a due instant waits for the store");
+        sleep(self.delay).await;
+        self.delay = (self.delay * 2).min(LAST_RETRY);
+    }
+}

@@ -1,0 +1,359 @@
+//! What the API reads: one struct a type, assembled by the store, and the pages they come in.
+
+mod page;
+
+pub use page::{Page, PageRequest, PageSize, TimeCursor};
+
+use chrono::{DateTime, Utc};
+use cogwheel_machine::{ExecutionId, ExecutionStatus, StepStatus};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::ports::{LogLevel, LogStream, TriggerType};
+use crate::{FileId, ScheduleId, VersionId, WatchId, WorkflowId};
+
+/// Where a workflow stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkflowStatus {
+    /// Saved, never activated.
+    Draft,
+    /// In use.
+    Active,
+    /// No new executions for now.
+    Paused,
+    /// Retired.
+    Inactive,
+}
+
+/// A workflow.
+#[derive(Clone, Debug)]
+pub struct WorkflowView {
+    /// Its id.
+    pub id: WorkflowId,
+    /// Its name, unique in the tenant.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Labels.
+    pub labels: Value,
+    /// Where it stands.
+    pub status: WorkflowStatus,
+    /// The operators' switch.
+    pub is_enabled: bool,
+    /// The file it comes from.
+    pub origin_path: Option<String>,
+    /// The active version.
+    pub active_version: Option<VersionId>,
+    /// Executions that ended, purged ones included.
+    pub total_executions: i64,
+    /// Of these, completed.
+    pub successful_executions: i64,
+    /// Of these, failed, timed out or compensated.
+    pub failed_executions: i64,
+    /// When one last ended.
+    pub last_execution_at: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// One saved version of a workflow.
+#[derive(Clone, Debug)]
+pub struct VersionView {
+    /// Its id.
+    pub id: VersionId,
+    /// Its workflow.
+    pub workflow: WorkflowId,
+    /// Its number, from 1.
+    pub version: i32,
+    /// The text as written.
+    pub source: String,
+    /// The compiled form.
+    pub definition: Value,
+    /// SHA-256 of the text, in hex.
+    pub checksum: String,
+    /// Whether new executions run it.
+    pub is_active: bool,
+    /// When it was saved.
+    pub created_at: DateTime<Utc>,
+}
+
+/// An execution.
+#[derive(Clone, Debug)]
+pub struct ExecutionView {
+    /// Its id.
+    pub id: ExecutionId,
+    /// Its workflow.
+    pub workflow: WorkflowId,
+    /// The version it runs.
+    pub version: VersionId,
+    /// Where it stands.
+    pub status: ExecutionStatus,
+    /// What set it off.
+    pub trigger_type: TriggerType,
+    /// The trigger's key in the definition.
+    pub trigger_key: Option<String>,
+    /// What set it off, as expressions see it.
+    pub trigger: Value,
+    /// Its inputs.
+    pub inputs: Value,
+    /// What it put out.
+    pub result: Option<Value>,
+    /// Why it did not complete.
+    pub error: Option<Value>,
+    /// The caller's key.
+    pub idempotency_key: Option<String>,
+    /// Ties together what belongs together.
+    pub correlation_id: Uuid,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+    /// When it was claimed.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// When it must have ended.
+    pub deadline_at: Option<DateTime<Utc>>,
+    /// Milliseconds from claim to end.
+    pub execution_time_ms: Option<i64>,
+    /// When its row last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A step instance.
+#[derive(Clone, Debug)]
+pub struct StepView {
+    /// Its execution.
+    pub execution: ExecutionId,
+    /// Order of creation inside the execution.
+    pub ordinal: i32,
+    /// Its key in the definition.
+    pub step_key: String,
+    /// Its name for people.
+    pub step_name: String,
+    /// Its type.
+    pub step_type: String,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// The number of the current or last attempt.
+    pub attempt: i32,
+    /// Earlier attempts.
+    pub attempt_history: Value,
+    /// What it was given.
+    pub input: Option<Value>,
+    /// What it put out.
+    pub output: Option<Value>,
+    /// Why it did not complete.
+    pub error: Option<Value>,
+    /// When its first attempt began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// Milliseconds from begin to end.
+    pub execution_time_ms: Option<i64>,
+    /// When its row last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A log line.
+#[derive(Clone, Debug)]
+pub struct LogView {
+    /// Its execution.
+    pub execution: ExecutionId,
+    /// Its place in the execution's log, from 0.
+    pub sequence: i64,
+    /// The step it belongs to.
+    pub step_ordinal: Option<i32>,
+    /// The attempt it belongs to.
+    pub attempt: Option<i32>,
+    /// How grave.
+    pub level: LogLevel,
+    /// Where from.
+    pub stream: LogStream,
+    /// The text.
+    pub message: String,
+    /// When.
+    pub logged_at: DateTime<Utc>,
+}
+
+/// Where a file version stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileStatus {
+    /// Seen.
+    Detected,
+    /// Not quiet yet.
+    Settling,
+    /// Whole and hashed.
+    Ready,
+    /// Its execution runs.
+    Processing,
+    /// Its execution completed.
+    Processed,
+    /// Its execution did not complete.
+    Failed,
+    /// Decided against, with a reason.
+    Skipped,
+    /// Removed.
+    Deleted,
+}
+
+/// A file version in the ledger.
+#[derive(Clone, Debug)]
+pub struct FileView {
+    /// Its id.
+    pub id: FileId,
+    /// The watch that saw it.
+    pub watch: Option<WatchId>,
+    /// Its name.
+    pub filename: String,
+    /// Its absolute path.
+    pub path: Option<String>,
+    /// Bytes.
+    pub size: i64,
+    /// SHA-256 of the content, in hex.
+    pub sha256: Option<String>,
+    /// Where it stands.
+    pub status: FileStatus,
+    /// Why it was taken or not.
+    pub decision_reason: Option<String>,
+    /// `created`, `modified` or `deleted`.
+    pub change_kind: String,
+    /// The file's time stamp.
+    pub modified_at: Option<DateTime<Utc>>,
+    /// When it was first seen.
+    pub first_seen_at: DateTime<Utc>,
+    /// When it had settled.
+    pub settled_at: Option<DateTime<Utc>>,
+    /// When its execution ended.
+    pub processed_at: Option<DateTime<Utc>>,
+    /// When the row was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A schedule.
+#[derive(Clone, Debug)]
+pub struct ScheduleView {
+    /// Its id.
+    pub id: ScheduleId,
+    /// Its workflow.
+    pub workflow: WorkflowId,
+    /// Its key in the definition.
+    pub trigger_key: String,
+    /// The cron expression.
+    pub cron: Option<String>,
+    /// The IANA zone it is read in.
+    pub timezone: String,
+    /// `none`, `last` or `all`.
+    pub catch_up: String,
+    /// `allow`, `skip`, `queue` or `replace`.
+    pub overlap: String,
+    /// Whether it fires.
+    pub is_enabled: bool,
+    /// The coming due instant.
+    pub next_due_at: Option<DateTime<Utc>>,
+    /// The last due instant with an outcome.
+    pub last_due_at: Option<DateTime<Utc>>,
+    /// When it last started something.
+    pub last_fired_at: Option<DateTime<Utc>>,
+    /// When the row was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// One due instant in the ledger.
+#[derive(Clone, Debug)]
+pub struct FireView {
+    /// Its id.
+    pub id: Uuid,
+    /// The schedule.
+    pub schedule: ScheduleId,
+    /// When it was due.
+    pub due_at: DateTime<Utc>,
+    /// Whether it started something.
+    pub fired: bool,
+    /// Why not.
+    pub skip_reason: Option<String>,
+    /// Whether it was made up for after a pause.
+    pub is_catch_up: bool,
+    /// When it started something.
+    pub fired_at: Option<DateTime<Utc>>,
+    /// How late that was.
+    pub lateness_ms: Option<i64>,
+    /// What it started.
+    pub execution: Option<ExecutionId>,
+    /// When the row was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A watch.
+#[derive(Clone, Debug)]
+pub struct WatchView {
+    /// Its id.
+    pub id: WatchId,
+    /// Its workflow.
+    pub workflow: WorkflowId,
+    /// Its key in the definition.
+    pub trigger_key: String,
+    /// The absolute folder.
+    pub location: Option<String>,
+    /// Patterns that take a file in.
+    pub include: Value,
+    /// Patterns that leave one out.
+    pub exclude: Value,
+    /// Whether sub-folders count.
+    pub is_recursive: bool,
+    /// How long a file must be quiet.
+    pub settle_ms: i32,
+    /// Whether it looks.
+    pub is_enabled: bool,
+    /// `starting`, `healthy`, `degraded` or `failed`.
+    pub health: String,
+    /// What is wrong.
+    pub problem: Option<String>,
+    /// The last full scan.
+    pub last_scan_at: Option<DateTime<Utc>>,
+    /// When the row was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Which executions to list.
+#[derive(Clone, Debug, Default)]
+pub struct ExecutionFilter {
+    /// Of this workflow, by name.
+    pub workflow: Option<String>,
+    /// In one of these states; empty means any.
+    pub status: Vec<ExecutionStatus>,
+    /// Set off by one of these; empty means any.
+    pub trigger_type: Vec<TriggerType>,
+}
+
+/// Which workflows to list.
+#[derive(Clone, Debug, Default)]
+pub struct WorkflowFilter {
+    /// In one of these states; empty means any.
+    pub status: Vec<WorkflowStatus>,
+    /// Switched on or off.
+    pub is_enabled: Option<bool>,
+}
+
+/// Which files to list.
+#[derive(Clone, Debug, Default)]
+pub struct FileFilter {
+    /// In one of these states; empty means any.
+    pub status: Vec<FileStatus>,
+    /// Seen by this watch.
+    pub watch: Option<WatchId>,
+}
+
+/// Which schedules or watches to list.
+#[derive(Clone, Debug, Default)]
+pub struct TriggerFilter {
+    /// Of this workflow, by name.
+    pub workflow: Option<String>,
+}
+
+/// Which due instants to list.
+#[derive(Clone, Debug, Default)]
+pub struct FireFilter {
+    /// Of this schedule.
+    pub schedule: Option<ScheduleId>,
+}

@@ -1,0 +1,22 @@
+//! The GraphQL schema: thin resolvers over the engine's services.
+//!
+//! A request enters at [`Schema::execute`] or [`Schema::subscribe`]; the fields of the roots are in `roots`, one file
+//! per type in `types`, and every edge between types reads through a loader of `loaders`.
+
+mod cursor;
+mod errors;
+mod follow;
+mod ids;
+mod limits;
+mod loaders;
+mod roots;
+mod schema;
+mod services;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use errors::{ErrorCode, is_refused, refusal};
+pub use limits::Limits;
+pub use schema::{Schema, sdl};
+pub use services::Services;

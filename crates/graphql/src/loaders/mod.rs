@@ -1,0 +1,86 @@
+//! Reads shared by the fields of one request: what siblings ask for is read in one go.
+//!
+//! One loader serves every key type; each file of this folder has the keys of one aggregate. Nothing is cached beyond
+//! the batch, so a later field never sees an older row.
+
+mod executions;
+mod files;
+mod triggers;
+mod workflows;
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use async_graphql::Context;
+use async_graphql::dataloader::{DataLoader, Loader};
+use cogwheel_engine::TenantId;
+use cogwheel_engine::ports::{Reads, StoreError};
+
+use crate::Services;
+use crate::errors::ReadFailed;
+
+pub(crate) use executions::{CountLogs, CountSteps, ExecutionsOfFile, LogsPage, StepKey, StepsPage};
+pub(crate) use files::FilesOfExecution;
+pub(crate) use triggers::{CountFires, FireKey, FiresPage, SchedulesOf, WatchesOf};
+pub(crate) use workflows::{CountExecutions, ExecutionsPage};
+
+/// Loads batches of keys.
+pub(crate) struct Batches {
+    services: Arc<dyn Services>,
+}
+
+impl Batches {
+    pub(crate) fn new(services: Arc<dyn Services>) -> Self {
+        Self { services }
+    }
+
+    fn reads(&self) -> &dyn Reads {
+        self.services.reads()
+    }
+
+    fn tenant(&self) -> TenantId {
+        self.services.tenant()
+    }
+}
+
+/// Loads one key together with what its siblings ask for.
+pub(crate) async fn load<K>(
+    ctx: &Context<'_>,
+    key: K,
+) -> async_graphql::Result<Option<<Batches as Loader<K>>::Value>>
+where
+    K: Send + Sync + Hash + Eq + Clone + 'static,
+    Batches: Loader<K, Error = ReadFailed>,
+{
+    Ok(ctx.data::<DataLoader<Batches>>()?.load_one(key).await?)
+}
+
+/// A batch by its keys, each row naming its own.
+fn by_key<K: Hash + Eq, R, V>(
+    rows: Result<Vec<R>, StoreError>,
+    key: impl Fn(&R) -> K,
+    value: impl Fn(R) -> V,
+) -> Result<HashMap<K, V>, ReadFailed> {
+    let rows = rows.map_err(|error| ReadFailed::log(&error))?;
+    Ok(rows.into_iter().map(|row| (key(&row), value(row))).collect())
+}
+
+/// A batch whose answers come by another key.
+fn rekeyed<I, K: Hash + Eq, V>(
+    answers: Result<HashMap<I, V>, StoreError>,
+    key: impl Fn(I) -> K,
+) -> Result<HashMap<K, V>, ReadFailed> {
+    let answers = answers.map_err(|error| ReadFailed::log(&error))?;
+    Ok(answers.into_iter().map(|(id, value)| (key(id), value)).collect())
+}
+
+/// Splits keys by the page they ask for: siblings nearly always ask for the same one.
+fn by_page<K, P: Hash + Eq, I>(keys: &[K], split: impl Fn(&K) -> (P, I)) -> HashMap<P, Vec<I>> {
+    let mut pages: HashMap<P, Vec<I>> = HashMap::new();
+    for key in keys {
+        let (page, id) = split(key);
+        pages.entry(page).or_default().push(id);
+    }
+    pages
+}

@@ -1,0 +1,192 @@
+//! What can be asked.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object, Result};
+use cogwheel_access::Principal;
+use cogwheel_engine::views;
+use futures_util::future::try_join_all;
+
+use super::filters::{
+    FileFilter, FileWatchFilter, ScheduleFilter, ScheduleFireFilter, WorkflowExecutionFilter, WorkflowFilter,
+};
+use crate::Services;
+use crate::cursor::{MAX_PAGE, PageArgs};
+use crate::errors::{bad_input, store_failed};
+use crate::ids::execution_id;
+use crate::limits::{list_cost, page_cost};
+use crate::loaders::load;
+use crate::types::{
+    Connection, Execution, File, FileWatch, Node, Schedule, ScheduleFire, Total, Viewer, Workflow, WorkflowFile, find_node,
+};
+
+/// How many workflow files there are reckoned to be.
+const WORKFLOW_FILES: usize = 20;
+
+/// What can be asked.
+pub(crate) struct Query;
+
+/// What can be asked.
+#[Object]
+impl Query {
+    /// Who asks.
+    async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer> {
+        Ok((*ctx.data::<Principal>()?).into())
+    }
+
+    /// The object with this global id; null if there is none.
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "A global id.")] id: ID) -> Result<Option<Node>> {
+        find_node(ctx, &id).await
+    }
+
+    /// The objects with these global ids in the same order; null for each that does not exist.
+    #[graphql(complexity = "list_cost(ids.len(), child_complexity)")]
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Global ids, at most 100.")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>> {
+        if ids.len() > MAX_PAGE as usize {
+            return Err(bad_input(format!("`ids` takes at most {MAX_PAGE} ids at once, not {}", ids.len())));
+        }
+        try_join_all(ids.iter().map(|id| find_node(ctx, id))).await
+    }
+
+    /// The workflow with this name; null if there is none.
+    async fn workflow(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The workflow's name.")] name: String,
+    ) -> Result<Option<Workflow>> {
+        let services = services(ctx)?;
+        let found = services.reads().workflow_by_name(services.tenant(), &name).await;
+        Ok(found.map_err(|error| store_failed(&error))?.map(Workflow::from))
+    }
+
+    /// The execution with this id; null if there is none.
+    async fn workflow_execution(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The execution's global id, or its bare UUID.")] id: ID,
+    ) -> Result<Option<Execution>> {
+        Ok(load(ctx, execution_id(&id)?).await?.map(Execution::from))
+    }
+
+    /// Workflows that are not deleted, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn workflows(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many rows from the front: 1 to 100, 50 if not given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most so many rows from the end: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which workflows.")] filter: Option<WorkflowFilter>,
+    ) -> Result<Connection<Workflow>> {
+        let services = services(ctx)?;
+        let page = PageArgs { first, after, last, before }.request()?;
+        let filter: views::WorkflowFilter = filter.unwrap_or_default().into();
+        let rows = services.reads().workflows(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        Ok(Connection::new(page, Some(rows), Total::Workflows(filter)))
+    }
+
+    /// Executions, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn workflow_executions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many rows from the front: 1 to 100, 50 if not given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most so many rows from the end: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which executions.")] filter: Option<WorkflowExecutionFilter>,
+    ) -> Result<Connection<Execution>> {
+        let services = services(ctx)?;
+        let page = PageArgs { first, after, last, before }.request()?;
+        let filter: views::ExecutionFilter = filter.unwrap_or_default().into();
+        let rows = services.reads().executions(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        Ok(Connection::new(page, Some(rows), Total::Executions(filter)))
+    }
+
+    /// File versions in the ledger, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn files(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many rows from the front: 1 to 100, 50 if not given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most so many rows from the end: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which files.")] filter: Option<FileFilter>,
+    ) -> Result<Connection<File>> {
+        let services = services(ctx)?;
+        let page = PageArgs { first, after, last, before }.request()?;
+        let filter = filter.unwrap_or_default().read()?;
+        let rows = services.reads().files(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        Ok(Connection::new(page, Some(rows), Total::Files(filter)))
+    }
+
+    /// Watched folders, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn file_watches(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many rows from the front: 1 to 100, 50 if not given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most so many rows from the end: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which watches.")] filter: Option<FileWatchFilter>,
+    ) -> Result<Connection<FileWatch>> {
+        let services = services(ctx)?;
+        let page = PageArgs { first, after, last, before }.request()?;
+        let filter: views::TriggerFilter = filter.unwrap_or_default().into();
+        let rows = services.reads().watches(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        Ok(Connection::new(page, Some(rows), Total::Watches(filter)))
+    }
+
+    /// Schedules, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn schedules(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many rows from the front: 1 to 100, 50 if not given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most so many rows from the end: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which schedules.")] filter: Option<ScheduleFilter>,
+    ) -> Result<Connection<Schedule>> {
+        let services = services(ctx)?;
+        let page = PageArgs { first, after, last, before }.request()?;
+        let filter: views::TriggerFilter = filter.unwrap_or_default().into();
+        let rows = services.reads().schedules(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        Ok(Connection::new(page, Some(rows), Total::Schedules(filter)))
+    }
+
+    /// Due instants with what came of them, latest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn schedule_fires(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many rows from the front: 1 to 100, 50 if not given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most so many rows from the end: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which due instants.")] filter: Option<ScheduleFireFilter>,
+    ) -> Result<Connection<ScheduleFire>> {
+        let services = services(ctx)?;
+        let page = PageArgs { first, after, last, before }.request()?;
+        let filter = filter.unwrap_or_default().read()?;
+        let rows = services.reads().fires(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        Ok(Connection::new(page, Some(rows), Total::Fires(filter)))
+    }
+
+    /// The files of the workflow folders by path, with what is wrong with them.
+    #[graphql(complexity = "list_cost(WORKFLOW_FILES, child_complexity)")]
+    async fn workflow_files(&self, ctx: &Context<'_>) -> Result<Vec<WorkflowFile>> {
+        Ok(services(ctx)?.workflow_files().into_iter().map(WorkflowFile::from).collect())
+    }
+}
+
+fn services<'a>(ctx: &Context<'a>) -> Result<&'a Arc<dyn Services>> {
+    ctx.data::<Arc<dyn Services>>()
+}

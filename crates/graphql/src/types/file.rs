@@ -1,0 +1,108 @@
+//! The `File` type.
+
+use async_graphql::{Context, ID, Object, Result};
+use cogwheel_engine::views::{FileView, TimeCursor};
+
+use super::connection::Listed;
+use super::enums::{FileChangeKind, FileDecisionReason};
+use super::instant::Instant;
+use super::{Execution, FileStatus, FileWatch};
+use crate::cursor::Cursor;
+use crate::ids::GlobalId;
+use crate::limits::list_cost;
+use crate::loaders::{ExecutionsOfFile, load};
+
+/// How many executions a file version is reckoned to have set off.
+const EXECUTIONS: usize = 1;
+
+/// A file version in the ledger.
+pub(crate) struct File(FileView);
+
+impl From<FileView> for File {
+    fn from(view: FileView) -> Self {
+        Self(view)
+    }
+}
+
+impl Listed for File {
+    fn cursor(&self) -> String {
+        TimeCursor { at: self.0.created_at, id: self.0.id.0 }.encode()
+    }
+}
+
+/// One version of a file, as the ledger knows it.
+#[Object]
+impl File {
+    /// Its global id.
+    pub(crate) async fn id(&self) -> ID {
+        GlobalId::File(self.0.id).encode()
+    }
+
+    /// The file's name.
+    async fn filename(&self) -> &str {
+        &self.0.filename
+    }
+
+    /// Its absolute path when it was seen.
+    async fn path(&self) -> Option<&str> {
+        self.0.path.as_deref()
+    }
+
+    /// Bytes.
+    async fn size(&self) -> i64 {
+        self.0.size
+    }
+
+    /// SHA-256 of the content, in hex.
+    async fn sha256(&self) -> Option<&str> {
+        self.0.sha256.as_deref()
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> FileStatus {
+        self.0.status.into()
+    }
+
+    /// Why it was taken or not.
+    async fn decision_reason(&self) -> Result<Option<FileDecisionReason>> {
+        self.0.decision_reason.as_deref().map(FileDecisionReason::from_word).transpose()
+    }
+
+    /// What happened to the file.
+    async fn change_kind(&self) -> Result<FileChangeKind> {
+        FileChangeKind::from_word(&self.0.change_kind)
+    }
+
+    /// The file's own time stamp.
+    async fn modified_at(&self) -> Option<Instant> {
+        self.0.modified_at.map(Into::into)
+    }
+
+    /// When it was first seen.
+    async fn first_seen_at(&self) -> Instant {
+        self.0.first_seen_at.into()
+    }
+
+    /// When it had been quiet for long enough.
+    async fn settled_at(&self) -> Option<Instant> {
+        self.0.settled_at.map(Into::into)
+    }
+
+    /// When its execution ended.
+    async fn processed_at(&self) -> Option<Instant> {
+        self.0.processed_at.map(Into::into)
+    }
+
+    /// The watch that saw it.
+    async fn watch(&self, ctx: &Context<'_>) -> Result<Option<FileWatch>> {
+        let Some(id) = self.0.watch else { return Ok(None) };
+        Ok(load(ctx, id).await?.map(FileWatch::from))
+    }
+
+    /// The executions that took it in.
+    #[graphql(complexity = "list_cost(EXECUTIONS, child_complexity)")]
+    async fn executions(&self, ctx: &Context<'_>) -> Result<Vec<Execution>> {
+        let executions = load(ctx, ExecutionsOfFile(self.0.id)).await?.unwrap_or_default();
+        Ok(executions.into_iter().map(Execution::from).collect())
+    }
+}

@@ -1,0 +1,32 @@
+//! The types of the API, one file each; every type wraps what the engine's reads return.
+
+mod connection;
+mod enums;
+mod execution;
+mod file;
+mod file_watch;
+mod instant;
+mod log;
+mod node;
+mod schedule;
+mod schedule_fire;
+mod step;
+mod version;
+mod viewer;
+mod workflow;
+mod workflow_file;
+
+pub(crate) use connection::{Connection, Total};
+pub(crate) use enums::{ExecutionStatus, FileStatus, TriggerType, WorkflowStatus};
+pub(crate) use execution::Execution;
+pub(crate) use file::File;
+pub(crate) use file_watch::FileWatch;
+pub(crate) use log::ExecutionLog;
+pub(crate) use node::{Node, find_node};
+pub(crate) use schedule::Schedule;
+pub(crate) use schedule_fire::ScheduleFire;
+pub(crate) use step::Step;
+pub(crate) use version::WorkflowVersion;
+pub(crate) use viewer::Viewer;
+pub(crate) use workflow::Workflow;
+pub(crate) use workflow_file::WorkflowFile;

@@ -1,0 +1,127 @@
+//! The `StepExecution` type.
+
+use async_graphql::{Context, ID, Object, Result};
+use cogwheel_engine::views::StepView;
+use serde_json::Value;
+
+use super::connection::Listed;
+use super::enums::StepStatus;
+use super::instant::Instant;
+use super::{Connection, Execution, ExecutionLog, Total};
+use crate::cursor::{Cursor, PageArgs};
+use crate::errors::internal;
+use crate::ids::GlobalId;
+use crate::limits::page_cost;
+use crate::loaders::{LogsPage, load};
+
+/// A step of an execution.
+pub(crate) struct Step(StepView);
+
+impl From<StepView> for Step {
+    fn from(view: StepView) -> Self {
+        Self(view)
+    }
+}
+
+impl Listed for Step {
+    fn cursor(&self) -> String {
+        self.0.ordinal.encode()
+    }
+}
+
+/// A step of an execution, with its attempts.
+#[Object(name = "StepExecution")]
+impl Step {
+    /// Its global id.
+    pub(crate) async fn id(&self) -> ID {
+        GlobalId::StepExecution(self.0.execution, self.0.ordinal).encode()
+    }
+
+    /// Its place in the execution, by the order in which steps came up.
+    async fn ordinal(&self) -> i32 {
+        self.0.ordinal
+    }
+
+    /// Its id in the workflow.
+    async fn step_key(&self) -> &str {
+        &self.0.step_key
+    }
+
+    /// Its name for people.
+    async fn step_name(&self) -> &str {
+        &self.0.step_name
+    }
+
+    /// Its type: `shell`, `set`, `log`.
+    async fn step_type(&self) -> &str {
+        &self.0.step_type
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> StepStatus {
+        self.0.status.into()
+    }
+
+    /// The number of the current or last attempt, from 1.
+    async fn attempt(&self) -> i32 {
+        self.0.attempt
+    }
+
+    /// Earlier attempts: when they began and ended, and why they did not do.
+    async fn attempt_history(&self) -> &Value {
+        &self.0.attempt_history
+    }
+
+    /// What it was given.
+    async fn input(&self) -> Option<&Value> {
+        self.0.input.as_ref()
+    }
+
+    /// What it put out.
+    async fn output(&self) -> Option<&Value> {
+        self.0.output.as_ref()
+    }
+
+    /// Why it did not complete.
+    async fn error(&self) -> Option<&Value> {
+        self.0.error.as_ref()
+    }
+
+    /// When its first attempt began.
+    async fn started_at(&self) -> Option<Instant> {
+        self.0.started_at.map(Into::into)
+    }
+
+    /// When it ended.
+    async fn completed_at(&self) -> Option<Instant> {
+        self.0.completed_at.map(Into::into)
+    }
+
+    /// Milliseconds from begin to end.
+    async fn execution_time_ms(&self) -> Option<i64> {
+        self.0.execution_time_ms
+    }
+
+    /// Its log in order.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn logs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many rows from the front: 1 to 100, 50 if not given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most so many rows from the end: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<ExecutionLog>> {
+        let page = PageArgs { first, after, last, before }.request()?;
+        let (execution, step) = (self.0.execution, Some(self.0.ordinal));
+        let rows = load(ctx, LogsPage { execution, step, page }).await?;
+        Ok(Connection::new(page, rows, Total::Logs(execution, step)))
+    }
+
+    /// The execution.
+    async fn execution(&self, ctx: &Context<'_>) -> Result<Execution> {
+        let (execution, ordinal) = (self.0.execution, self.0.ordinal);
+        let row = load(ctx, execution).await?;
+        row.map(Execution::from).ok_or_else(|| internal(&format_args!("step {ordinal} of {execution} has no execution")))
+    }
+}

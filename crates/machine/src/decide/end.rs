@@ -1,0 +1,61 @@
+//! Ends an execution with the verdict its steps give.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{Decision, Effect};
+use crate::{Change, Execution, ExecutionStatus, Failure, FailureKind, StepStatus, contains_nul};
+
+impl Execution {
+    pub(super) fn end(&mut self, now: DateTime<Utc>, decision: &mut Decision) {
+        let (status, result, error) = if self.stopping {
+            (ExecutionStatus::TimedOut, None, Some(execution_timeout(self.new.workflow.timeout)))
+        } else if let Some(cause) = self.first_failure() {
+            (ExecutionStatus::Failed, None, Some(cause))
+        } else {
+            match self.outputs(now) {
+                Ok(result) if contains_nul(&result) => {
+                    let title = "outputs hold the character U+0000, which cannot be stored";
+                    (ExecutionStatus::Failed, None, Some(Failure::permanent(FailureKind::Expression, title)))
+                }
+                Ok(result) => (ExecutionStatus::Completed, Some(result), None),
+                Err(error) => {
+                    let failure = Failure::permanent(FailureKind::Expression, format!("outputs: {error}"));
+                    (ExecutionStatus::Failed, None, Some(failure))
+                }
+            }
+        };
+        self.record(Change::Ended { status, result, error, at: now }, decision);
+        decision.effects.push(Effect::End);
+    }
+
+    /// The failure that came first is the cause; later ones are its company.
+    fn first_failure(&self) -> Option<Failure> {
+        let (step, state) = self
+            .new
+            .workflow
+            .steps
+            .iter()
+            .zip(&self.steps)
+            .filter(|(_, state)| matches!(state.status, StepStatus::Failed | StepStatus::TimedOut))
+            .min_by_key(|(_, state)| (state.completed_at, state.ordinal))?;
+        state.error.clone().map(|failure| failure.in_step(&step.id))
+    }
+}
+
+fn execution_timeout(limit: Duration) -> Failure {
+    Failure::permanent(FailureKind::Timeout, format!("the execution took longer than its limit of {limit:?}"))
+}
+
+pub(super) fn step_timeout(limit: Duration) -> Failure {
+    Failure::retriable(FailureKind::Timeout, format!("the step took longer than its limit of {limit:?}"))
+}
+
+pub(super) fn execution_ended() -> Failure {
+    Failure::permanent(FailureKind::Cancelled, "the execution ended first")
+}
+
+pub(super) fn lost(times: usize) -> Failure {
+    Failure::permanent(FailureKind::Lost, format!("the server stopped {times} times while the step ran"))
+}

@@ -1,0 +1,22 @@
+//! What an execution does next, as a pure function of its state, an input and the time.
+//!
+//! [`Execution::handle`] is the only door: it takes an [`Input`], records [`Change`]s through one
+//! total `apply`, and answers with the [`Effect`]s to perform once the changes are durable. There is
+//! no I/O, no clock and no randomness here.
+
+mod change;
+mod context;
+mod decide;
+mod failure;
+mod ids;
+mod nul;
+mod state;
+mod status;
+
+pub use change::Change;
+pub use decide::{Decision, Effect, Input, Outcome, Rejected};
+pub use failure::{Failure, FailureKind};
+pub use ids::ExecutionId;
+pub use nul::contains_nul;
+pub use state::{Execution, Limits, LostAttempt, NewExecution, StepState, StoredStep};
+pub use status::{ExecutionStatus, StepStatus};

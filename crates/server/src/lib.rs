@@ -1,0 +1,1 @@
+//! HTTP: routes, authentication, GraphQL over HTTP and WebSocket, health.

@@ -1,0 +1,88 @@
+//! `shell`: runs a script with the system's shell.
+
+mod capture;
+mod group;
+mod launch;
+mod lines;
+mod output;
+#[cfg(target_os = "linux")]
+mod procfs;
+mod reap;
+mod supervise;
+mod verdict;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+
+use async_trait::async_trait;
+use cogwheel_engine::ports::{StepContext, StepType};
+use cogwheel_engine::{Failure, FailureKind, Outcome};
+use serde_json::{Map, Value};
+
+use launch::Launch;
+
+/// Input: `script`, and `env` with the script's own variables.
+///
+/// A script runs in a process group of its own and leaves nothing of it behind, however it ends.
+pub(crate) struct Shell {
+    /// What scripts inherit from the server's environment.
+    base_env: Vec<(OsString, OsString)>,
+}
+
+impl Shell {
+    /// Takes what scripts may inherit out of the server's environment; its settings and secrets stay out.
+    pub(crate) fn new(server_env: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        Self { base_env: server_env.into_iter().filter(|(name, _)| launch::is_inherited(name)).collect() }
+    }
+
+    async fn attempt(&self, context: &StepContext, input: &Value) -> Result<Outcome, Failure> {
+        let launch = Launch::new(&self.base_env, context, input)?;
+        let output_file = launch.output_file.clone();
+        let path = output_file.clone();
+        blocking(move || output::create(&path).map_err(|error| launch::no_output_file(&path, &error))).await?;
+
+        let child = launch.spawn()?;
+        let ended = supervise::until_end(child, context).await?;
+        let outputs = blocking(move || output::collect(&output_file)).await;
+
+        let Some(status) = ended.status else {
+            // What left the group is found by its step key.
+            reap::end_all(&HashSet::from([context.step_key.clone()])).await;
+            return Ok(Outcome::Stopped);
+        };
+        Ok(verdict::of(status, ended.seen, outputs))
+    }
+}
+
+#[async_trait]
+impl StepType for Shell {
+    fn name(&self) -> &'static str {
+        "shell"
+    }
+
+    fn only_computes(&self) -> bool {
+        false
+    }
+
+    async fn run(&self, context: StepContext, input: Value) -> Outcome {
+        self.attempt(&context, &input).await.unwrap_or_else(|failure| Outcome::Failed { failure, output: None })
+    }
+
+    async fn reap(&self, step_keys: &HashSet<String>) {
+        reap::end_all(step_keys).await;
+    }
+}
+
+/// Runs `work`, which uses the file system, where it may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(Failure::permanent(FailureKind::Internal, "the step's output file was not handled")
+            .with_detail(error.to_string()))
+    })
+}
+
+/// What a script put out through its output file.
+type Outputs = Map<String, Value>;

@@ -1,0 +1,84 @@
+//! What a script is given, and scripts that cannot start.
+
+use cogwheel_engine::FailureKind;
+
+use super::*;
+
+#[tokio::test]
+async fn a_script_is_told_about_itself_and_runs_in_the_root() {
+    let attempt = Attempt::new();
+    let context = attempt.context.clone();
+    let script = "pwd; env | grep ^COGWHEEL_ | grep -v _OUTPUT= | sort; test -f \"$COGWHEEL_OUTPUT\"";
+    drop(context.logs);
+    let ended = run_attempt(attempt, script).await;
+    let root = context.root.display();
+    let expected = [
+        format!("{root}"),
+        "COGWHEEL_ATTEMPT=2".to_owned(),
+        format!("COGWHEEL_EXECUTION_ID={}", context.execution),
+        format!("COGWHEEL_ROOT={root}"),
+        "COGWHEEL_STEP=load".to_owned(),
+        format!("COGWHEEL_STEP_KEY={}", context.step_key),
+        "COGWHEEL_WORKDIR=".to_owned() + context.work_dir.to_str().unwrap(),
+        "COGWHEEL_WORKFLOW=import".to_owned(),
+    ];
+    assert_eq!(ended.completed()["stdout"], expected.join("\n"));
+}
+
+#[tokio::test]
+async fn the_environment_is_clean_and_the_steps_own_variables_win() {
+    let server = [
+        ("PATH", "/usr/bin:/bin"),
+        ("LC_ALL", "C"),
+        ("TZ", "UTC"),
+        ("COGWHEEL_DATABASE_URL", "postgres://secret"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+    ];
+    let shell = Shell::new(server.map(|(name, value)| (name.into(), value.into())));
+    let env = json!({"TZ": "Asia/Tokyo", "FILE": "a b'\"$(x)", "COGWHEEL_STEP_KEY": "forged"});
+    let script =
+        "env | grep -v -e ^COGWHEEL_ -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD= | sort; echo \"$COGWHEEL_DATABASE_URL\"";
+    let attempt = Attempt::new();
+    let key = attempt.context.step_key.clone();
+    let script = format!("{script}; echo $COGWHEEL_STEP_KEY");
+    let ended = attempt.run(&shell, json!({"script": script, "env": env})).await;
+    assert_eq!(
+        ended.lines_of(LogStream::Stdout),
+        ["FILE=a b'\"$(x)", "LC_ALL=C", "PATH=/usr/bin:/bin", "TZ=Asia/Tokyo", "", &key]
+    );
+}
+
+#[tokio::test]
+async fn standard_input_is_empty() {
+    assert_eq!(run("cat; echo $?").await.completed()["stdout"], "0");
+}
+
+#[tokio::test]
+async fn an_environment_that_is_too_large_is_explained() {
+    let env = json!({"BIG": "x".repeat(3_000_000)});
+    let ended = Attempt::new().run(&shell(), json!({"script": "true", "env": env})).await;
+    let (failure, _) = ended.failed(FailureKind::Spawn);
+    assert!(!failure.retriable && failure.detail.unwrap().contains("larger than the system allows"));
+}
+
+#[tokio::test]
+async fn a_missing_root_is_named() {
+    let mut attempt = Attempt::new();
+    attempt.context.root = attempt.context.root.join("nowhere");
+    let (failure, _) = run_attempt(attempt, "true").await.failed(FailureKind::Spawn);
+    let detail = failure.detail.unwrap();
+    assert!(detail.contains("nowhere") && detail.contains("does not exist"), "{detail}");
+}
+
+#[tokio::test]
+async fn names_and_values_that_no_environment_holds_are_refused() {
+    for (script, env) in [
+        ("true", json!({"A=B": "x"})),
+        ("true", json!({"": "x"})),
+        ("true", json!({"A": "x\0y"})),
+        ("true\0", json!({})),
+    ] {
+        let ended = Attempt::new().run(&shell(), json!({"script": script, "env": env})).await;
+        assert!(!ended.failed(FailureKind::Spawn).0.retriable);
+    }
+}

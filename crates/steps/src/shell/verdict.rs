@@ -1,0 +1,83 @@
+//! Judges how a script ended.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+
+use cogwheel_engine::{Failure, FailureKind, Outcome};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::Outputs;
+use super::capture::Seen;
+
+/// A shell reports that a command was ended by a signal as this plus the signal's number.
+const SIGNAL_CODE: i32 = 128;
+
+/// The outcome of a script that was not stopped. The first cause counts: a script that failed is not blamed for
+/// its output file as well.
+pub(super) fn of(status: ExitStatus, seen: Seen, outputs: Result<Outputs, Failure>) -> Outcome {
+    let (mut output, malformed) = match outputs {
+        Ok(outputs) => (outputs, None),
+        Err(failure) => (Outputs::new(), Some(failure)),
+    };
+    output.insert("stdout".to_owned(), seen.stdout.into());
+    if seen.is_stdout_truncated {
+        output.insert("stdout_truncated".to_owned(), true.into());
+    }
+    if let Some(code) = status.code() {
+        output.insert("exit_code".to_owned(), code.into());
+    }
+    match failure_of(status, seen.stderr_tail).or(malformed) {
+        None => Outcome::Completed { output: Value::Object(output) },
+        Some(failure) => Outcome::Failed { failure, output: Some(Value::Object(output)) },
+    }
+}
+
+fn failure_of(status: ExitStatus, stderr_tail: String) -> Option<Failure> {
+    let (failure, hint) = match (status.code(), status.signal()) {
+        (Some(0), _) => return None,
+        (Some(code), _) => {
+            let failure = Failure::retriable(FailureKind::Exit, format!("exit code {code}"));
+            (
+                failure,
+                signal_name(code - SIGNAL_CODE).map(|name| format!("a command of the script was ended by {name}")),
+            )
+        }
+        (None, number) => {
+            let name = number.and_then(signal_name).unwrap_or_else(|| format!("signal {}", number.unwrap_or_default()));
+            let failure = Failure::retriable(FailureKind::Signal, format!("ended by {name}"));
+            (failure, (number == Some(Signal::KILL.as_raw())).then(out_of_memory))
+        }
+    };
+    let detail: Vec<String> = [Some(stderr_tail), hint].into_iter().flatten().filter(|text| !text.is_empty()).collect();
+    Some(if detail.is_empty() { failure } else { failure.with_detail(detail.join("\n")) })
+}
+
+fn out_of_memory() -> String {
+    "the system may have run out of memory, or somebody killed the process".to_owned()
+}
+
+fn signal_name(number: i32) -> Option<String> {
+    let name = match Signal::from_named_raw(number)? {
+        Signal::HUP => "SIGHUP",
+        Signal::INT => "SIGINT",
+        Signal::QUIT => "SIGQUIT",
+        Signal::ILL => "SIGILL",
+        Signal::TRAP => "SIGTRAP",
+        Signal::ABORT => "SIGABRT",
+        Signal::BUS => "SIGBUS",
+        Signal::FPE => "SIGFPE",
+        Signal::KILL => "SIGKILL",
+        Signal::USR1 => "SIGUSR1",
+        Signal::SEGV => "SIGSEGV",
+        Signal::USR2 => "SIGUSR2",
+        Signal::PIPE => "SIGPIPE",
+        Signal::ALARM => "SIGALRM",
+        Signal::TERM => "SIGTERM",
+        Signal::XCPU => "SIGXCPU",
+        Signal::XFSZ => "SIGXFSZ",
+        Signal::SYS => "SIGSYS",
+        other => return Some(format!("signal {}", other.as_raw())),
+    };
+    Some(name.to_owned())
+}

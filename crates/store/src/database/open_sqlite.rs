@@ -1,0 +1,67 @@
+//! SQLite: one writer, a few readers, every commit on the disk before it counts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use cogwheel_engine::ports::StoreError;
+use rusqlite::{Connection, OpenFlags};
+use sea_orm::DatabaseConnection;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+
+use super::{ConnectOptions, pool};
+use crate::fault;
+
+/// How long a lock of another process (a backup, a check) is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Statements that the writer keeps prepared.
+const PREPARED_STATEMENTS: usize = 128;
+
+/// Opens the file with all rights, making it if it is missing.
+pub(super) async fn admin(path: &Path, options: &ConnectOptions) -> Result<DatabaseConnection, StoreError> {
+    let connect = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT);
+    let pool = pool(1, options).connect_with(connect).await.map_err(|error| cannot_open(path, &error))?;
+    Ok(pool.into())
+}
+
+/// Connections that can only read; each sees the last commit.
+pub(super) fn readers(path: &Path, options: &ConnectOptions) -> DatabaseConnection {
+    let connect = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .read_only(true)
+        .pragma("query_only", "1")
+        .busy_timeout(BUSY_TIMEOUT);
+    pool(options.read_connections, options).connect_lazy_with(connect).into()
+}
+
+/// The one connection that writes.
+pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+        Ok(connection)
+    };
+    open().map_err(|error| fault::from_sqlite(&error))
+}
+
+fn cannot_open(path: &Path, error: &sea_orm::sqlx::Error) -> StoreError {
+    let shown = path.display();
+    let folder_is_missing = path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
+    StoreError::Unavailable(if folder_is_missing {
+        format!("`{shown}` cannot be made because its folder does not exist")
+    } else {
+        format!("`{shown}` cannot be opened: {error}")
+    })
+}

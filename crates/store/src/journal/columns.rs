@@ -1,0 +1,358 @@
+//! What the frequent units write, column by column: bound one by one on SQLite, sent as JSON rows to PostgreSQL.
+
+use chrono::{DateTime, Utc};
+use cogwheel_engine::ports::{Due, DueOutcome, FileVersion, Head, NewRow, Record, ScheduleTick, StepRow, StoredLog};
+use cogwheel_entity::{files, schedule_fires};
+use rusqlite::ToSql;
+use rusqlite::types::ToSqlOutput;
+use sea_orm::ActiveEnum;
+use serde::{Serialize, Serializer};
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use crate::rows::{Stored, file_status_after, skip_reason};
+use crate::values::{instant_text, new_id, storable, storable_option, storable_text};
+
+/// A UUID: a blob for SQLite, text in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub(super) struct Key(pub(super) Uuid);
+
+/// An instant: the one text form in both.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instant(pub(super) DateTime<Utc>);
+
+/// A JSON document.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct Document(Json);
+
+impl ToSql for Key {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.0.as_bytes().as_slice()))
+    }
+}
+
+impl ToSql for Instant {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(instant_text(self.0)))
+    }
+}
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&instant_text(self.0))
+    }
+}
+
+impl ToSql for Document {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.0.to_string()))
+    }
+}
+
+impl Document {
+    fn of(document: &Json) -> Self {
+        Self(storable(document))
+    }
+
+    fn of_option(document: Option<&Json>) -> Option<Self> {
+        storable_option(document).map(Self)
+    }
+
+    /// A value whose type always has a JSON form.
+    fn of_value(value: &impl Serialize) -> Self {
+        Self(storable(&serde_json::to_value(value).unwrap_or_default()))
+    }
+}
+
+/// A new row of `workflow_executions`, queued.
+#[derive(Debug, Serialize)]
+pub(super) struct ExecutionColumns {
+    pub(super) id: Key,
+    pub(super) tenant_id: Key,
+    pub(super) workflow_id: Key,
+    pub(super) workflow_version_id: Key,
+    pub(super) trigger_type: String,
+    pub(super) trigger_key: Option<String>,
+    pub(super) trigger_data: Document,
+    pub(super) input_data: Document,
+    pub(super) idempotency_key: Option<String>,
+    pub(super) correlation_id: Key,
+    pub(super) owner_node_id: Key,
+    pub(super) created_at: Instant,
+}
+
+impl ExecutionColumns {
+    pub(super) fn of(row: &NewRow) -> Self {
+        Self {
+            id: Key(row.id.0),
+            tenant_id: Key(row.tenant.0),
+            workflow_id: Key(row.workflow.0),
+            workflow_version_id: Key(row.version.0),
+            trigger_type: row.trigger_type.word(),
+            trigger_key: row.trigger_key.clone(),
+            trigger_data: Document::of(&row.trigger),
+            input_data: Document::of(&row.inputs),
+            idempotency_key: idempotency_key(row),
+            correlation_id: Key(row.correlation_id),
+            owner_node_id: Key(row.owner.0),
+            created_at: Instant(row.created_at),
+        }
+    }
+}
+
+/// The caller's key as it is stored.
+pub(super) fn idempotency_key(row: &NewRow) -> Option<String> {
+    row.idempotency_key.as_deref().map(storable_text)
+}
+
+/// A new row of `files`, and its link to the execution that takes it in.
+#[derive(Debug, Serialize)]
+pub(super) struct FileColumns {
+    pub(super) id: Key,
+    pub(super) tenant_id: Key,
+    pub(super) file_watch_id: Key,
+    pub(super) change_kind: String,
+    pub(super) filename: String,
+    pub(super) file_path: String,
+    pub(super) path_hash: String,
+    pub(super) file_size: i64,
+    pub(super) file_hash: String,
+    pub(super) modified_at: Instant,
+    pub(super) device_identity: String,
+    pub(super) inode_identity: String,
+    pub(super) fingerprint: String,
+    pub(super) first_seen_at: Instant,
+    pub(super) settled_at: Instant,
+    pub(super) execution_id: Key,
+    pub(super) created_at: Instant,
+}
+
+impl FileColumns {
+    pub(super) fn of(file: &FileVersion, row: &NewRow) -> Self {
+        let change = if file.is_change { files::ChangeKind::Modified } else { files::ChangeKind::Created };
+        Self {
+            id: Key(file.id.0),
+            tenant_id: Key(file.tenant.0),
+            file_watch_id: Key(file.watch.0),
+            change_kind: change.to_value(),
+            filename: file.filename.clone(),
+            file_path: file.path.clone(),
+            path_hash: file.path_hash.clone(),
+            file_size: file.size,
+            file_hash: file.sha256.clone(),
+            modified_at: Instant(file.modified_at),
+            device_identity: file.device.clone(),
+            inode_identity: file.inode.clone(),
+            fingerprint: file.fingerprint.clone(),
+            first_seen_at: Instant(file.first_seen_at),
+            settled_at: Instant(file.settled_at),
+            execution_id: Key(row.id.0),
+            created_at: Instant(row.created_at),
+        }
+    }
+}
+
+/// A new row of `schedule_fires`.
+#[derive(Debug, Serialize)]
+pub(super) struct FireColumns {
+    pub(super) id: Key,
+    pub(super) tenant_id: Key,
+    pub(super) schedule_id: Key,
+    pub(super) due_at: Instant,
+    pub(super) outcome: String,
+    pub(super) skip_reason: Option<String>,
+    pub(super) is_catch_up: bool,
+    pub(super) fired_at: Option<Instant>,
+    pub(super) lateness_ms: Option<i64>,
+    pub(super) execution_id: Option<Key>,
+    pub(super) created_at: Instant,
+}
+
+impl FireColumns {
+    /// The tick's due instants; what fired started `execution`.
+    pub(super) fn of(tick: &ScheduleTick, execution: Option<Uuid>) -> Vec<Self> {
+        tick.due.iter().map(|due| Self::one(tick, due, execution)).collect()
+    }
+
+    fn one(tick: &ScheduleTick, due: &Due, execution: Option<Uuid>) -> Self {
+        let skipped = match due.outcome {
+            DueOutcome::Fired => None,
+            DueOutcome::Skipped(reason) => Some(skip_reason(reason)),
+        };
+        let outcome = if skipped.is_some() { schedule_fires::FireOutcome::Skipped } else { schedule_fires::FireOutcome::Fired };
+        let fired = skipped.is_none();
+        Self {
+            id: Key(new_id(tick.at)),
+            tenant_id: Key(tick.tenant.0),
+            schedule_id: Key(tick.schedule.0),
+            due_at: Instant(due.due_at),
+            outcome: outcome.to_value(),
+            skip_reason: skipped.map(|reason| reason.to_value()),
+            is_catch_up: due.is_catch_up,
+            fired_at: fired.then_some(Instant(tick.at)),
+            lateness_ms: fired.then(|| (tick.at - due.due_at).num_milliseconds().max(0)),
+            execution_id: execution.filter(|_| fired).map(Key),
+            created_at: Instant(tick.at),
+        }
+    }
+}
+
+/// Where a schedule goes from a tick.
+#[derive(Debug, Serialize)]
+pub(super) struct ScheduleColumns {
+    pub(super) id: Key,
+    pub(super) last_due_at: Option<Instant>,
+    pub(super) next_due_at: Option<Instant>,
+    pub(super) last_fired_at: Option<Instant>,
+    pub(super) updated_at: Instant,
+}
+
+impl ScheduleColumns {
+    pub(super) fn of(tick: &ScheduleTick) -> Self {
+        let fired = tick.due.iter().any(|due| due.outcome == DueOutcome::Fired);
+        Self {
+            id: Key(tick.schedule.0),
+            last_due_at: tick.due.iter().map(|due| due.due_at).max().map(Instant),
+            next_due_at: tick.next_due_at.map(Instant),
+            last_fired_at: fired.then_some(Instant(tick.at)),
+            updated_at: Instant(tick.at),
+        }
+    }
+}
+
+impl ScheduleColumns {
+    /// Adds what a later tick of the same schedule says.
+    pub(super) fn go_on(&mut self, later: Self) {
+        let last_due = self.last_due_at.map(|at| at.0).max(later.last_due_at.map(|at| at.0));
+        self.last_due_at = last_due.map(Instant);
+        self.last_fired_at = later.last_fired_at.or(self.last_fired_at);
+        self.next_due_at = later.next_due_at;
+        self.updated_at = later.updated_at;
+    }
+}
+
+/// The changing part of a row of `workflow_executions`.
+#[derive(Debug, Serialize)]
+pub(super) struct HeadColumns {
+    pub(super) id: Key,
+    pub(super) workflow_id: Key,
+    pub(super) status: String,
+    pub(super) owner_node_id: Option<Key>,
+    pub(super) started_at: Option<Instant>,
+    pub(super) deadline_at: Option<Instant>,
+    pub(super) next_wake_at: Option<Instant>,
+    pub(super) completed_at: Option<Instant>,
+    pub(super) execution_time_ms: Option<i64>,
+    pub(super) result_data: Option<Document>,
+    pub(super) error: Option<Document>,
+    /// What becomes of the input files.
+    pub(super) file_status: String,
+    pub(super) updated_at: Instant,
+}
+
+impl HeadColumns {
+    pub(super) fn of(record: &Record, head: &Head) -> Self {
+        let ended = head.status.is_terminal();
+        let started = head.started_at.filter(|_| !ended);
+        let took = head.started_at.zip(head.completed_at).map(|(from, to)| (to - from).num_milliseconds());
+        Self {
+            id: Key(record.execution.0),
+            workflow_id: Key(record.workflow.0),
+            status: head.status.word(),
+            owner_node_id: head.owner.filter(|_| !ended).map(|owner| Key(owner.0)),
+            started_at: head.started_at.map(Instant),
+            deadline_at: head.deadline_at.map(Instant),
+            // Only what was claimed has a deadline to wake for.
+            next_wake_at: started.and(head.deadline_at).map(Instant),
+            completed_at: head.completed_at.map(Instant),
+            execution_time_ms: took,
+            result_data: Document::of_option(head.result.as_ref()),
+            error: head.error.as_ref().map(Document::of_value),
+            file_status: file_status_after(head.status).to_value(),
+            updated_at: Instant(record.at),
+        }
+    }
+}
+
+/// A row of `step_executions`, whole.
+#[derive(Debug, Serialize)]
+pub(super) struct StepColumns {
+    pub(super) tenant_id: Key,
+    pub(super) execution_id: Key,
+    pub(super) ordinal: i32,
+    pub(super) step_key: String,
+    pub(super) step_name: String,
+    pub(super) step_type: &'static str,
+    pub(super) status: String,
+    pub(super) attempt: i32,
+    pub(super) attempt_history: Document,
+    pub(super) input_data: Option<Document>,
+    pub(super) output_data: Option<Document>,
+    pub(super) error: Option<Document>,
+    pub(super) lease_epoch: i64,
+    pub(super) timeout_at: Option<Instant>,
+    pub(super) started_at: Option<Instant>,
+    pub(super) completed_at: Option<Instant>,
+    pub(super) execution_time_ms: Option<i64>,
+    pub(super) updated_at: Instant,
+}
+
+impl StepColumns {
+    pub(super) fn of(record: &Record, step: &StepRow) -> Self {
+        let state = &step.state;
+        Self {
+            tenant_id: Key(record.tenant.0),
+            execution_id: Key(record.execution.0),
+            ordinal: state.ordinal.unwrap_or_default(),
+            step_key: step.key.clone(),
+            step_name: storable_text(&step.name),
+            step_type: step.step_type,
+            status: state.status.word(),
+            attempt: state.attempt,
+            attempt_history: Document::of_value(&state.history),
+            input_data: Document::of_option(state.input.as_ref()),
+            output_data: Document::of_option(state.output.as_ref()),
+            error: state.error.as_ref().map(Document::of_value),
+            lease_epoch: record.epoch,
+            timeout_at: state.timeout_at.map(Instant),
+            started_at: state.started_at.map(Instant),
+            completed_at: state.completed_at.map(Instant),
+            execution_time_ms: state.duration_ms(),
+            updated_at: Instant(record.at),
+        }
+    }
+}
+
+/// A new row of `execution_logs`.
+#[derive(Debug, Serialize)]
+pub(super) struct LogColumns {
+    pub(super) tenant_id: Key,
+    pub(super) execution_id: Key,
+    pub(super) sequence: i64,
+    pub(super) step_ordinal: Option<i32>,
+    pub(super) attempt: Option<i32>,
+    pub(super) log_level: String,
+    pub(super) stream: String,
+    pub(super) message: String,
+    pub(super) logged_at: Instant,
+    pub(super) created_at: Instant,
+}
+
+impl LogColumns {
+    pub(super) fn of(record: &Record, log: &StoredLog) -> Self {
+        Self {
+            tenant_id: Key(record.tenant.0),
+            execution_id: Key(record.execution.0),
+            sequence: log.sequence,
+            step_ordinal: log.step_ordinal,
+            attempt: log.attempt,
+            log_level: log.level.word(),
+            stream: log.stream.word(),
+            message: storable_text(&log.message),
+            logged_at: Instant(log.at),
+            created_at: Instant(record.at),
+        }
+    }
+}

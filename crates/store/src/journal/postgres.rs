@@ -1,0 +1,122 @@
+//! Commits on PostgreSQL: one statement for all rows of a kind, guards before what depends on them.
+
+mod records;
+mod starts;
+
+use async_trait::async_trait;
+use cogwheel_engine::ports::{Started, StoreError};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, TransactionTrait,
+    Value,
+};
+use serde::Serialize;
+
+use super::lane::{self, Cold, Hot};
+use crate::fault;
+use crate::tx::PostgresTx;
+
+/// Takes a connection of the engine's pool for each transaction.
+pub(super) struct Writer {
+    engine: DatabaseConnection,
+}
+
+/// Why a batch was not written.
+enum Failure {
+    /// A statement failed.
+    Database(DbErr),
+    /// A guard refused a start after other rows of it had been written.
+    TooLate(Started),
+}
+
+impl From<DbErr> for Failure {
+    fn from(error: DbErr) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// The answers to a batch; each unit gets one.
+struct Answers(Vec<Option<Result<Started, StoreError>>>);
+
+impl Answers {
+    fn give(&mut self, unit: usize, answer: Result<Started, StoreError>) {
+        self.0[unit] = Some(answer);
+    }
+}
+
+impl Writer {
+    pub(super) fn new(engine: DatabaseConnection) -> Self {
+        Self { engine }
+    }
+
+    async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
+        self.engine.begin().await.map_err(|error| fault::from_db(&error))
+    }
+}
+
+async fn write(tx: &DatabaseTransaction, units: &[Hot]) -> Result<Answers, Failure> {
+    let mut answers = Answers(units.iter().map(|_| None).collect());
+    let (mut started, mut ticks, mut recorded) = (Vec::new(), Vec::new(), Vec::new());
+    for (unit, work) in units.iter().enumerate() {
+        match work {
+            Hot::Start(start) => started.push((unit, start.as_ref())),
+            Hot::Tick(tick) => ticks.push((unit, tick.as_ref())),
+            Hot::Record(record) => recorded.push((unit, record.as_ref())),
+        }
+    }
+    // Workflows are locked before schedules, as everywhere.
+    records::write(tx, &recorded, &mut answers).await?;
+    starts::write(tx, started, &ticks, &mut answers).await?;
+    Ok(answers)
+}
+
+#[async_trait]
+impl lane::Writer for Writer {
+    async fn commit_all(&mut self, units: &[Hot]) -> Result<Vec<Result<Started, StoreError>>, StoreError> {
+        let tx = self.begin().await?;
+        let failure = match write(&tx, units).await {
+            Ok(answers) => {
+                tx.commit().await.map_err(|error| fault::from_db(&error))?;
+                let unanswered = || Err(StoreError::Bug("a unit got no answer".to_owned()));
+                return Ok(answers.0.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect());
+            }
+            Err(failure) => failure,
+        };
+        // When the connection is gone, so is the transaction.
+        let _ = tx.rollback().await;
+        match failure {
+            Failure::Database(error) => Err(fault::from_db(&error)),
+            Failure::TooLate(answer) if units.len() == 1 => Ok(vec![Ok(answer)]),
+            Failure::TooLate(_) => Err(StoreError::Conflict("a start of the batch was recorded before".to_owned())),
+        }
+    }
+
+    async fn commit_one(&mut self, unit: &mut dyn Cold) -> Result<(), StoreError> {
+        let tx = self.begin().await?;
+        match unit.run(&mut PostgresTx(&tx)).await {
+            Ok(()) => tx.commit().await.map_err(|error| fault::from_db(&error)),
+            Err(error) => {
+                let _ = tx.rollback().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A statement about rows that are sent as one JSON array.
+fn about(sql: &str, rows: &[impl Serialize]) -> Result<Statement, DbErr> {
+    let rows = serde_json::to_string(rows).map_err(|error| DbErr::Json(error.to_string()))?;
+    Ok(Statement::from_sql_and_values(DbBackend::Postgres, sql, [Value::String(Some(rows))]))
+}
+
+/// Writes rows, if there are any.
+async fn put(tx: &DatabaseTransaction, sql: &str, rows: &[impl Serialize]) -> Result<(), DbErr> {
+    if !rows.is_empty() {
+        tx.execute_raw(about(sql, rows)?).await?;
+    }
+    Ok(())
+}
+
+/// Reads what a statement about rows answers; nothing about no rows.
+async fn ask(tx: &DatabaseTransaction, sql: &str, rows: &[impl Serialize]) -> Result<Vec<QueryResult>, DbErr> {
+    if rows.is_empty() { Ok(Vec::new()) } else { tx.query_all_raw(about(sql, rows)?).await }
+}

@@ -1,0 +1,191 @@
+//! New executions with what set them off, and due instants that set nothing off.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use cogwheel_engine::ports::{ScheduleTick, Start, StartFrom, Started};
+use cogwheel_machine::ExecutionId;
+use sea_orm::{DatabaseTransaction, DbErr};
+use uuid::Uuid;
+
+use super::super::columns::{ExecutionColumns, FileColumns, FireColumns, ScheduleColumns};
+use super::super::sql::postgres as sql;
+use super::{Answers, Failure, ask, put};
+
+/// A start with its place in the batch.
+type Placed<'u> = (usize, &'u Start);
+
+/// What was recorded first for a cause: its execution, where it is known.
+type First = Option<Uuid>;
+
+pub(super) async fn write(
+    tx: &DatabaseTransaction,
+    starts: Vec<Placed<'_>>,
+    ticks: &[(usize, &ScheduleTick)],
+    answers: &mut Answers,
+) -> Result<(), Failure> {
+    let starts = refuse_known_instants(tx, starts, answers).await?;
+    let (starts, files) = insert_files(tx, starts, answers).await?;
+    let starts = insert_executions(tx, starts, answers).await?;
+    put(tx, sql::LINK_FILES, &files).await?;
+    move_schedules(tx, &starts, ticks).await?;
+    for (unit, _) in starts {
+        answers.give(unit, Ok(Started::Accepted));
+    }
+    for (unit, _) in ticks {
+        answers.give(*unit, Ok(Started::Accepted));
+    }
+    Ok(())
+}
+
+/// A start whose execution is the recorded one was recorded by an earlier call whose answer was lost.
+fn duplicate(start: &Start, first: First) -> Started {
+    if first == Some(start.row.id.0) {
+        Started::Accepted
+    } else {
+        Started::Duplicate { execution: first.map(ExecutionId) }
+    }
+}
+
+/// The instant that a start stands for in its schedule's ledger.
+fn instant(start: &Start) -> Option<(Uuid, DateTime<Utc>)> {
+    match &start.from {
+        StartFrom::Schedule(tick) => tick.due.last().map(|due| (tick.schedule.0, due.due_at)),
+        StartFrom::Request | StartFrom::File(_) => None,
+    }
+}
+
+async fn refuse_known_instants<'u>(
+    tx: &DatabaseTransaction,
+    starts: Vec<Placed<'u>>,
+    answers: &mut Answers,
+) -> Result<Vec<Placed<'u>>, DbErr> {
+    let fires: Vec<FireColumns> = starts
+        .iter()
+        .filter_map(|(_, start)| match &start.from {
+            StartFrom::Schedule(tick) => FireColumns::of(tick, Some(start.row.id.0)).pop(),
+            StartFrom::Request | StartFrom::File(_) => None,
+        })
+        .collect();
+    let mut known: HashMap<(Uuid, DateTime<Utc>), First> = HashMap::new();
+    for row in ask(tx, sql::FIND_BY_DUE, &fires).await? {
+        let key = (row.try_get("", "schedule_id")?, row.try_get("", "due_at")?);
+        known.insert(key, row.try_get("", "execution_id")?);
+    }
+    let mut fresh = Vec::with_capacity(starts.len());
+    for (unit, start) in starts {
+        let instant = instant(start);
+        match instant.and_then(|instant| known.get(&instant)) {
+            Some(first) => answers.give(unit, Ok(duplicate(start, *first))),
+            None => {
+                // The next start of this batch for the same instant is its duplicate.
+                known.extend(instant.map(|instant| (instant, Some(start.row.id.0))));
+                fresh.push((unit, start));
+            }
+        }
+    }
+    Ok(fresh)
+}
+
+async fn insert_files<'u>(
+    tx: &DatabaseTransaction,
+    starts: Vec<Placed<'u>>,
+    answers: &mut Answers,
+) -> Result<(Vec<Placed<'u>>, Vec<FileColumns>), DbErr> {
+    let mut firsts: HashMap<(Uuid, &str), Uuid> = HashMap::new();
+    let mut files = Vec::new();
+    let mut fresh = Vec::with_capacity(starts.len());
+    for (unit, start) in starts {
+        if let StartFrom::File(file) = &start.from {
+            let first = *firsts.entry((file.watch.0, &file.fingerprint)).or_insert(start.row.id.0);
+            if first != start.row.id.0 {
+                answers.give(unit, Ok(duplicate(start, Some(first))));
+                continue;
+            }
+            files.push(FileColumns::of(file, &start.row));
+        }
+        fresh.push((unit, start));
+    }
+    let inserted = ids(&ask(tx, sql::INSERT_FILES, &files).await?)?;
+    if inserted.len() == files.len() {
+        return Ok((fresh, files));
+    }
+    let (files, known): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| inserted.contains(&file.id.0));
+    let mut recorded: HashMap<Uuid, First> = HashMap::new();
+    for row in ask(tx, sql::FIND_BY_VERSION, &known).await? {
+        recorded.insert(row.try_get("", "id")?, row.try_get("", "execution_id")?);
+    }
+    fresh.retain(|(unit, start)| {
+        let StartFrom::File(file) = &start.from else { return true };
+        let is_new = inserted.contains(&file.id.0);
+        if !is_new {
+            answers.give(*unit, Ok(duplicate(start, recorded.get(&file.id.0).copied().flatten())));
+        }
+        is_new
+    });
+    Ok((fresh, files))
+}
+
+async fn insert_executions<'u>(
+    tx: &DatabaseTransaction,
+    starts: Vec<Placed<'u>>,
+    answers: &mut Answers,
+) -> Result<Vec<Placed<'u>>, Failure> {
+    let rows: Vec<ExecutionColumns> = starts.iter().map(|(_, start)| ExecutionColumns::of(&start.row)).collect();
+    let inserted = ids(&ask(tx, sql::INSERT_EXECUTIONS, &rows).await?)?;
+    if inserted.len() == rows.len() {
+        return Ok(starts);
+    }
+    let known: Vec<_> = rows.into_iter().filter(|row| !inserted.contains(&row.id.0)).collect();
+    let mut firsts: HashMap<Uuid, First> = HashMap::new();
+    for row in ask(tx, sql::FIND_BY_KEY, &known).await? {
+        firsts.insert(row.try_get("", "id")?, row.try_get("", "execution_id")?);
+    }
+    let mut fresh = Vec::with_capacity(starts.len());
+    for (unit, start) in starts {
+        if inserted.contains(&start.row.id.0) {
+            fresh.push((unit, start));
+            continue;
+        }
+        let answer = duplicate(start, firsts.get(&start.row.id.0).copied().flatten());
+        if matches!(start.from, StartFrom::File(_)) {
+            // Its file has been written already, and must not stay without an execution.
+            return Err(Failure::TooLate(answer));
+        }
+        answers.give(unit, Ok(answer));
+    }
+    Ok(fresh)
+}
+
+async fn move_schedules(
+    tx: &DatabaseTransaction,
+    starts: &[Placed<'_>],
+    ticks: &[(usize, &ScheduleTick)],
+) -> Result<(), Failure> {
+    let started = starts.iter().filter_map(|(_, start)| match &start.from {
+        StartFrom::Schedule(tick) => Some((tick, Some(start.row.id.0))),
+        StartFrom::Request | StartFrom::File(_) => None,
+    });
+    let mut fires = Vec::new();
+    let mut schedules: HashMap<Uuid, ScheduleColumns> = HashMap::new();
+    for (tick, execution) in started.chain(ticks.iter().map(|(_, tick)| (*tick, None))) {
+        fires.extend(FireColumns::of(tick, execution));
+        let moved = ScheduleColumns::of(tick);
+        match schedules.get_mut(&tick.schedule.0) {
+            Some(schedule) => schedule.go_on(moved),
+            None => drop(schedules.insert(tick.schedule.0, moved)),
+        }
+    }
+    let inserted = ids(&ask(tx, sql::INSERT_FIRES, &fires).await?)?;
+    let lost = fires.iter().any(|fire| fire.execution_id.is_some() && !inserted.contains(&fire.id.0));
+    if lost {
+        // Somebody else recorded the instant after it was looked up.
+        return Err(Failure::TooLate(Started::Duplicate { execution: None }));
+    }
+    let schedules: Vec<ScheduleColumns> = schedules.into_values().collect();
+    Ok(put(tx, sql::MOVE_SCHEDULES, &schedules).await?)
+}
+
+fn ids(rows: &[sea_orm::QueryResult]) -> Result<HashSet<Uuid>, DbErr> {
+    rows.iter().map(|row| row.try_get("", "id")).collect()
+}

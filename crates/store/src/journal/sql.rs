@@ -1,0 +1,240 @@
+//! The statements of the hot path; the conformance tests run every one of them on its database.
+
+/// The states in which an execution may still be written, as the partial indexes spell them.
+macro_rules! live {
+    () => {
+        "('queued', 'running', 'waiting', 'compensating')"
+    };
+}
+
+macro_rules! execution_columns {
+    () => {
+        "id, tenant_id, workflow_id, workflow_version_id, trigger_type, trigger_key, trigger_data, input_data, \
+         idempotency_key, correlation_id, owner_node_id, created_at"
+    };
+}
+
+macro_rules! file_columns {
+    () => {
+        "id, tenant_id, file_watch_id, change_kind, filename, file_path, path_hash, file_size, file_hash, modified_at, \
+         device_identity, inode_identity, fingerprint, first_seen_at, settled_at, created_at"
+    };
+}
+
+macro_rules! fire_columns {
+    () => {
+        "id, tenant_id, schedule_id, due_at, outcome, skip_reason, is_catch_up, fired_at, lateness_ms, execution_id, \
+         created_at"
+    };
+}
+
+macro_rules! step_columns {
+    () => {
+        "tenant_id, execution_id, ordinal, step_key, step_name, step_type, status, attempt, attempt_history, \
+         input_data, output_data, error, lease_epoch, timeout_at, started_at, completed_at, execution_time_ms, updated_at"
+    };
+}
+
+macro_rules! step_changes {
+    () => {
+        " on conflict (execution_id, ordinal) do update set status = excluded.status, attempt = excluded.attempt,
+          attempt_history = excluded.attempt_history, input_data = excluded.input_data,
+          output_data = excluded.output_data, error = excluded.error, lease_epoch = excluded.lease_epoch,
+          timeout_at = excluded.timeout_at, started_at = excluded.started_at, completed_at = excluded.completed_at,
+          execution_time_ms = excluded.execution_time_ms, updated_at = excluded.updated_at"
+    };
+}
+
+macro_rules! log_columns {
+    () => {
+        "tenant_id, execution_id, sequence, step_ordinal, attempt, log_level, stream, message, logged_at, created_at"
+    };
+}
+
+pub(super) mod sqlite {
+    //! One row a statement, prepared once.
+
+    pub(crate) const FIND_BY_KEY: &str = "select id from workflow_executions
+        where tenant_id = ?1 and workflow_id = ?2 and idempotency_key = ?3";
+    pub(crate) const FIND_BY_DUE: &str =
+        "select execution_id from schedule_fires where schedule_id = ?1 and due_at = ?2";
+    pub(crate) const FIND_BY_VERSION: &str = "select l.execution_id from files f
+        left join execution_files l on l.file_id = f.id and l.role = 'input'
+        where f.file_watch_id = ?1 and f.fingerprint = ?2";
+
+    pub(crate) const INSERT_EXECUTION: &str = concat!(
+        "insert into workflow_executions (",
+        execution_columns!(),
+        ", updated_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12) on conflict (id) do nothing"
+    );
+    pub(crate) const INSERT_FILE: &str = concat!(
+        "insert into files (",
+        file_columns!(),
+        ", updated_at, original_filename, file_source, status, decision_reason)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?16, ?5, 'watch', 'processing',
+                 'new_version')"
+    );
+    pub(crate) const LINK_FILE: &str = "insert into execution_files
+        (tenant_id, execution_id, file_id, role, created_at, updated_at) values (?1, ?2, ?3, 'input', ?4, ?4)";
+    pub(crate) const INSERT_FIRE: &str = concat!(
+        "insert into schedule_fires (",
+        fire_columns!(),
+        ", updated_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)
+         on conflict (schedule_id, due_at) do nothing"
+    );
+    pub(crate) const MOVE_SCHEDULE: &str = "update schedules set
+        last_due_at = case when ?2 is null or last_due_at > ?2 then last_due_at else ?2 end,
+        next_due_at = case when is_enabled = true then ?3 end, next_fire_at = case when is_enabled = true then ?3 end,
+        last_fired_at = coalesce(?4, last_fired_at), updated_at = ?5 where id = ?1";
+
+    pub(crate) const READ_FENCE: &str = "select lease_epoch, status from workflow_executions where id = ?1";
+    pub(crate) const UPDATE_EXECUTION: &str = concat!(
+        "update workflow_executions set status = ?3, owner_node_id = ?4, started_at = ?5, deadline_at = ?6,
+         next_wake_at = ?7, completed_at = ?8, execution_time_ms = ?9, result_data = ?10, error = ?11, updated_at = ?12,
+         lease_expires_at = null
+         where id = ?1 and lease_epoch = ?2 and status in ",
+        live!()
+    );
+    pub(crate) const UPSERT_STEP: &str = concat!(
+        "insert into step_executions (",
+        step_columns!(),
+        ", created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?18)",
+        step_changes!()
+    );
+    pub(crate) const INSERT_LOG: &str = concat!(
+        "insert into execution_logs (",
+        log_columns!(),
+        ", updated_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10) on conflict (execution_id, sequence) do nothing"
+    );
+    pub(crate) const COUNT_END: &str = "update workflows set total_executions = total_executions + 1,
+        successful_executions = successful_executions + ?2, failed_executions = failed_executions + ?3,
+        last_execution_at = ?4, updated_at = ?4 where id = ?1";
+    pub(crate) const SETTLE_FILES: &str = "update files set status = ?2, processed_at = ?3, updated_at = ?3
+        where status = 'processing'
+          and id in (select file_id from execution_files where execution_id = ?1 and role = 'input')";
+}
+
+pub(super) mod postgres {
+    //! All rows of one kind in a statement; `$1` is an array of JSON objects named like the columns.
+
+    macro_rules! executions {
+        () => {
+            " from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, workflow_id uuid, workflow_version_id uuid,
+              trigger_type text, trigger_key text, trigger_data jsonb, input_data jsonb, idempotency_key text,
+              correlation_id uuid, owner_node_id uuid, created_at timestamptz)"
+        };
+    }
+
+    macro_rules! files {
+        () => {
+            " from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, file_watch_id uuid, change_kind text,
+              filename text, file_path text, path_hash text, file_size bigint, file_hash text, modified_at timestamptz,
+              device_identity text, inode_identity text, fingerprint text, first_seen_at timestamptz,
+              settled_at timestamptz, execution_id uuid, created_at timestamptz)"
+        };
+    }
+
+    macro_rules! fires {
+        () => {
+            " from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, schedule_id uuid, due_at timestamptz,
+              outcome text, skip_reason text, is_catch_up boolean, fired_at timestamptz, lateness_ms bigint,
+              execution_id uuid, created_at timestamptz)"
+        };
+    }
+
+    pub(crate) const FIND_BY_DUE: &str =
+        concat!("select f.schedule_id, f.due_at, f.execution_id", fires!(), " join schedule_fires f using (schedule_id, due_at)");
+    pub(crate) const FIND_BY_VERSION: &str = concat!(
+        "select r.id, l.execution_id",
+        files!(),
+        " join files f using (file_watch_id, fingerprint) left join execution_files l on l.file_id = f.id and l.role = 'input'"
+    );
+    pub(crate) const FIND_BY_KEY: &str = concat!(
+        "select r.id, e.id as execution_id",
+        executions!(),
+        " join workflow_executions e on e.id = r.id
+            or (e.tenant_id = r.tenant_id and e.workflow_id = r.workflow_id and e.idempotency_key = r.idempotency_key)"
+    );
+
+    pub(crate) const INSERT_EXECUTIONS: &str = concat!(
+        "insert into workflow_executions (",
+        execution_columns!(),
+        ", updated_at) select id, tenant_id, workflow_id, workflow_version_id, trigger_type, trigger_key,
+         coalesce(trigger_data, 'null'), coalesce(input_data, 'null'), idempotency_key, correlation_id, owner_node_id,
+         created_at, created_at",
+        executions!(),
+        " on conflict do nothing returning id"
+    );
+    pub(crate) const INSERT_FILES: &str = concat!(
+        "insert into files (",
+        file_columns!(),
+        ", updated_at, original_filename, file_source, status, decision_reason) select ",
+        file_columns!(),
+        ", created_at, filename, 'watch', 'processing', 'new_version'",
+        files!(),
+        " on conflict (file_watch_id, fingerprint) where file_watch_id is not null do nothing returning id"
+    );
+    pub(crate) const LINK_FILES: &str = concat!(
+        "insert into execution_files (tenant_id, execution_id, file_id, role, created_at, updated_at)
+         select tenant_id, execution_id, id, 'input', created_at, created_at",
+        files!()
+    );
+    pub(crate) const INSERT_FIRES: &str = concat!(
+        "insert into schedule_fires (",
+        fire_columns!(),
+        ", updated_at) select ",
+        fire_columns!(),
+        ", created_at",
+        fires!(),
+        " on conflict (schedule_id, due_at) do nothing returning id"
+    );
+    pub(crate) const MOVE_SCHEDULES: &str = "update schedules s set
+        last_due_at = greatest(s.last_due_at, r.last_due_at),
+        next_due_at = case when s.is_enabled = true then r.next_due_at end,
+        next_fire_at = case when s.is_enabled = true then r.next_due_at end,
+        last_fired_at = coalesce(r.last_fired_at, s.last_fired_at), updated_at = r.updated_at
+        from json_to_recordset($1::json) as r(id uuid, last_due_at timestamptz, next_due_at timestamptz,
+          last_fired_at timestamptz, updated_at timestamptz)
+        where s.id = r.id";
+
+    pub(crate) const LOCK_FENCES: &str = "select id, lease_epoch, status from workflow_executions
+        where id = any($1) order by id for update";
+    pub(crate) const UPDATE_EXECUTIONS: &str = "update workflow_executions e set status = r.status,
+        owner_node_id = r.owner_node_id, started_at = r.started_at, deadline_at = r.deadline_at,
+        next_wake_at = r.next_wake_at, completed_at = r.completed_at, execution_time_ms = r.execution_time_ms,
+        result_data = r.result_data, error = r.error, updated_at = r.updated_at, lease_expires_at = null
+        from json_to_recordset($1::json) as r(id uuid, status text, owner_node_id uuid, started_at timestamptz,
+          deadline_at timestamptz, next_wake_at timestamptz, completed_at timestamptz, execution_time_ms bigint,
+          result_data jsonb, error jsonb, updated_at timestamptz)
+        where e.id = r.id";
+    pub(crate) const UPSERT_STEPS: &str = concat!(
+        "insert into step_executions (",
+        step_columns!(),
+        ", created_at) select ",
+        step_columns!(),
+        ", updated_at from json_to_recordset($1::json) as r(tenant_id uuid, execution_id uuid, ordinal int, step_key text,
+          step_name text, step_type text, status text, attempt int, attempt_history jsonb, input_data jsonb,
+          output_data jsonb, error jsonb, lease_epoch bigint, timeout_at timestamptz, started_at timestamptz,
+          completed_at timestamptz, execution_time_ms bigint, updated_at timestamptz)",
+        step_changes!()
+    );
+    pub(crate) const INSERT_LOGS: &str = concat!(
+        "insert into execution_logs (",
+        log_columns!(),
+        ", updated_at) select ",
+        log_columns!(),
+        ", created_at from json_to_recordset($1::json) as r(tenant_id uuid, execution_id uuid, sequence bigint,
+          step_ordinal int, attempt int, log_level text, stream text, message text, logged_at timestamptz,
+          created_at timestamptz) on conflict (execution_id, sequence) do nothing"
+    );
+    pub(crate) const COUNT_ENDS: &str = "update workflows w set total_executions = w.total_executions + r.total,
+        successful_executions = w.successful_executions + r.successful,
+        failed_executions = w.failed_executions + r.failed, last_execution_at = r.at, updated_at = r.at
+        from json_to_recordset($1::json) as r(id uuid, total bigint, successful bigint, failed bigint, at timestamptz)
+        where w.id = r.id";
+    pub(crate) const SETTLE_FILES: &str = "update files f set status = r.file_status, processed_at = r.updated_at,
+        updated_at = r.updated_at
+        from json_to_recordset($1::json) as r(id uuid, file_status text, updated_at timestamptz)
+        join execution_files l on l.execution_id = r.id and l.role = 'input'
+        where f.id = l.file_id and f.status = 'processing'";
+}

@@ -1,0 +1,122 @@
+//! The one place where stored words and rows meet the words of machine and engine.
+//!
+//! Each pair of vocabularies is matched word by word in both directions, so a new word does not compile until it is
+//! mapped.
+
+use cogwheel_engine::ports::{LogLevel, LogStream, SkipReason, StoreError, TriggerType};
+use cogwheel_engine::views::{FileStatus, WorkflowStatus};
+use cogwheel_entity::{execution_logs, files, schedule_fires, step_executions, workflow_executions, workflows};
+use cogwheel_machine::{ExecutionStatus, StepStatus};
+use sea_orm::ActiveEnum;
+
+/// A vocabulary with its stored counterpart.
+pub(crate) trait Stored: Sized {
+    /// The entity's vocabulary.
+    type Word: ActiveEnum<Value = String>;
+
+    /// As the entity has it.
+    fn stored(self) -> Self::Word;
+
+    /// As the engine has it.
+    fn from_stored(word: Self::Word) -> Self;
+
+    /// The stored text.
+    fn word(self) -> String {
+        self.stored().to_value()
+    }
+
+    /// Reads a stored text of `column`.
+    fn from_word(word: &String, table: &'static str, id: impl ToString) -> Result<Self, StoreError> {
+        Self::Word::try_from_value(word)
+            .map(Self::from_stored)
+            .map_err(|_| corrupt(table, id, format!("`{word}` is no word of {}", std::any::type_name::<Self>())))
+    }
+}
+
+macro_rules! same_words {
+    ($engine:ty, $stored:ty: $($word:ident)+) => {
+        impl Stored for $engine {
+            type Word = $stored;
+
+            fn stored(self) -> $stored {
+                match self { $(Self::$word => <$stored>::$word,)+ }
+            }
+
+            fn from_stored(word: $stored) -> Self {
+                match word { $(<$stored>::$word => Self::$word,)+ }
+            }
+        }
+    };
+}
+
+same_words!(ExecutionStatus, workflow_executions::ExecutionStatus:
+    Queued Running Waiting Completed Failed Cancelled TimedOut Compensating Compensated);
+same_words!(StepStatus, step_executions::StepStatus:
+    Pending Running Waiting Retrying Completed Failed Skipped Cancelled TimedOut);
+same_words!(TriggerType, workflow_executions::TriggerType: Manual Schedule File Webhook Event Workflow JobFlow);
+same_words!(LogLevel, execution_logs::LogLevel: Debug Info Warn Error);
+same_words!(LogStream, execution_logs::LogStream: Engine Stdout Stderr);
+same_words!(WorkflowStatus, workflows::WorkflowStatus: Draft Active Paused Inactive);
+same_words!(FileStatus, files::FileStatus: Detected Settling Ready Processing Processed Failed Skipped Deleted);
+
+/// The stored form of a reason; the ledger knows more of them than this engine decides.
+pub(crate) fn skip_reason(reason: SkipReason) -> schedule_fires::SkipReason {
+    match reason {
+        SkipReason::Overlap => schedule_fires::SkipReason::Overlap,
+        SkipReason::CatchUpNone => schedule_fires::SkipReason::CatchUpNone,
+        SkipReason::CatchUpSuperseded => schedule_fires::SkipReason::CatchUpSuperseded,
+        SkipReason::OutsideWindow => schedule_fires::SkipReason::OutsideWindow,
+        SkipReason::WorkflowNotExecutable => schedule_fires::SkipReason::WorkflowNotExecutable,
+    }
+}
+
+/// What an ended execution makes of its input files.
+pub(crate) fn file_status_after(end: ExecutionStatus) -> files::FileStatus {
+    match end {
+        ExecutionStatus::Completed => files::FileStatus::Processed,
+        ExecutionStatus::Failed
+        | ExecutionStatus::Cancelled
+        | ExecutionStatus::TimedOut
+        | ExecutionStatus::Compensated => files::FileStatus::Failed,
+        ExecutionStatus::Queued
+        | ExecutionStatus::Running
+        | ExecutionStatus::Waiting
+        | ExecutionStatus::Compensating => files::FileStatus::Processing,
+    }
+}
+
+/// What an ended execution adds to its workflow's counters of successes and failures.
+pub(crate) fn counted(end: ExecutionStatus) -> (i64, i64) {
+    match end {
+        ExecutionStatus::Completed => (1, 0),
+        ExecutionStatus::Failed | ExecutionStatus::TimedOut | ExecutionStatus::Compensated => (0, 1),
+        ExecutionStatus::Cancelled
+        | ExecutionStatus::Queued
+        | ExecutionStatus::Running
+        | ExecutionStatus::Waiting
+        | ExecutionStatus::Compensating => (0, 0),
+    }
+}
+
+/// A row that cannot be understood.
+pub(crate) fn corrupt(table: &'static str, id: impl ToString, why: impl Into<String>) -> StoreError {
+    StoreError::CorruptRow { table, id: id.to_string(), why: why.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_of_the_machine() {
+        for status in ExecutionStatus::ALL {
+            let word = serde_json::to_value(status).expect("a word");
+            assert_eq!(word, status.word());
+            assert_eq!(ExecutionStatus::from_word(&status.word(), "workflow_executions", 1).expect("known"), status);
+        }
+        for status in StepStatus::ALL {
+            assert_eq!(status.as_str(), status.word());
+        }
+        assert!(ExecutionStatus::from_word(&"lost".to_owned(), "workflow_executions", 7).is_err());
+    }
+}

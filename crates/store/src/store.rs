@@ -1,0 +1,251 @@
+//! The engine's port on both databases.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use cogwheel_engine::clock::{Clock, SystemClock};
+use cogwheel_engine::ports::{
+    HandledFile, NewNode, Record, SaveWorkflow, ScheduleRecord, ScheduleTick, Start, Started, Store, StoreError,
+    StoredExecution, WatchHealth, WatchRecord, WorkflowRecord,
+};
+use cogwheel_engine::{NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_entity::{file_watches, schedules, workflow_versions, workflows};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, Statement, Value,
+};
+use uuid::Uuid;
+
+use crate::fault;
+use crate::journal::{Journal, JournalStats};
+use crate::reads::literal;
+use crate::rows::corrupt;
+use crate::writes::{installer, nodes, triggers, workflows as saving};
+
+/// The store of one open database. Clones share it.
+#[derive(Clone)]
+pub struct SqlStore {
+    inner: Arc<Inner>,
+}
+
+/// The connections of an open database.
+pub(crate) enum Inner {
+    /// Readers and the journal's thread.
+    Sqlite { readers: DatabaseConnection, journal: Journal },
+    /// Pools of the engine's and the API's role, and the journal's task.
+    Postgres { engine: DatabaseConnection, app: DatabaseConnection, journal: Journal },
+}
+
+impl fmt::Debug for SqlStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let backend = match *self.inner {
+            Inner::Sqlite { .. } => "SQLite",
+            Inner::Postgres { .. } => "PostgreSQL",
+        };
+        f.debug_tuple("SqlStore").field(&backend).finish()
+    }
+}
+
+impl SqlStore {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    fn journal(&self) -> &Journal {
+        match self.inner() {
+            Inner::Sqlite { journal, .. } | Inner::Postgres { journal, .. } => journal,
+        }
+    }
+
+    /// A connection that reads the rows of all tenants.
+    fn engine(&self) -> &DatabaseConnection {
+        match self.inner() {
+            Inner::Sqlite { readers, .. } => readers,
+            Inner::Postgres { engine, .. } => engine,
+        }
+    }
+
+    /// How much the journal has committed, and in how many transactions.
+    pub fn journal_stats(&self) -> JournalStats {
+        self.journal().stats()
+    }
+
+    /// Writes what waits and closes all connections. Later calls are refused.
+    pub async fn close(&self) {
+        self.journal().close().await;
+        let pools: &[&DatabaseConnection] = match self.inner() {
+            Inner::Sqlite { readers, .. } => &[readers],
+            Inner::Postgres { engine, app, .. } => &[engine, app],
+        };
+        for pool in pools {
+            if let Err(error) = pool.close_by_ref().await {
+                tracing::warn!(%error, "a connection pool did not close in order");
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn default_tenant(&self) -> Result<TenantId, StoreError> {
+        let at = SystemClock.now();
+        self.journal().write(Box::new(move |tx| Box::pin(installer::default_tenant(tx, at)))).await
+    }
+
+    async fn join(&self, node: NewNode) -> Result<(), StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(nodes::join(tx, node)))).await
+    }
+
+    async fn adopt(&self, node: NodeId, at: DateTime<Utc>) -> Result<Vec<StoredExecution>, StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(nodes::adopt(tx, node, at)))).await
+    }
+
+    async fn leave(&self, node: NodeId, at: DateTime<Utc>) -> Result<(), StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(nodes::leave(tx, node, at)))).await
+    }
+
+    async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowRecord>, StoreError> {
+        read_workflows(self.engine(), tenant).await
+    }
+
+    async fn save_workflow(&self, save: SaveWorkflow) -> Result<WorkflowRecord, StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(saving::save(tx, save)))).await
+    }
+
+    async fn remove_workflow(&self, workflow: WorkflowId, at: DateTime<Utc>) -> Result<(), StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(saving::remove(tx, workflow, at)))).await
+    }
+
+    async fn start(&self, start: Start) -> Result<Started, StoreError> {
+        self.journal().start(start).await
+    }
+
+    async fn record(&self, record: Record) -> Result<(), StoreError> {
+        self.journal().record(record).await
+    }
+
+    async fn tick(&self, tick: ScheduleTick) -> Result<(), StoreError> {
+        self.journal().tick(tick).await
+    }
+
+    async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError> {
+        let rows = ask(self.engine(), SCHEDULE_IS_BUSY, schedule.0).await?;
+        Ok(!rows.is_empty())
+    }
+
+    async fn handled_files(&self, watch: WatchId) -> Result<Vec<HandledFile>, StoreError> {
+        let rows = ask(self.engine(), HANDLED_FILES, watch.0).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(HandledFile {
+                    path: row.try_get("", "file_path")?,
+                    size: row.try_get("", "file_size")?,
+                    modified_at: row.try_get("", "modified_at")?,
+                    device: row.try_get("", "device_identity")?,
+                    inode: row.try_get("", "inode_identity")?,
+                })
+            })
+            .collect::<Result<_, sea_orm::DbErr>>()
+            .map_err(|error| fault::from_db(&error))
+    }
+
+    async fn set_watch_health(&self, watch: WatchId, health: WatchHealth) -> Result<(), StoreError> {
+        let at = SystemClock.now();
+        self.journal().write(Box::new(move |tx| Box::pin(triggers::set_health(tx, watch, health, at)))).await
+    }
+}
+
+/// Looks at live rows only, through the indexes that hold nothing else: history does not make it slower.
+pub(crate) const SCHEDULE_IS_BUSY: &str = "select e.id from schedules s
+    join workflow_executions e on e.workflow_id = s.workflow_id
+    where s.id = $1 and e.trigger_type = 'schedule' and e.trigger_key = s.trigger_key
+      and e.status in ('running', 'waiting', 'compensating')
+    union all
+    select e.id from schedules s
+    join workflow_executions e on e.tenant_id = s.tenant_id and e.workflow_id = s.workflow_id
+    where s.id = $1 and e.trigger_type = 'schedule' and e.trigger_key = s.trigger_key and e.status = 'queued'
+    limit 1";
+
+/// The newest version of each path; only versions that were handled have a fingerprint.
+pub(crate) const HANDLED_FILES: &str = "select file_path, file_size, modified_at, device_identity, inode_identity from (
+        select file_path, file_size, modified_at, device_identity, inode_identity,
+            row_number() over (partition by path_hash order by first_seen_at desc, id desc) as place
+        from files where file_watch_id = $1 and fingerprint is not null
+    ) versions where place = 1";
+
+async fn ask(connection: &DatabaseConnection, sql: &str, id: Uuid) -> Result<Vec<sea_orm::QueryResult>, StoreError> {
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, [Value::from(id)]);
+    connection.query_all_raw(statement).await.map_err(|error| fault::from_db(&error))
+}
+
+async fn read_workflows(connection: &DatabaseConnection, tenant: TenantId) -> Result<Vec<WorkflowRecord>, StoreError> {
+    let failed = |error: sea_orm::DbErr| fault::from_db(&error);
+    let mut schedules: HashMap<Uuid, Vec<ScheduleRecord>> = HashMap::new();
+    let enabled = schedules::Entity::find()
+        .filter(schedules::Column::TenantId.eq(tenant.0))
+        .filter(literal::is_true(schedules::Column::IsEnabled))
+        .order_by_asc(schedules::Column::Id);
+    for row in enabled.all(connection).await.map_err(failed)? {
+        let since = row.starts_at.unwrap_or(row.created_at);
+        schedules.entry(row.workflow_id).or_default().push(ScheduleRecord {
+            id: ScheduleId(row.id),
+            trigger_key: row.trigger_key,
+            // What was decided before its ledger began anew says nothing about it.
+            last_due_at: row.last_due_at.filter(|last| *last >= since),
+            next_due_at: row.next_due_at,
+            since,
+        });
+    }
+    let mut watches: HashMap<Uuid, Vec<WatchRecord>> = HashMap::new();
+    let enabled = file_watches::Entity::find()
+        .filter(file_watches::Column::TenantId.eq(tenant.0))
+        .filter(literal::is_true(file_watches::Column::IsEnabled))
+        .order_by_asc(file_watches::Column::Id);
+    for row in enabled.all(connection).await.map_err(failed)? {
+        watches
+            .entry(row.workflow_id)
+            .or_default()
+            .push(WatchRecord { id: WatchId(row.id), trigger_key: row.trigger_key });
+    }
+    let versions = workflow_versions::Entity::find()
+        .filter(workflow_versions::Column::TenantId.eq(tenant.0))
+        .filter(literal::is_true(workflow_versions::Column::IsActive));
+    let mut versions: HashMap<Uuid, workflow_versions::Model> = versions
+        .all(connection)
+        .await
+        .map_err(failed)?
+        .into_iter()
+        .map(|version| (version.workflow_id, version))
+        .collect();
+    let rows = workflows::Entity::find()
+        .filter(workflows::Column::TenantId.eq(tenant.0))
+        .filter(workflows::Column::DeletedAt.is_null())
+        .order_by_asc(workflows::Column::Name);
+    let rows = rows.all(connection).await.map_err(failed)?;
+    rows.into_iter()
+        .map(|row| {
+            let version = versions
+                .remove(&row.id)
+                .ok_or_else(|| corrupt("workflows", row.id, "it has no active version"))?;
+            Ok(WorkflowRecord {
+                id: WorkflowId(row.id),
+                tenant,
+                name: row.name,
+                origin_path: row.origin_path,
+                version_id: VersionId(version.id),
+                version: version.version,
+                source: version.source_text,
+                checksum: version.checksum,
+                is_enabled: row.is_enabled && row.status == workflows::WorkflowStatus::Active,
+                schedules: schedules.remove(&row.id).unwrap_or_default(),
+                watches: watches.remove(&row.id).unwrap_or_default(),
+            })
+        })
+        .collect()
+}

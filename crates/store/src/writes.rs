@@ -1,0 +1,28 @@
+//! Units of work that are rare enough to decide inside a transaction of their own.
+
+pub(crate) mod installer;
+pub(crate) mod nodes;
+pub(crate) mod triggers;
+pub(crate) mod workflows;
+
+use cogwheel_engine::ports::StoreError;
+use sea_orm::{QueryTrait, Statement, Value};
+
+use crate::tx::{Row, WriteTx};
+
+/// Runs a statement that was built from entities.
+async fn execute<Q: QueryTrait + Send>(tx: &mut dyn WriteTx, query: Q) -> Result<u64, StoreError> {
+    let statement = query.build(tx.backend());
+    tx.execute(statement).await
+}
+
+/// Runs a query that was built from entities.
+async fn rows<Q: QueryTrait + Send>(tx: &mut dyn WriteTx, query: Q) -> Result<Vec<Row>, StoreError> {
+    let statement = query.build(tx.backend());
+    tx.query(statement).await
+}
+
+/// A statement whose parameters are numbered `$1`, `$2` … in order of their first use, as both databases read them.
+fn raw(tx: &dyn WriteTx, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+    Statement::from_sql_and_values(tx.backend(), sql, values)
+}

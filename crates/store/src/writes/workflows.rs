@@ -1,0 +1,192 @@
+//! Saving and removing definitions.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use cogwheel_engine::ports::{SaveWorkflow, StoreError, WorkflowRecord};
+use cogwheel_engine::{VersionId, WorkflowId};
+use cogwheel_entity::{workflow_versions, workflows};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use super::{execute, raw, rows, triggers};
+use crate::tx::{Row, WriteTx};
+use crate::values::{new_id, storable};
+
+/// A failed step is not tried again by this release, whatever the column's default says.
+const MAX_RETRIES: i32 = 0;
+
+/// The workflow's row as it stood before.
+struct Before {
+    id: Uuid,
+    is_enabled: bool,
+    is_deleted: bool,
+}
+
+/// The active version's row as it stood before.
+struct ActiveVersion {
+    id: Uuid,
+    version: i32,
+    checksum: String,
+}
+
+/// See [`cogwheel_engine::ports::Store::save_workflow`].
+pub(crate) async fn save(tx: &mut dyn WriteTx, save: SaveWorkflow) -> Result<WorkflowRecord, StoreError> {
+    let before = find(tx, &save).await?;
+    let (id, is_enabled) = match &before {
+        Some(before) => (before.id, before.is_enabled),
+        None => (insert(tx, &save).await?, true),
+    };
+    let active = if before.is_some() { active_version(tx, id).await? } else { None };
+    let unchanged = active.filter(|active| active.checksum == save.checksum);
+    if before.as_ref().is_some_and(|before| before.is_deleted || unchanged.is_none()) {
+        update(tx, id, &save).await?;
+    }
+    let (version_id, version) = match unchanged {
+        Some(active) => (active.id, active.version),
+        None => add_version(tx, id, &save).await?,
+    };
+    let (schedules, watches) = triggers::align(tx, id, &save).await?;
+    Ok(WorkflowRecord {
+        id: WorkflowId(id),
+        tenant: save.tenant,
+        name: save.workflow.name,
+        origin_path: save.origin_path,
+        version_id: VersionId(version_id),
+        version,
+        source: save.source,
+        checksum: save.checksum,
+        is_enabled,
+        schedules,
+        watches,
+    })
+}
+
+/// Marks a workflow deleted and switches its triggers off.
+pub(crate) async fn remove(tx: &mut dyn WriteTx, workflow: WorkflowId, at: DateTime<Utc>) -> Result<(), StoreError> {
+    let delete = workflows::Entity::update_many()
+        .col_expr(workflows::Column::DeletedAt, Expr::value(at))
+        .col_expr(workflows::Column::UpdatedAt, Expr::value(at))
+        .filter(workflows::Column::Id.eq(workflow.0))
+        .filter(workflows::Column::DeletedAt.is_null());
+    execute(tx, delete).await?;
+    triggers::switch_off(tx, workflow.0, at).await
+}
+
+/// The live workflow of that name, else the one of that name and origin that was deleted last.
+async fn find(tx: &mut dyn WriteTx, save: &SaveWorkflow) -> Result<Option<Before>, StoreError> {
+    let named = || {
+        workflows::Entity::find()
+            .select_only()
+            .columns([workflows::Column::Id, workflows::Column::IsEnabled, workflows::Column::DeletedAt])
+            .filter(workflows::Column::TenantId.eq(save.tenant.0))
+            .filter(workflows::Column::Name.eq(save.workflow.name.as_str()))
+    };
+    let read = |row: &Row| -> Result<Before, StoreError> {
+        let deleted_at: Option<DateTime<Utc>> = row.get("deleted_at")?;
+        Ok(Before { id: row.get("id")?, is_enabled: row.get("is_enabled")?, is_deleted: deleted_at.is_some() })
+    };
+    if let Some(row) = rows(tx, named().filter(workflows::Column::DeletedAt.is_null())).await?.first() {
+        return read(row).map(Some);
+    }
+    let Some(path) = &save.origin_path else { return Ok(None) };
+    let deleted = named()
+        .filter(workflows::Column::Origin.eq(workflows::WorkflowOrigin::Directory))
+        .filter(workflows::Column::OriginPath.eq(path.as_str()))
+        .order_by_desc(workflows::Column::DeletedAt)
+        .limit(1);
+    rows(tx, deleted).await?.first().map(read).transpose()
+}
+
+async fn insert(tx: &mut dyn WriteTx, save: &SaveWorkflow) -> Result<Uuid, StoreError> {
+    let id = new_id(save.at);
+    let row = workflows::ActiveModel {
+        id: Set(id),
+        tenant_id: Set(save.tenant.0),
+        status: Set(workflows::WorkflowStatus::Active),
+        created_at: Set(save.at),
+        ..described(save)
+    };
+    execute(tx, workflows::Entity::insert(row)).await?;
+    Ok(id)
+}
+
+async fn update(tx: &mut dyn WriteTx, id: Uuid, save: &SaveWorkflow) -> Result<(), StoreError> {
+    let update = workflows::Entity::update_many()
+        .set(workflows::ActiveModel { deleted_at: Set(None), ..described(save) })
+        .filter(workflows::Column::Id.eq(id));
+    execute(tx, update).await.map(drop)
+}
+
+/// The columns that follow from the definition.
+fn described(save: &SaveWorkflow) -> workflows::ActiveModel {
+    let workflow = &save.workflow;
+    let origin = if save.origin_path.is_some() {
+        workflows::WorkflowOrigin::Directory
+    } else {
+        workflows::WorkflowOrigin::Api
+    };
+    workflows::ActiveModel {
+        name: Set(workflow.name.clone()),
+        description: Set(workflow.description.clone()),
+        labels: Set(storable(&json!(workflow.labels))),
+        origin: Set(origin),
+        origin_path: Set(save.origin_path.clone()),
+        is_scheduled: Set(!workflow.triggers.schedules.is_empty()),
+        trigger_on_file_upload: Set(!workflow.triggers.files.is_empty()),
+        max_retries: Set(MAX_RETRIES),
+        timeout_seconds: Set(whole_seconds(workflow.timeout)),
+        updated_at: Set(save.at),
+        ..Default::default()
+    }
+}
+
+/// Whole seconds, rounded up: a limit may be kept too long, never too short.
+fn whole_seconds(duration: Duration) -> i32 {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(seconds.max(1)).unwrap_or(i32::MAX)
+}
+
+async fn active_version(tx: &mut dyn WriteTx, workflow: Uuid) -> Result<Option<ActiveVersion>, StoreError> {
+    const ACTIVE: &str =
+        "select id, version, checksum from workflow_versions where workflow_id = $1 and is_active = true";
+    let found = tx.query(raw(tx, ACTIVE, [Value::from(workflow)])).await?;
+    found
+        .first()
+        .map(|row| Ok(ActiveVersion { id: row.get("id")?, version: row.get("version")?, checksum: row.get("checksum")? }))
+        .transpose()
+}
+
+/// Adds the text as the next version and makes it the active one.
+async fn add_version(tx: &mut dyn WriteTx, workflow: Uuid, save: &SaveWorkflow) -> Result<(Uuid, i32), StoreError> {
+    const RETIRE: &str =
+        "update workflow_versions set is_active = $1, updated_at = $2 where workflow_id = $3 and is_active = true";
+    const LAST: &str = "select max(version) as version from workflow_versions where workflow_id = $1";
+    tx.execute(raw(tx, RETIRE, [Value::from(false), Value::from(save.at), Value::from(workflow)])).await?;
+    let last = tx.query(raw(tx, LAST, [Value::from(workflow)])).await?;
+    let last: Option<i32> = last.first().map(|row| row.get("version")).transpose()?.flatten();
+    let (id, version) = (new_id(save.at), last.unwrap_or(0) + 1);
+    let definition = storable(&save.workflow.to_json());
+    let language_version = definition.get("language_version").and_then(Json::as_str).unwrap_or_default().to_owned();
+    let row = workflow_versions::ActiveModel {
+        id: Set(id),
+        tenant_id: Set(save.tenant.0),
+        workflow_id: Set(workflow),
+        version: Set(version),
+        source_format: Set(workflow_versions::SourceFormat::Yaml),
+        source_text: Set(save.source.clone()),
+        definition: Set(definition),
+        checksum: Set(save.checksum.clone()),
+        language_version: Set(language_version),
+        step_count: Set(i32::try_from(save.workflow.steps.len()).unwrap_or(i32::MAX)),
+        is_active: Set(true),
+        activated_at: Set(Some(save.at)),
+        created_at: Set(save.at),
+        updated_at: Set(save.at),
+        ..Default::default()
+    };
+    execute(tx, workflow_versions::Entity::insert(row)).await?;
+    Ok((id, version))
+}

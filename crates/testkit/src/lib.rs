@@ -1,0 +1,1 @@
+//! Test databases, clocks and builders.

@@ -1,0 +1,22 @@
+//! The steps in order.
+
+use crate::step::Step;
+
+macro_rules! step {
+    ($module:ident) => {
+        Step::new(stringify!($module), crate::$module::tables)
+    };
+}
+
+/// Every step, oldest first. Released steps are never renamed, reordered or edited.
+pub(crate) fn steps() -> Vec<Step> {
+    vec![
+        step!(m20261122_000001_platform).with_support(),
+        step!(m20261122_000002_cluster),
+        step!(m20261122_000003_organization),
+        step!(m20261122_000004_automation),
+        step!(m20261122_000005_events_sagas),
+        step!(m20261122_000006_agents_approvals),
+        step!(m20261122_000007_integrations),
+    ]
+}

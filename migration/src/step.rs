@@ -1,0 +1,130 @@
+//! One step: the tables it creates, run and recorded in one transaction.
+
+use std::time::Instant;
+
+use cogwheel_schema::{Backend, TableDef, ddl, live};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager, async_trait};
+
+use crate::ledger::{self, Direction, Entry};
+
+/// The runner's list of applied steps, readable for the role that checks it at start.
+const RUNNER_TABLE: &str = live::RUNNER_TABLE;
+
+/// A step that creates tables.
+#[derive(Clone, Copy)]
+pub(crate) struct Step {
+    name: &'static str,
+    tables: fn() -> Vec<TableDef>,
+    support: bool,
+}
+
+impl Step {
+    pub(crate) fn new(name: &'static str, tables: fn() -> Vec<TableDef>) -> Self {
+        Self { name, tables, support: false }
+    }
+
+    /// The step also creates what every table relies on: roles and trigger functions.
+    pub(crate) fn with_support(mut self) -> Self {
+        self.support = true;
+        self
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn tables(&self) -> Vec<TableDef> {
+        (self.tables)()
+    }
+
+    /// The statements of a direction; the checksum of the ledger is taken over them.
+    pub(crate) fn statements(&self, direction: Direction, backend: Backend) -> Vec<String> {
+        let tables = self.tables();
+        let mut statements = Vec::new();
+        match direction {
+            Direction::Up => {
+                if self.support {
+                    statements.extend(ddl::create_support(backend));
+                    statements.extend(runner_grant("grant", "to", backend));
+                }
+                statements.extend(tables.iter().flat_map(|table| ddl::create_table(table, backend)));
+            }
+            Direction::Down => {
+                statements.extend(tables.iter().rev().flat_map(|table| ddl::drop_table(table, backend)));
+                if self.support {
+                    statements.extend(runner_grant("revoke", "from", backend));
+                    statements.extend(ddl::drop_support(backend));
+                }
+            }
+        }
+        statements
+    }
+
+    async fn run(&self, manager: &SchemaManager<'_>, direction: Direction) -> Result<(), DbErr> {
+        let db = manager.get_connection();
+        let backend = backend(db)?;
+        let statements = self.statements(direction, backend);
+        let started = Instant::now();
+        for statement in &statements {
+            db.execute_unprepared(statement).await?;
+        }
+        let duration = started.elapsed();
+        // Taking back the first step takes the ledger with it.
+        let ledger_stands =
+            direction == Direction::Up || !self.tables().iter().any(|table| table.name == ledger::TABLE);
+        if ledger_stands {
+            let entry = Entry {
+                name: self.name,
+                direction,
+                checksum: ledger::checksum(&statements),
+                fingerprint: live::read(db, backend).await?.fingerprint(),
+                duration,
+                description: self.description(),
+            };
+            ledger::write(db, entry).await?;
+        }
+        Ok(())
+    }
+
+    fn description(&self) -> String {
+        let names: Vec<_> = self.tables().into_iter().map(|table| table.name).collect();
+        format!("tables {}", names.join(", "))
+    }
+}
+
+impl MigrationName for Step {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+#[expect(elided_lifetimes_in_paths, reason = "the signatures have to be spelt as in the trait")]
+#[async_trait::async_trait]
+impl MigrationTrait for Step {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        self.run(manager, Direction::Up).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        self.run(manager, Direction::Down).await
+    }
+
+    /// Both databases roll schema changes back; SeaORM's default leaves SQLite without a transaction.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Which of the two databases a connection leads to.
+pub(crate) fn backend(db: &impl ConnectionTrait) -> Result<Backend, DbErr> {
+    match db.get_database_backend() {
+        DbBackend::Sqlite => Ok(Backend::Sqlite),
+        DbBackend::Postgres => Ok(Backend::Postgres),
+        other => Err(DbErr::BackendNotSupported { db: other.as_str(), ctx: "cogwheel runs on SQLite and PostgreSQL" }),
+    }
+}
+
+fn runner_grant(verb: &str, preposition: &str, backend: Backend) -> Option<String> {
+    (backend == Backend::Postgres).then(|| format!("{verb} select on {RUNNER_TABLE} {preposition} cogwheel_engine"))
+}

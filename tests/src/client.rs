@@ -1,0 +1,117 @@
+//! GraphQL and plain HTTP, as a client sees them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use ureq::Agent;
+
+use crate::{Subscription, until};
+
+/// A client of one server with one credential.
+#[derive(Clone, Debug)]
+pub struct Client {
+    agent: Agent,
+    address: String,
+    key: Option<String>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The value of `www-authenticate`, if it is there.
+    pub challenge: Option<String>,
+    /// The body as it was sent.
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+    }
+}
+
+impl Client {
+    pub(crate) fn new(address: &str, key: Option<&str>) -> Self {
+        let config =
+            Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60))).build();
+        Self { agent: config.into(), address: address.to_owned(), key: key.map(str::to_owned) }
+    }
+
+    /// The same server with another credential.
+    #[must_use]
+    pub fn with_key(&self, key: Option<&str>) -> Self {
+        Self { key: key.map(str::to_owned), ..self.clone() }
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The credential.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// `GET`s a path.
+    pub fn get(&self, path: &str) -> Answer {
+        let mut request = self.agent.get(format!("http://{}{path}", self.address));
+        if let Some(key) = &self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        answer(request.call())
+    }
+
+    /// Asks over GraphQL; the answer as HTTP gives it.
+    pub fn post(&self, query: &str, variables: &Value) -> Answer {
+        let mut request = self.agent.post(format!("http://{}/graphql", self.address));
+        if let Some(key) = &self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        answer(request.send_json(json!({"query": query, "variables": variables})))
+    }
+
+    /// Asks over GraphQL.
+    ///
+    /// # Panics
+    ///
+    /// When anything but data comes back.
+    pub fn ask(&self, query: &str, variables: &Value) -> Value {
+        let mut body = self.post(query, variables).json();
+        assert!(body["errors"].is_null(), "{query}: {body:#}");
+        body["data"].take()
+    }
+
+    /// Asks until `found` finds what it looks for.
+    pub fn ask_until<T>(
+        &self,
+        what: &str,
+        query: &str,
+        variables: &Value,
+        mut found: impl FnMut(&Value) -> Option<T>,
+    ) -> T {
+        let mut last = Value::Null;
+        let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            until(what, || {
+                last = self.ask(query, variables);
+                found(&last)
+            })
+        }));
+        asked.unwrap_or_else(|_| panic!("{what} did not come; the last answer was {last:#}"))
+    }
+
+    /// Opens a subscription over WebSocket.
+    pub fn subscribe(&self, query: &str, variables: &Value) -> Subscription {
+        Subscription::open(self, query, variables)
+    }
+}
+
+fn answer(sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+    let mut response = sent.expect("the server answers");
+    let challenge = response.headers().get("www-authenticate").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let text = response.body_mut().with_config().limit(64 << 20).read_to_string().expect("the body is text");
+    Answer { status: response.status().as_u16(), challenge, text }
+}

@@ -1,0 +1,36 @@
+//! Drives the real binary: a home of its own for every test, a server in it, and what a client would use.
+//!
+//! Nothing of Cogwheel is linked in: the tests see what a user sees.
+
+mod binary;
+mod client;
+mod database;
+mod home;
+mod server;
+mod socket;
+mod wait;
+
+pub use client::{Answer, Client};
+pub use database::{Backend, Sql};
+pub use home::{Finished, Home};
+pub use server::Server;
+pub use socket::Subscription;
+pub use wait::{PATIENCE, until, within};
+
+/// Makes each named function two tests, one a database: `name::sqlite` and `name::postgres`.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
+            #[test]
+            fn sqlite() {
+                super::$name($crate::Backend::Sqlite);
+            }
+
+            #[test]
+            fn postgres() {
+                super::$name($crate::Backend::Postgres);
+            }
+        })+
+    };
+}

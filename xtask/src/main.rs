@@ -1,0 +1,53 @@
+//! `cargo xtask`: the chores of the repository that need logic.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks on its standard streams")]
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+mod edges;
+mod layers;
+mod postgres;
+mod test;
+mod words;
+
+const USAGE: &str = "\
+Usage: cargo xtask <command>
+
+  test [ARGS]     build the binary, bring a PostgreSQL, run every test; ARGS go to the test runner
+  check-layers    fail when a crate depends on, or names, what it may not";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let outcome = match arguments.first().map(String::as_str) {
+        Some("test") => test::run(&root(), &arguments[1..]),
+        Some("check-layers") => layers::check(&root()),
+        Some("help" | "--help" | "-h") => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(unknown) => {
+            eprintln!("xtask: there is no command `{unknown}`\n\n{USAGE}");
+            Ok(ExitCode::from(2))
+        }
+        None => {
+            eprintln!("{USAGE}");
+            Ok(ExitCode::from(2))
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The workspace's folder: the parent of this package's.
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_path_buf()
+}
+
+/// The `cargo` that runs us, or the one on the path.
+fn cargo() -> String {
+    env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}

@@ -1,0 +1,101 @@
+//! `test`: everything the tests need, then the tests.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{cargo, postgres};
+
+/// Where the tests find their PostgreSQL.
+const POSTGRES_URL: &str = "COGWHEEL_TEST_POSTGRES_URL";
+/// Where the end-to-end tests find the binary that was built for them.
+const BINARY: &str = "COGWHEEL_TEST_BINARY";
+
+/// Builds, brings a PostgreSQL, runs the documentation's examples and then every test, so that the runner's own summary
+/// stands last. `arguments` go to the runner; with any, the documentation's examples are left out.
+pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
+    let database = postgres::provide(POSTGRES_URL)?;
+    let binary = build(root)?;
+    let tests = |arguments: &[&str]| {
+        let mut command = Command::new(cargo());
+        command.args(arguments).current_dir(root).env(POSTGRES_URL, database.url()).env(BINARY, &binary);
+        command
+    };
+
+    let examples = if arguments.is_empty() {
+        Some(status(&mut tests(&["test", "--quiet", "--doc", "--workspace"]))?)
+    } else {
+        None
+    };
+    let mut runner = if has_nextest() {
+        tests(&["nextest", "run"])
+    } else {
+        println!("xtask: cargo-nextest is not installed, so `cargo test` runs the tests");
+        tests(&["test", "--no-fail-fast"])
+    };
+    if !names_a_package(arguments) {
+        runner.arg("--workspace");
+    }
+    let outcome = status(runner.args(arguments))?;
+
+    if let Some(examples) = examples.filter(|examples| !examples.success()) {
+        println!("xtask: an example in the documentation failed, see above");
+        return Ok(code(if outcome.success() { examples } else { outcome }));
+    }
+    Ok(code(outcome))
+}
+
+/// Builds the tests and the binary in one go: asked for together they share every dependency.
+fn build(root: &Path) -> Result<PathBuf> {
+    let built = status(Command::new(cargo()).args(["build", "--workspace", "--bins", "--tests"]).current_dir(root))?;
+    if !built.success() {
+        bail!("the build failed, see above");
+    }
+    let metadata = Command::new(cargo())
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root)
+        .output()
+        .context("cannot run `cargo metadata`")?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&metadata.stdout).context("`cargo metadata` printed no JSON")?;
+    let target = metadata["target_directory"].as_str().context("`cargo metadata` names no target folder")?;
+    Ok(Path::new(target).join("debug").join("cogwheel"))
+}
+
+fn has_nextest() -> bool {
+    let mut version = Command::new(cargo());
+    version.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    version.status().is_ok_and(|status| status.success())
+}
+
+fn names_a_package(arguments: &[String]) -> bool {
+    arguments.iter().take_while(|argument| *argument != "--").any(|argument| {
+        ["-p", "--package"].contains(&argument.as_str())
+            || argument.starts_with("--package=")
+            || (argument.starts_with("-p") && !argument.starts_with("--"))
+    })
+}
+
+fn status(command: &mut Command) -> Result<ExitStatus> {
+    command.status().with_context(|| format!("cannot run {}", command.get_program().display()))
+}
+
+fn code(status: ExitStatus) -> ExitCode {
+    // A runner that a signal ended has no code of its own.
+    status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_package_replaces_the_workspace() {
+        let given = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert!(names_a_package(&given("-p cogwheel-store")));
+        assert!(names_a_package(&given("--package=cogwheel-store dropped")));
+        assert!(!names_a_package(&given("dropped_file --no-capture")));
+        assert!(!names_a_package(&given("dropped_file -- -p")));
+    }
+}

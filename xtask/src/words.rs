@@ -1,0 +1,144 @@
+//! Words that only some crates may write: database drivers, input and output, the engine's inner parts.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::edges::Member;
+
+/// The crates that speak SQL. The tests do too: they break databases on purpose.
+const SPEAK_SQL: &[&str] = &[
+    "cogwheel-store",
+    "cogwheel-schema",
+    "cogwheel-migration",
+    "cogwheel-entity",
+    "cogwheel-testkit",
+    "cogwheel-tests",
+];
+const DRIVERS: &[&str] = &["rusqlite", "sqlx", "sea_orm", "sea_orm_migration"];
+
+/// The crates that decide and never act; their tests may measure.
+const PURE: &[&str] = &["cogwheel-definition", "cogwheel-machine"];
+const IMPURE: &[&str] = &["async fn", "tokio", "std::fs", "std::net", "Utc::now", "SystemTime::now", "Instant::now"];
+
+/// Every forbidden word in the crates' sources, with its place.
+pub(crate) fn breaches(root: &Path, members: &[Member]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for member in members.iter().filter(|member| member.name != "xtask") {
+        for folder in ["src", "tests"].map(|folder| member.folder.join(folder)).iter().filter(|path| path.is_dir()) {
+            in_folder(folder, &mut |path, text| {
+                let place = path.strip_prefix(root).unwrap_or(path).display().to_string();
+                found.extend(in_file(&member.name, &place, text));
+            })?;
+        }
+    }
+    Ok(found)
+}
+
+fn in_folder(folder: &Path, visit: &mut impl FnMut(&Path, &str)) -> Result<()> {
+    let mut entries: Vec<_> = fs::read_dir(folder)
+        .with_context(|| format!("cannot list {}", folder.display()))?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            in_folder(&path, visit)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            visit(&path, &text);
+        }
+    }
+    Ok(())
+}
+
+fn in_file(member: &str, place: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let code = without_comment(line);
+        let mut forbid = |word: &str, why: &str| {
+            if names(code, word) {
+                found.push(format!("{place}:{}: `{word}`: {why}", number + 1));
+            }
+        };
+        if !SPEAK_SQL.contains(&member) {
+            for driver in DRIVERS {
+                forbid(driver, "only the store, the schema, the entities and the migrations know the database");
+            }
+        }
+        if PURE.contains(&member) && place.contains("/src/") {
+            for word in IMPURE {
+                forbid(word, "this crate decides and never acts: time, files and tasks belong to the engine");
+            }
+        }
+        if member == "cogwheel-steps" {
+            found.extend(
+                inner_paths(code)
+                    .map(|path| format!("{place}:{}: `{path}`: step types use the engine's ports only", number + 1)),
+            );
+        }
+    }
+    found
+}
+
+/// The engine's paths on this line that are neither its ports nor the clock they hand out.
+fn inner_paths(code: &str) -> impl Iterator<Item = &str> {
+    code.match_indices("cogwheel_engine::").filter_map(|(at, prefix)| {
+        let path = &code[at + prefix.len()..];
+        let end = path.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(path.len());
+        let outer = matches!(&path[..end], "ports" | "clock" | "ExecutionId" | "Failure" | "FailureKind" | "Outcome");
+        (!outer).then(|| &code[at..at + prefix.len() + end])
+    })
+}
+
+/// The line without a `//` comment; a `//` behind a colon is part of an address.
+fn without_comment(line: &str) -> &str {
+    let comment = line.match_indices("//").find(|(at, _)| !line[..*at].ends_with(':'));
+    comment.map_or(line, |(at, _)| &line[..at])
+}
+
+/// Whether `word` stands in `code` as a word of its own.
+fn names(code: &str, word: &str) -> bool {
+    let part = |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
+    code.match_indices(word)
+        .any(|(at, _)| !part(code[..at].chars().next_back()) && !part(code[at + word.len()..].chars().next()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drivers_are_for_the_store() {
+        let line = "use sea_orm::ConnectionTrait;";
+        assert!(in_file("cogwheel-store", "crates/store/src/lib.rs", line).is_empty());
+        assert_eq!(in_file("cogwheel-graphql", "crates/graphql/src/lib.rs", line).len(), 1);
+    }
+
+    #[test]
+    fn pure_crates_neither_wait_nor_read_the_clock() {
+        for line in ["pub async fn decide() {}", "let now = Utc::now();", "use std::fs;", "tokio::spawn(f);"] {
+            assert!(!in_file("cogwheel-machine", "crates/machine/src/lib.rs", line).is_empty(), "{line}");
+        }
+        assert!(in_file("cogwheel-engine", "crates/engine/src/lib.rs", "pub async fn drive() {}").is_empty());
+        assert!(in_file("cogwheel-machine", "crates/machine/tests/main.rs", "Instant::now()").is_empty());
+    }
+
+    #[test]
+    fn comments_and_longer_words_do_not_count() {
+        let text = "//! Never names tokio.\nlet tokio_like = 1; // not tokio\nlet url = \"https://tokio.rs\";";
+        let found = in_file("cogwheel-machine", "crates/machine/src/lib.rs", text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(":3:"));
+    }
+
+    #[test]
+    fn steps_use_ports_only() {
+        let at = "crates/steps/src/lib.rs";
+        assert!(in_file("cogwheel-steps", at, "use cogwheel_engine::ports::{StepType, StepContext};").is_empty());
+        assert_eq!(in_file("cogwheel-steps", at, "use cogwheel_engine::Engine;").len(), 1);
+        assert_eq!(in_file("cogwheel-steps", at, "use cogwheel_engine::{Engine, ports::StepType};").len(), 1);
+        assert!(in_file("cogwheel-engine", at, "use cogwheel_engine::Engine;").is_empty());
+    }
+}
