@@ -36,7 +36,7 @@ impl Answer {
 impl Client {
     pub(crate) fn new(address: &str, key: Option<&str>) -> Self {
         let config =
-            Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60))).build();
+            Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_mins(1))).build();
         Self { agent: config.into(), address: address.to_owned(), key: key.map(str::to_owned) }
     }
 

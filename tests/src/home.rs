@@ -5,18 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use cogwheel_testkit::TestDatabase;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::database::PostgresDatabase;
-use crate::{Backend, Server, Sql, binary};
+use crate::{Backend, Server, Sql, binary, sql};
 
 /// Where one installation lives; all of it is gone when this is dropped.
 #[derive(Debug)]
 pub struct Home {
     folder: TempDir,
     settings: BTreeMap<String, String>,
-    postgres: Option<PostgresDatabase>,
+    postgres: Option<TestDatabase>,
 }
 
 /// How a command of the binary ended.
@@ -49,10 +49,11 @@ impl Home {
     pub fn new(backend: Backend) -> Self {
         let mut home = Self::bare();
         if backend == Backend::Postgres {
-            let database = PostgresDatabase::migrated(|url| {
+            let migrate = async |url: &str| {
                 home.set("database_url", url);
                 let _ = home.run(&["db", "migrate"]).with_code(0);
-            });
+            };
+            let database = sql::wait_for(TestDatabase::prepared_on_postgres(&binary::stamp(), migrate));
             home.use_database(database);
         }
         home
@@ -62,7 +63,7 @@ impl Home {
     pub fn unmigrated(backend: Backend) -> Self {
         let mut home = Self::bare();
         if backend == Backend::Postgres {
-            home.use_database(PostgresDatabase::empty());
+            home.use_database(sql::wait_for(TestDatabase::empty(backend)));
         }
         home
     }
@@ -80,8 +81,8 @@ impl Home {
         home
     }
 
-    fn use_database(&mut self, database: PostgresDatabase) {
-        self.set("database_url", &database.url);
+    fn use_database(&mut self, database: TestDatabase) {
+        self.set("database_url", database.url());
         self.postgres = Some(database);
     }
 
@@ -147,6 +148,23 @@ impl Home {
         Server::start(self, self.command(&["serve"]))
     }
 
+    /// What steps carry in the variable `MARK`, so that their processes can be found.
+    pub fn mark(&self) -> String {
+        self.root().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// The living processes that carry the mark.
+    pub fn marked_processes(&self) -> Vec<u32> {
+        let sought = format!("MARK={}", self.mark()).into_bytes();
+        let carries = |pid: &u32| {
+            // A process that has ended has no environment any more.
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == sought)
+        };
+        let entries = fs::read_dir("/proc").expect("/proc is there").flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(carries).collect()
+    }
+
     /// Which database it has.
     pub fn backend(&self) -> Backend {
         if self.postgres.is_some() { Backend::Postgres } else { Backend::Sqlite }
@@ -155,7 +173,7 @@ impl Home {
     /// A connection to the database beside the server's.
     pub fn sql(&self) -> Sql {
         match &self.postgres {
-            Some(postgres) => Sql::open(&postgres.url),
+            Some(postgres) => Sql::open(postgres.url()),
             None => Sql::open(&format!("sqlite://{}", self.data().join("cogwheel.db").display())),
         }
     }

@@ -1,21 +1,24 @@
 //! Drives the real binary: a home of its own for every test, a server in it, and what a client would use.
 //!
-//! Nothing of Cogwheel is linked in: the tests see what a user sees.
+//! Nothing that ships is linked in: the tests see what a user sees.
 
 mod binary;
 mod client;
-mod database;
 mod home;
 mod server;
 mod socket;
+mod sql;
 mod wait;
+mod workflows;
 
 pub use client::{Answer, Client};
-pub use database::{Backend, Sql};
+pub use cogwheel_testkit::Backend;
 pub use home::{Finished, Home};
 pub use server::Server;
 pub use socket::Subscription;
+pub use sql::Sql;
 pub use wait::{PATIENCE, until, within};
+pub use workflows::{messages, step};
 
 /// Makes each named function two tests, one a database: `name::sqlite` and `name::postgres`.
 #[macro_export]

@@ -31,7 +31,7 @@ impl Server {
                 panic!("the server ended ({status}) instead of serving:\n{said}");
             }
             let (_, rest) = said.split_once("listening on http://")?;
-            rest.contains('\n').then(|| rest.chars().take_while(|letter| letter.is_ascii_graphic()).collect::<String>())
+            rest.contains('\n').then(|| rest.chars().take_while(char::is_ascii_graphic).collect::<String>())
         });
         let key = fs::read_to_string(home.data().join("admin.key")).expect("the admin key was written");
         let client = Client::new(&address, Some(key.trim()));

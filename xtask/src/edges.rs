@@ -12,7 +12,7 @@ const RULES: &[Rule] = &[
     Rule::new("cogwheel-machine", &["cogwheel-definition"], &[]),
     Rule::new("cogwheel-schema", &[], &[]),
     Rule::new("cogwheel-entity", &["cogwheel-schema"], &[]),
-    Rule::new("cogwheel-migration", &["cogwheel-schema"], &["cogwheel-entity"]),
+    Rule::new("cogwheel-migration", &["cogwheel-schema"], &["cogwheel-entity", "cogwheel-testkit"]),
     Rule::new("cogwheel-engine", &["cogwheel-machine", "cogwheel-definition"], &[]),
     Rule::new(
         "cogwheel-store",
@@ -40,20 +40,8 @@ const RULES: &[Rule] = &[
         ],
         &[],
     ),
-    Rule::new(
-        "cogwheel-testkit",
-        &[
-            "cogwheel-definition",
-            "cogwheel-engine",
-            "cogwheel-entity",
-            "cogwheel-machine",
-            "cogwheel-migration",
-            "cogwheel-schema",
-            "cogwheel-store",
-        ],
-        &[],
-    ),
-    Rule::new("cogwheel-tests", &[], &[]),
+    Rule::new("cogwheel-testkit", &[], &[]),
+    Rule::new("cogwheel-tests", &["cogwheel-testkit"], &[]),
     Rule::new("xtask", &[], &[]),
 ];
 

@@ -9,17 +9,23 @@ use crate::{cargo, postgres};
 
 /// Where the tests find their PostgreSQL.
 const POSTGRES_URL: &str = "COGWHEEL_TEST_POSTGRES_URL";
+/// The package that drives the binary.
+const END_TO_END: &str = "cogwheel-tests";
 /// Where the end-to-end tests find the binary that was built for them.
 const BINARY: &str = "COGWHEEL_TEST_BINARY";
 
-/// Builds, brings a PostgreSQL, runs the documentation's examples and then every test, so that the runner's own summary
+/// Brings a PostgreSQL, builds, runs the documentation's examples and then every test, so that the runner's own summary
 /// stands last. `arguments` go to the runner; with any, the documentation's examples are left out.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
     let database = postgres::provide(POSTGRES_URL)?;
-    let binary = build(root)?;
-    let tests = |arguments: &[&str]| {
+    let packages = named_packages(arguments);
+    let binary = if packages.is_empty() || packages.contains(&END_TO_END) { Some(build(root)?) } else { None };
+    let tests = |words: &[&str]| {
         let mut command = Command::new(cargo());
-        command.args(arguments).current_dir(root).env(POSTGRES_URL, database.url()).env(BINARY, &binary);
+        command.args(words).current_dir(root).env(POSTGRES_URL, database.url());
+        if let Some(binary) = &binary {
+            command.env(BINARY, binary);
+        }
         command
     };
 
@@ -34,7 +40,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
         println!("xtask: cargo-nextest is not installed, so `cargo test` runs the tests");
         tests(&["test", "--no-fail-fast"])
     };
-    if !names_a_package(arguments) {
+    if packages.is_empty() {
         runner.arg("--workspace");
     }
     let outcome = status(runner.args(arguments))?;
@@ -69,12 +75,18 @@ fn has_nextest() -> bool {
     version.status().is_ok_and(|status| status.success())
 }
 
-fn names_a_package(arguments: &[String]) -> bool {
-    arguments.iter().take_while(|argument| *argument != "--").any(|argument| {
-        ["-p", "--package"].contains(&argument.as_str())
-            || argument.starts_with("--package=")
-            || (argument.starts_with("-p") && !argument.starts_with("--"))
-    })
+/// The packages that the runner is told to keep to.
+fn named_packages(arguments: &[String]) -> Vec<&str> {
+    let mut packages = Vec::new();
+    let mut words = arguments.iter().map(String::as_str).take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        if word == "-p" || word == "--package" {
+            packages.extend(words.next());
+        } else {
+            packages.extend(word.strip_prefix("--package=").or_else(|| word.strip_prefix("-p")));
+        }
+    }
+    packages
 }
 
 fn status(command: &mut Command) -> Result<ExitStatus> {
@@ -91,11 +103,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_named_package_replaces_the_workspace() {
+    fn named_packages_are_seen() {
         let given = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        assert!(names_a_package(&given("-p cogwheel-store")));
-        assert!(names_a_package(&given("--package=cogwheel-store dropped")));
-        assert!(!names_a_package(&given("dropped_file --no-capture")));
-        assert!(!names_a_package(&given("dropped_file -- -p")));
+        assert_eq!(named_packages(&given("-p cogwheel-store -pxtask")), ["cogwheel-store", "xtask"]);
+        assert_eq!(named_packages(&given("--package=cogwheel-store dropped")), ["cogwheel-store"]);
+        assert!(named_packages(&given("dropped_file --no-capture -- -p x")).is_empty());
     }
 }

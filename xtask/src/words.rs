@@ -22,6 +22,9 @@ const DRIVERS: &[&str] = &["rusqlite", "sqlx", "sea_orm", "sea_orm_migration"];
 const PURE: &[&str] = &["cogwheel-definition", "cogwheel-machine"];
 const IMPURE: &[&str] = &["async fn", "tokio", "std::fs", "std::net", "Utc::now", "SystemTime::now", "Instant::now"];
 
+/// What step types may take from the engine: the ports, and what their answers are made of.
+const OUTER: &[&str] = &["ports", "clock", "ExecutionId", "Failure", "FailureKind", "Outcome"];
+
 /// Every forbidden word in the crates' sources, with its place.
 pub(crate) fn breaches(root: &Path, members: &[Member]) -> Result<Vec<String>> {
     let mut found = Vec::new();
@@ -73,23 +76,30 @@ fn in_file(member: &str, place: &str, text: &str) -> Vec<String> {
             }
         }
         if member == "cogwheel-steps" {
-            found.extend(
-                inner_paths(code)
-                    .map(|path| format!("{place}:{}: `{path}`: step types use the engine's ports only", number + 1)),
-            );
+            found.extend(inner_paths(code).map(|path| {
+                format!("{place}:{}: `cogwheel_engine::{path}`: step types use the engine's ports only", number + 1)
+            }));
         }
     }
     found
 }
 
-/// The engine's paths on this line that are neither its ports nor the clock they hand out.
+/// What this line takes from the engine beside its ports and the types that they speak of.
 fn inner_paths(code: &str) -> impl Iterator<Item = &str> {
-    code.match_indices("cogwheel_engine::").filter_map(|(at, prefix)| {
-        let path = &code[at + prefix.len()..];
-        let end = path.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(path.len());
-        let outer = matches!(&path[..end], "ports" | "clock" | "ExecutionId" | "Failure" | "FailureKind" | "Outcome");
-        (!outer).then(|| &code[at..at + prefix.len() + end])
-    })
+    code.match_indices("cogwheel_engine::")
+        .flat_map(|(at, prefix)| {
+            let rest = &code[at + prefix.len()..];
+            let listed = rest.strip_prefix('{').map(|list| list.split('}').next().unwrap_or(list));
+            listed.unwrap_or(rest).split(',').take(if listed.is_some() { usize::MAX } else { 1 }).map(first_name)
+        })
+        .filter(|name| !OUTER.contains(name))
+}
+
+/// `StepType` of ` StepType as _;`.
+fn first_name(path: &str) -> &str {
+    let path = path.trim_start();
+    let end = path.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(path.len());
+    &path[..end]
 }
 
 /// The line without a `//` comment; a `//` behind a colon is part of an address.
@@ -137,8 +147,9 @@ mod tests {
     fn steps_use_ports_only() {
         let at = "crates/steps/src/lib.rs";
         assert!(in_file("cogwheel-steps", at, "use cogwheel_engine::ports::{StepType, StepContext};").is_empty());
+        assert!(in_file("cogwheel-steps", at, "use cogwheel_engine::{Failure, ports::StepType, Outcome};").is_empty());
         assert_eq!(in_file("cogwheel-steps", at, "use cogwheel_engine::Engine;").len(), 1);
-        assert_eq!(in_file("cogwheel-steps", at, "use cogwheel_engine::{Engine, ports::StepType};").len(), 1);
+        assert_eq!(in_file("cogwheel-steps", at, "use cogwheel_engine::{Failure, Engine, views::Page};").len(), 2);
         assert!(in_file("cogwheel-engine", at, "use cogwheel_engine::Engine;").is_empty());
     }
 }

@@ -168,7 +168,7 @@ impl Check<'_, '_> {
 
     fn trigger(&mut self, path: &[String], spans: &[Span]) {
         let below = |at: usize| path.get(at).map(String::as_str).zip(spans.get(at).copied());
-        self.one_of(below(1), "trigger", &["file", "schedule"]);
+        self.one_of(below(1), "trigger", &["type", "key", "file", "schedule"]);
         let (fields, is_declared): (&[&str], bool) = match path.get(1).map(String::as_str) {
             Some("file") => (&FILE, self.known.has_files),
             Some("schedule") => (&SCHEDULE, self.known.has_schedules),

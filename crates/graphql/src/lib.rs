@@ -12,8 +12,6 @@ mod loaders;
 mod roots;
 mod schema;
 mod services;
-#[cfg(test)]
-mod tests;
 mod types;
 
 pub use errors::{ErrorCode, is_refused, refusal};

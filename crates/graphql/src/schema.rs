@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_graphql::dataloader::DataLoader;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response, SchemaBuilder};
 use cogwheel_access::Principal;
@@ -11,7 +10,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 
 use crate::errors::{ErrorCode, complete, refusal};
-use crate::loaders::Batches;
+use crate::loaders::{Batches, Gathering};
 use crate::roots::{Mutation, Query, Subscription};
 use crate::{Limits, Services};
 
@@ -80,8 +79,9 @@ impl Schema {
                 "subscriptions need a WebSocket with the sub-protocol graphql-transport-ws",
             ),
             Ok(OperationType::Query | OperationType::Mutation) => {
-                let response = self.inner.execute(self.prepare(principal, request)).await;
-                self.finish(response)
+                let gathering = Gathering::default();
+                let request = self.prepare(principal, request, &gathering);
+                self.finish(gathering.run(self.inner.execute(request)).await)
             }
             Err(refused) => *refused,
         }
@@ -92,8 +92,9 @@ impl Schema {
         match self.operation(&mut request) {
             Ok(OperationType::Subscription) => {
                 let schema = self.clone();
-                let answers = self.inner.execute_stream(self.prepare(principal, request));
-                answers.map(move |response| schema.finish(response)).boxed()
+                let gathering = Gathering::default();
+                let answers = self.inner.execute_stream(self.prepare(principal, request, &gathering));
+                gathering.run_stream(answers).map(move |response| schema.finish(response)).boxed()
             }
             Ok(OperationType::Query | OperationType::Mutation) => {
                 let schema = self.clone();
@@ -103,9 +104,9 @@ impl Schema {
         }
     }
 
-    fn prepare(&self, principal: Principal, request: Request) -> Request {
-        let loaders = DataLoader::new(Batches::new(Arc::clone(&self.services)), tokio::spawn);
-        request.data(principal).data(loaders).data(Arc::clone(&self.services))
+    fn prepare(&self, principal: Principal, request: Request, gathering: &Gathering) -> Request {
+        let loader = Batches::loader(Arc::clone(&self.services), gathering);
+        request.data(principal).data(loader).data(Arc::clone(&self.services))
     }
 
     fn finish(&self, response: Response) -> Response {

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use crate::context;
 use crate::{Execution, ExecutionStatus, Failure, LostAttempt, StepStatus};
 
 /// One recorded fact about an execution. `step` is the step's place in the definition.
@@ -108,6 +109,7 @@ impl Execution {
                 state.error.clone_from(error);
                 state.timeout_at = None;
                 state.completed_at = Some(*at);
+                self.seen["steps"][&self.new.workflow.steps[*step].id] = context::seen_step(state);
             }
             Change::Ended { status, result, error, at } => {
                 self.move_to(*status);

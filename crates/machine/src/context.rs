@@ -4,72 +4,70 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use cogwheel_definition::{Action, ExpressionError, Template};
 use serde_json::{Map, Value, json};
 
-use crate::Execution;
+use crate::{Execution, NewExecution, StepState};
+
+/// What is known of a step, as expressions see it.
+pub(crate) fn seen_step(state: &StepState) -> Value {
+    json!({ "outputs": state.output, "status": state.status.as_str(), "error": state.error })
+}
+
+/// The names an expression may read. Kept with the execution and changed with it, since building it anew for every step
+/// would cost the square of their number.
+pub(crate) fn seen(new: &NewExecution, steps: &[StepState]) -> Value {
+    let by_id: Map<String, Value> =
+        new.workflow.steps.iter().zip(steps).map(|(step, state)| (step.id.clone(), seen_step(state))).collect();
+    json!({
+        "inputs": new.inputs,
+        "trigger": new.trigger,
+        "steps": by_id,
+        "env": {},
+        "execution": { "id": new.id.to_string(), "attempt": 1, "started_at": null },
+        "workflow": { "name": new.workflow.name, "version": new.workflow_version },
+        "now": null,
+    })
+}
 
 impl Execution {
-    /// The names an expression may read, at this moment.
-    pub(crate) fn context(&self, now: DateTime<Utc>) -> Result<Value, ExpressionError> {
-        let workflow = &self.new.workflow;
-        let steps: Map<String, Value> = workflow
-            .steps
-            .iter()
-            .zip(&self.steps)
-            .map(|(step, state)| {
-                let seen = json!({
-                    "outputs": state.output,
-                    "status": state.status.as_str(),
-                    "error": state.error,
-                });
-                (step.id.clone(), seen)
-            })
-            .collect();
-        let mut context = json!({
-            "inputs": self.new.inputs,
-            "trigger": self.new.trigger,
-            "steps": steps,
-            "env": {},
-            "execution": {
-                "id": self.new.id.to_string(),
-                "attempt": 1,
-                "started_at": self.started_at.map(instant),
-            },
-            "workflow": { "name": workflow.name, "version": self.new.workflow_version },
-            "now": instant(now),
-        });
-        let env = render_all(workflow.env.iter(), &context)?;
-        context["env"] = Value::Object(env);
-        Ok(context)
+    /// Brings the names that depend on the moment up to date.
+    fn look(&mut self, now: DateTime<Utc>) -> Result<(), ExpressionError> {
+        self.seen["now"] = json!(instant(now));
+        self.seen["execution"]["started_at"] = json!(self.started_at.map(instant));
+        self.seen["env"] = json!({});
+        let env = render_all(self.new.workflow.env.iter(), &self.seen)?;
+        self.seen["env"] = Value::Object(env);
+        Ok(())
     }
 
     /// What the action of `step` is given. Shell steps get their environment; nothing is pasted into scripts.
-    pub(crate) fn step_input(&self, step: usize, now: DateTime<Utc>) -> Result<Value, ExpressionError> {
-        let context = self.context(now)?;
+    pub(crate) fn step_input(&mut self, step: usize, now: DateTime<Utc>) -> Result<Value, ExpressionError> {
+        self.look(now)?;
+        let context = &self.seen;
         let definition = &self.new.workflow.steps[step];
         match &definition.action {
             Action::Shell { script } => {
                 let mut env = context["env"].as_object().cloned().unwrap_or_default();
-                env.extend(render_all(definition.env.iter(), &context)?);
+                env.extend(render_all(definition.env.iter(), context)?);
                 Ok(json!({ "script": script, "env": env }))
             }
             Action::Set { values } => values
                 .iter()
-                .map(|(name, value)| Ok((name.clone(), value.render(&context)?)))
+                .map(|(name, value)| Ok((name.clone(), value.render(context)?)))
                 .collect::<Result<Map<_, _>, _>>()
                 .map(Value::Object),
             Action::Log { message, level } => {
-                Ok(json!({ "message": message.render_string(&context)?, "level": level.as_str() }))
+                Ok(json!({ "message": message.render_string(context)?, "level": level.as_str() }))
             }
         }
     }
 
     /// The execution's result: its declared outputs, evaluated.
-    pub(crate) fn outputs(&self, now: DateTime<Utc>) -> Result<Value, ExpressionError> {
-        let context = self.context(now)?;
+    pub(crate) fn outputs(&mut self, now: DateTime<Utc>) -> Result<Value, ExpressionError> {
+        self.look(now)?;
         self.new
             .workflow
             .outputs
             .iter()
-            .map(|(name, value)| Ok((name.clone(), value.render(&context)?)))
+            .map(|(name, value)| Ok((name.clone(), value.render(&self.seen)?)))
             .collect::<Result<Map<_, _>, _>>()
             .map(Value::Object)
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::context;
 use crate::{ExecutionId, ExecutionStatus, Failure, StepStatus};
 
 /// Bounds that the installation sets for every execution.
@@ -41,6 +42,8 @@ pub struct Execution {
     pub(crate) limits: Limits,
     pub(crate) status: ExecutionStatus,
     pub(crate) steps: Vec<StepState>,
+    /// What expressions see of all this.
+    pub(crate) seen: Value,
     pub(crate) next_ordinal: i32,
     pub(crate) started_at: Option<DateTime<Utc>>,
     pub(crate) deadline_at: Option<DateTime<Utc>>,
@@ -126,8 +129,10 @@ impl StepState {
 impl Execution {
     /// A new execution, queued.
     pub fn queued(new: NewExecution, limits: Limits) -> Self {
-        let steps = (0..new.workflow.steps.len()).map(StepState::pending).collect();
+        let steps: Vec<_> = (0..new.workflow.steps.len()).map(StepState::pending).collect();
+        let seen = context::seen(&new, &steps);
         Self {
+            seen,
             new,
             limits,
             status: ExecutionStatus::Queued,
@@ -166,6 +171,7 @@ impl Execution {
                 .ok_or_else(|| format!("step `{key}` is recorded but not defined"))?;
             execution.next_ordinal = execution.next_ordinal.max(state.ordinal.map_or(0, |o| o + 1));
             state.index = index;
+            execution.seen["steps"][&key] = context::seen_step(&state);
             execution.steps[index] = state;
         }
         Ok(execution)

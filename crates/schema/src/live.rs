@@ -5,6 +5,7 @@ mod sql;
 mod sqlite;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use sea_orm::{ConnectionTrait, DbErr};
 use serde::{Deserialize, Serialize};
@@ -99,9 +100,7 @@ impl LiveSchema {
     pub fn fingerprint(&self) -> String {
         let canonical = serde_json::to_vec(self).expect("maps with text keys always serialise");
         Sha256::digest(&canonical).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            for digit in [byte >> 4, byte & 15] {
-                hex.push(char::from_digit(digit.into(), 16).expect("four bits are one hexadecimal digit"));
-            }
+            let _ = write!(hex, "{byte:02x}");
             hex
         })
     }

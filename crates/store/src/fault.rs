@@ -19,6 +19,24 @@ pub(crate) fn from_db(error: &DbErr) -> StoreError {
     }
 }
 
+/// What a failed read of `table` means: a row that does not decode is named as such.
+pub(crate) fn reading(table: &'static str) -> impl Fn(DbErr) -> StoreError {
+    move |error| {
+        let undecodable = match &error {
+            DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. } => true,
+            DbErr::Query(RuntimeErr::SqlxError(source)) => {
+                matches!(**source, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+            }
+            _ => false,
+        };
+        if undecodable {
+            StoreError::CorruptRow { table, id: "of this answer".to_owned(), why: error.to_string() }
+        } else {
+            from_db(&error)
+        }
+    }
+}
+
 /// What a failed sqlx call means.
 pub(crate) fn from_sqlx(error: &sqlx::Error) -> StoreError {
     let transient = match error {

@@ -65,7 +65,11 @@ pub async fn verify(db: &DatabaseConnection, declared: &[TableDef], options: Opt
 ///
 /// # Errors
 /// As [`verify`].
-pub async fn check_at_start(db: &DatabaseConnection, declared: &[TableDef], ledger_fingerprint: Option<String>) -> Result<Vec<Finding>, VerifyError> {
+pub async fn check_at_start(
+    db: &DatabaseConnection,
+    declared: &[TableDef],
+    ledger_fingerprint: Option<String>,
+) -> Result<Vec<Finding>, VerifyError> {
     let live = live::read(db, backend(db)).await.map_err(while_doing("reading its schema"))?;
     if ledger_fingerprint.is_some_and(|known| known == live.fingerprint()) {
         return Ok(Vec::new());
@@ -81,8 +85,14 @@ pub async fn fingerprint(db: &DatabaseConnection) -> Result<String, VerifyError>
     Ok(live::read(db, backend(db)).await.map_err(while_doing("reading its schema"))?.fingerprint())
 }
 
-async fn schema_findings(db: &DatabaseConnection, declared: &[TableDef], live: &LiveSchema) -> Result<Vec<Finding>, VerifyError> {
-    let declared = compare::declared(db, declared).await.map_err(while_doing("rendering the declared tables in a scratch schema"))?;
+async fn schema_findings(
+    db: &DatabaseConnection,
+    declared: &[TableDef],
+    live: &LiveSchema,
+) -> Result<Vec<Finding>, VerifyError> {
+    let declared = compare::declared(db, declared).await.map_err(while_doing(
+        "rendering the declared tables in a scratch schema (on PostgreSQL, connect as the role that owns the tables)",
+    ))?;
     Ok(compare::differences(&declared, live).into_iter().map(Finding::from).collect())
 }
 

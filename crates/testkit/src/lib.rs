@@ -1,1 +1,9 @@
-//! Test databases, clocks and builders.
+//! Databases for tests: empty, or copied from one that was prepared; gone when they are dropped.
+//!
+//! Knows no crate of Cogwheel, so that every one of them can use it in its tests.
+
+mod address;
+mod database;
+mod prepared;
+
+pub use database::{Backend, TestDatabase, connect};

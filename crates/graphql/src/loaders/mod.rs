@@ -5,12 +5,14 @@
 
 mod executions;
 mod files;
+mod gather;
 mod triggers;
 mod workflows;
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, Loader};
@@ -22,6 +24,7 @@ use crate::errors::ReadFailed;
 
 pub(crate) use executions::{CountLogs, CountSteps, ExecutionsOfFile, LogsPage, StepKey, StepsPage};
 pub(crate) use files::FilesOfExecution;
+pub(crate) use gather::Gathering;
 pub(crate) use triggers::{CountFires, FireKey, FiresPage, SchedulesOf, WatchesOf};
 pub(crate) use workflows::{CountExecutions, ExecutionsPage};
 
@@ -31,8 +34,10 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    pub(crate) fn new(services: Arc<dyn Services>) -> Self {
-        Self { services }
+    /// A loader for one request, whose reads `gathering` starts.
+    pub(crate) fn loader(services: Arc<dyn Services>, gathering: &Gathering) -> DataLoader<Self> {
+        let gathering = gathering.clone();
+        DataLoader::new(Self { services }, move |read| gathering.add(read)).delay(Duration::ZERO)
     }
 
     fn reads(&self) -> &dyn Reads {

@@ -73,7 +73,21 @@ pub(super) struct Findings<'a> {
 }
 
 impl Findings<'_> {
-    pub(super) fn add(&mut self, kind: Kind, object: &str, declared: Option<String>, live: Option<String>, message: String) {
-        self.found.push(Difference { kind, table: self.table.to_owned(), object: object.to_owned(), declared, live, message });
+    pub(super) fn add(
+        &mut self,
+        kind: Kind,
+        object: &str,
+        declared: Option<String>,
+        live: Option<String>,
+        message: String,
+    ) {
+        self.found.push(Difference {
+            kind,
+            table: self.table.to_owned(),
+            object: object.to_owned(),
+            declared,
+            live,
+            message,
+        });
     }
 }

@@ -5,11 +5,23 @@ use super::{KEYS_WITHOUT_INDEX, tables::describe_index};
 use crate::live::{LiveIndex, LiveTable};
 
 /// Names each index whose work another one, or the primary key, already does.
-pub(super) fn duplicate_indexes(table: &str, live: &LiveTable, declared: Option<&LiveTable>, found: &mut Vec<Difference>) {
+pub(super) fn duplicate_indexes(
+    table: &str,
+    live: &LiveTable,
+    declared: Option<&LiveTable>,
+    found: &mut Vec<Difference>,
+) {
     let mut findings = Findings { table, found };
     for (name, index) in &live.indexes {
-        if !index.unique && index.predicate.is_none() && index.method == "btree" && live.primary_key.starts_with(&index.columns) {
-            let message = format!("index {name} on {table} repeats the start of the primary key ({})", live.primary_key.join(", "));
+        if !index.unique
+            && index.predicate.is_none()
+            && index.method == "btree"
+            && live.primary_key.starts_with(&index.columns)
+        {
+            let message = format!(
+                "index {name} on {table} repeats the start of the primary key ({})",
+                live.primary_key.join(", ")
+            );
             findings.add(Kind::DuplicateIndex, name, None, Some(describe_index(index)), message);
             continue;
         }
@@ -30,7 +42,11 @@ pub(super) fn duplicate_indexes(table: &str, live: &LiveTable, declared: Option<
 /// Whether everything `index` does, `other` does too.
 fn repeats(index: &LiveIndex, other: &LiveIndex) -> bool {
     let same_kind = index.predicate == other.predicate && index.method == other.method;
-    if index.unique { same_kind && other.unique && index.columns == other.columns } else { same_kind && other.columns.starts_with(&index.columns) }
+    if index.unique {
+        same_kind && other.unique && index.columns == other.columns
+    } else {
+        same_kind && other.columns.starts_with(&index.columns)
+    }
 }
 
 /// Names each foreign key for which a delete of the parent would scan the table.
@@ -40,8 +56,17 @@ pub(super) fn keys_without_index(table: &str, live: &LiveTable, found: &mut Vec<
         let names: Vec<String> = columns.split(", ").map(str::to_owned).collect();
         let led = live.primary_key.starts_with(&names) || live.indexes.values().any(|index| leads(index, &names));
         if !led && !KEYS_WITHOUT_INDEX.contains(&(table, columns.as_str())) {
-            let message = format!("no index of {table} leads with {columns}, so each delete in {} scans {table}", key.target_table);
-            findings.add(Kind::ForeignKeyWithoutIndex, &key.name, Some(format!("an index on ({columns})")), None, message);
+            let message = format!(
+                "no index of {table} leads with {columns}, so each delete in {} scans {table}",
+                key.target_table
+            );
+            findings.add(
+                Kind::ForeignKeyWithoutIndex,
+                &key.name,
+                Some(format!("an index on ({columns})")),
+                None,
+                message,
+            );
         }
     }
 }

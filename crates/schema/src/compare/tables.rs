@@ -12,8 +12,20 @@ pub(super) fn compare(table: &str, declared: &LiveTable, live: &LiveTable, found
     keys(&mut findings, declared, live);
     indexes(&mut findings, &declared.indexes, &live.indexes);
     texts(&mut findings, &declared.checks, &live.checks, [Kind::MissingCheck, Kind::ExtraCheck, Kind::Check], "check");
-    texts(&mut findings, &declared.triggers, &live.triggers, [Kind::MissingTrigger, Kind::ExtraTrigger, Kind::Trigger], "trigger");
-    texts(&mut findings, &declared.policies, &live.policies, [Kind::MissingPolicy, Kind::ExtraPolicy, Kind::Policy], "policy");
+    texts(
+        &mut findings,
+        &declared.triggers,
+        &live.triggers,
+        [Kind::MissingTrigger, Kind::ExtraTrigger, Kind::Trigger],
+        "trigger",
+    );
+    texts(
+        &mut findings,
+        &declared.policies,
+        &live.policies,
+        [Kind::MissingPolicy, Kind::ExtraPolicy, Kind::Policy],
+        "policy",
+    );
     whole(&mut findings, declared, live);
 }
 
@@ -31,10 +43,24 @@ fn columns(findings: &mut Findings<'_>, declared: &BTreeMap<String, LiveColumn>,
         }
         if column.nullable != held.nullable {
             let word = |nullable| if nullable { "null" } else { "not null" };
-            let message = format!("column {table}.{name} is {}, declared as {}", word(held.nullable), word(column.nullable));
-            findings.add(Kind::Nullability, name, Some(word(column.nullable).to_owned()), Some(word(held.nullable).to_owned()), message);
+            let message =
+                format!("column {table}.{name} is {}, declared as {}", word(held.nullable), word(column.nullable));
+            findings.add(
+                Kind::Nullability,
+                name,
+                Some(word(column.nullable).to_owned()),
+                Some(word(held.nullable).to_owned()),
+                message,
+            );
         }
-        option(findings, Kind::Default, name, &format!("default of column {table}.{name}"), column.default.as_ref(), held.default.as_ref());
+        option(
+            findings,
+            Kind::Default,
+            name,
+            &format!("default of column {table}.{name}"),
+            column.default.as_ref(),
+            held.default.as_ref(),
+        );
         let what = format!("generation of column {table}.{name}");
         option(findings, Kind::Generated, name, &what, column.generated.as_ref(), held.generated.as_ref());
     }
@@ -46,7 +72,14 @@ fn columns(findings: &mut Findings<'_>, declared: &BTreeMap<String, LiveColumn>,
     }
 }
 
-fn option(findings: &mut Findings<'_>, kind: Kind, object: &str, what: &str, declared: Option<&String>, live: Option<&String>) {
+fn option(
+    findings: &mut Findings<'_>,
+    kind: Kind,
+    object: &str,
+    what: &str,
+    declared: Option<&String>,
+    live: Option<&String>,
+) {
     if declared != live {
         let word = |text: Option<&String>| text.map_or("none", String::as_str).to_owned();
         let message = format!("{what} is {}, declared as {}", word(live), word(declared));
@@ -63,35 +96,54 @@ fn keys(findings: &mut Findings<'_>, declared: &LiveTable, live: &LiveTable) {
     }
     for (columns, key) in &declared.foreign_keys {
         let Some(held) = live.foreign_keys.get(columns) else {
-            let message = format!("foreign key {} on {table} ({columns}) to {} is declared and does not exist", key.name, key.target_table);
+            let message = format!(
+                "foreign key {} on {table} ({columns}) to {} is declared and does not exist",
+                key.name, key.target_table
+            );
             findings.add(Kind::MissingForeignKey, &key.name, Some(describe_key(columns, key)), None, message);
             continue;
         };
         if (&key.target_table, &key.target_columns) != (&held.target_table, &held.target_columns) {
             let target = |key: &LiveForeignKey| format!("{} ({})", key.target_table, key.target_columns.join(", "));
-            let message = format!("foreign key {} on {table} ({columns}) refers to {}, declared as {}", key.name, target(held), target(key));
+            let message = format!(
+                "foreign key {} on {table} ({columns}) refers to {}, declared as {}",
+                key.name,
+                target(held),
+                target(key)
+            );
             findings.add(Kind::ForeignKeyTarget, &key.name, Some(target(key)), Some(target(held)), message);
         }
         if key.on_delete != held.on_delete {
-            let message =
-                format!("foreign key {} on {table} ({columns}) is on delete {}, declared as {}", key.name, held.on_delete, key.on_delete);
+            let message = format!(
+                "foreign key {} on {table} ({columns}) is on delete {}, declared as {}",
+                key.name, held.on_delete, key.on_delete
+            );
             findings.add(Kind::OnDelete, &key.name, Some(key.on_delete.clone()), Some(held.on_delete.clone()), message);
         }
         if key.name != held.name {
-            let message = format!("foreign key on {table} ({columns}) is named `{}`, declared as {}", held.name, key.name);
+            let message =
+                format!("foreign key on {table} ({columns}) is named `{}`, declared as {}", held.name, key.name);
             findings.add(Kind::ForeignKeyName, &key.name, Some(key.name.clone()), Some(held.name.clone()), message);
         }
     }
     for (columns, held) in &live.foreign_keys {
         if !declared.foreign_keys.contains_key(columns) {
-            let message = format!("foreign key {} on {table} ({columns}) to {} exists and is not declared", held.name, held.target_table);
+            let message = format!(
+                "foreign key {} on {table} ({columns}) to {} exists and is not declared",
+                held.name, held.target_table
+            );
             findings.add(Kind::ExtraForeignKey, &held.name, None, Some(describe_key(columns, held)), message);
         }
     }
 }
 
 fn describe_key(columns: &str, key: &LiveForeignKey) -> String {
-    format!("({columns}) references {} ({}) on delete {}", key.target_table, key.target_columns.join(", "), key.on_delete)
+    format!(
+        "({columns}) references {} ({}) on delete {}",
+        key.target_table,
+        key.target_columns.join(", "),
+        key.on_delete
+    )
 }
 
 fn indexes(findings: &mut Findings<'_>, declared: &BTreeMap<String, LiveIndex>, live: &BTreeMap<String, LiveIndex>) {
@@ -99,7 +151,8 @@ fn indexes(findings: &mut Findings<'_>, declared: &BTreeMap<String, LiveIndex>, 
     let noun = |index: &LiveIndex| if index.unique { "unique index" } else { "index" };
     for (name, index) in declared {
         let Some(held) = live.get(name) else {
-            let message = format!("{} {name} on {table} is declared and does not exist: {}", noun(index), describe_index(index));
+            let message =
+                format!("{} {name} on {table} is declared and does not exist: {}", noun(index), describe_index(index));
             findings.add(Kind::MissingIndex, name, Some(describe_index(index)), None, message);
             continue;
         };
@@ -110,15 +163,19 @@ fn indexes(findings: &mut Findings<'_>, declared: &BTreeMap<String, LiveIndex>, 
     }
     for (name, held) in live {
         if !declared.contains_key(name) {
-            let message = format!("{} {name} on {table} exists and is not declared: {}", noun(held), describe_index(held));
+            let message =
+                format!("{} {name} on {table} exists and is not declared: {}", noun(held), describe_index(held));
             findings.add(Kind::ExtraIndex, name, None, Some(describe_index(held)), message);
         }
     }
 }
 
 fn index_parts(declared: &LiveIndex, live: &LiveIndex) -> Vec<&'static str> {
-    let bare = |index: &LiveIndex| index.columns.iter().map(|c| c.trim_end_matches(" DESC").to_owned()).collect::<Vec<_>>();
-    let same_set = |a: &LiveIndex, b: &LiveIndex| bare(a).into_iter().collect::<BTreeSet<_>>() == bare(b).into_iter().collect::<BTreeSet<_>>();
+    let bare =
+        |index: &LiveIndex| index.columns.iter().map(|c| c.trim_end_matches(" DESC").to_owned()).collect::<Vec<_>>();
+    let same_set = |a: &LiveIndex, b: &LiveIndex| {
+        bare(a).into_iter().collect::<BTreeSet<_>>() == bare(b).into_iter().collect::<BTreeSet<_>>()
+    };
     let mut parts = Vec::new();
     if declared.columns != live.columns {
         parts.push(if same_set(declared, live) { "order" } else { "columns" });
@@ -143,13 +200,25 @@ pub(super) fn describe_index(index: &LiveIndex) -> String {
 }
 
 /// Compares named texts; `kinds` are those of a missing, an extra and a changed one.
-fn texts(findings: &mut Findings<'_>, declared: &BTreeMap<String, String>, live: &BTreeMap<String, String>, kinds: [Kind; 3], noun: &str) {
+fn texts(
+    findings: &mut Findings<'_>,
+    declared: &BTreeMap<String, String>,
+    live: &BTreeMap<String, String>,
+    kinds: [Kind; 3],
+    noun: &str,
+) {
     let table = findings.table;
     let [missing, extra, changed] = kinds;
     for (name, text) in declared {
         match live.get(name) {
             None => {
-                findings.add(missing, name, Some(text.clone()), None, format!("{noun} {name} on {table} is declared and does not exist"));
+                findings.add(
+                    missing,
+                    name,
+                    Some(text.clone()),
+                    None,
+                    format!("{noun} {name} on {table} is declared and does not exist"),
+                );
             }
             Some(held) if held != text => {
                 let words = if changed == Kind::Check { word_difference(text, held) } else { String::new() };
@@ -161,14 +230,21 @@ fn texts(findings: &mut Findings<'_>, declared: &BTreeMap<String, String>, live:
     }
     for (name, held) in live {
         if !declared.contains_key(name) {
-            findings.add(extra, name, None, Some(held.clone()), format!("{noun} {name} on {table} exists and is not declared"));
+            findings.add(
+                extra,
+                name,
+                None,
+                Some(held.clone()),
+                format!("{noun} {name} on {table} exists and is not declared"),
+            );
         }
     }
 }
 
 /// The words in quotes that only one of two conditions lists, as the end of a sentence.
 fn word_difference(declared: &str, live: &str) -> String {
-    let words = |text: &str| text.split('\'').skip(1).step_by(2).map(|word| format!("'{word}'")).collect::<BTreeSet<_>>();
+    let words =
+        |text: &str| text.split('\'').skip(1).step_by(2).map(|word| format!("'{word}'")).collect::<BTreeSet<_>>();
     let (want, have) = (words(declared), words(live));
     let list = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>().join(", ");
     let (lacks, adds) = (list(&want, &have), list(&have, &want));

@@ -110,7 +110,12 @@ pub(super) async fn current_schema(conn: &impl ConnectionTrait) -> Result<String
         Some(row) => row.try_get_by_index::<Option<String>>(0)?,
         None => None,
     }
-    .ok_or_else(|| DbErr::Custom("the connection's search_path names no schema that exists; set search_path to the schema of the tables".to_owned()))
+    .ok_or_else(|| {
+        DbErr::Custom(
+            "the connection's search_path names no schema that exists; set search_path to the schema of the tables"
+                .to_owned(),
+        )
+    })
 }
 
 /// Reads the named schema.
@@ -143,7 +148,12 @@ pub(super) async fn read(conn: &impl ConnectionTrait, schema: &str) -> Result<Li
                 table.checks.insert(row.name, unqualified(&check, schema));
             }
             (_, None, Some(target_table)) => {
-                let key = LiveForeignKey { name: row.name, target_table, target_columns: row.target_columns, on_delete: row.on_delete };
+                let key = LiveForeignKey {
+                    name: row.name,
+                    target_table,
+                    target_columns: row.target_columns,
+                    on_delete: row.on_delete,
+                };
                 table.foreign_keys.insert(row.columns.join(", "), key);
             }
             _ => {}
@@ -175,7 +185,8 @@ async fn rows<T: DeserializeOwned>(conn: &impl ConnectionTrait, schema: &str, qu
     let sql = format!("select coalesce(json_agg(q), '[]')::text from ({query}) q");
     let quoted = format!("\"{}\"", schema.replace('"', "\"\""));
     let row = conn.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, [quoted.into()])).await?;
-    let text: String = row.ok_or_else(|| DbErr::RecordNotFound("an aggregate gave no row".to_owned()))?.try_get_by_index(0)?;
+    let text: String =
+        row.ok_or_else(|| DbErr::RecordNotFound("an aggregate gave no row".to_owned()))?.try_get_by_index(0)?;
     serde_json::from_str(&text).map_err(|error| DbErr::Type(format!("cannot read the catalogue's answer: {error}")))
 }
 

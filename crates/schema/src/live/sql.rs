@@ -30,11 +30,17 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, String> {
         let next = chars.get(at + 1).copied();
         match chars[at] {
             c if c.is_whitespace() => at += 1,
-            '-' if next == Some('-') => at = chars[at..].iter().position(|c| *c == '\n').map_or(chars.len(), |n| at + n),
+            '-' if next == Some('-') => {
+                at = chars[at..].iter().position(|c| *c == '\n').map_or(chars.len(), |n| at + n);
+            }
             '/' if next == Some('*') => at = end_of_comment(&chars, at)?,
             quote @ ('\'' | '"' | '`' | '[') => {
                 let (text, end) = quoted(&chars, at, quote)?;
-                found.push(if quote == '\'' { Token { text, quoted: false } } else { Token { text: text.to_lowercase(), quoted: true } });
+                found.push(if quote == '\'' {
+                    Token { text, quoted: false }
+                } else {
+                    Token { text: text.to_lowercase(), quoted: true }
+                });
                 at = end;
             }
             c if is_word(c) => {
@@ -46,7 +52,11 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, String> {
             }
             c => {
                 let pair: String = [Some(c), next].into_iter().flatten().collect();
-                let text = if ["<=", ">=", "<>", "!=", "==", "||", "->"].contains(&pair.as_str()) { pair } else { c.to_string() };
+                let text = if ["<=", ">=", "<>", "!=", "==", "||", "->"].contains(&pair.as_str()) {
+                    pair
+                } else {
+                    c.to_string()
+                };
                 at += text.chars().count();
                 found.push(Token { text, quoted: false });
             }
@@ -86,8 +96,10 @@ fn quoted(chars: &[char], start: usize, quote: char) -> Result<(String, usize), 
 
 /// One spelling for statements that differ in blanks, case of keywords and needless quotes.
 pub(super) fn canonical(tokens: &[Token]) -> String {
-    const SPACED: [&str; 17] =
-        ["in", "and", "or", "not", "as", "when", "then", "else", "check", "values", "using", "is", "between", "like", "on", "of", "case"];
+    const SPACED: [&str; 17] = [
+        "in", "and", "or", "not", "as", "when", "then", "else", "check", "values", "using", "is", "between", "like",
+        "on", "of", "case",
+    ];
     let mut out = String::new();
     let mut previous: Option<&Token> = None;
     for token in tokens {
@@ -199,8 +211,19 @@ impl<'a> Cursor<'a> {
     }
 
     fn column(&mut self, table: &mut LiveTable) -> Result<(), String> {
-        const ENDS_TYPE: [&str; 11] =
-            ["constraint", "primary", "not", "null", "unique", "check", "default", "collate", "references", "generated", "as"];
+        const ENDS_TYPE: [&str; 11] = [
+            "constraint",
+            "primary",
+            "not",
+            "null",
+            "unique",
+            "check",
+            "default",
+            "collate",
+            "references",
+            "generated",
+            "as",
+        ];
         let name = self.next()?.text.clone();
         let start = self.at;
         while self.tokens.get(self.at).is_some_and(|token| !token.is_any(&ENDS_TYPE)) {
@@ -229,7 +252,9 @@ impl<'a> Cursor<'a> {
                 "unique" => {
                     let columns = own().map_or_else(|| self.names(), Ok)?;
                     let name = name.take().unwrap_or_else(|| format!("unique ({})", columns.join(", ")));
-                    table.indexes.insert(name, LiveIndex { columns, unique: true, predicate: None, method: "btree".to_owned() });
+                    table
+                        .indexes
+                        .insert(name, LiveIndex { columns, unique: true, predicate: None, method: "btree".to_owned() });
                 }
                 "check" => {
                     let condition = canonical(self.parenthesised()?);
@@ -340,7 +365,10 @@ mod tests {
         assert_eq!(table.checks["check (b <> '')"], "b <> ''");
         assert_eq!(table.foreign_keys["a"].on_delete, "SET NULL");
         let pair = &table.foreign_keys["b, a"];
-        assert_eq!((pair.name.as_str(), pair.target_table.as_str(), pair.on_delete.as_str()), ("fk_t_b", "v", "RESTRICT"));
+        assert_eq!(
+            (pair.name.as_str(), pair.target_table.as_str(), pair.on_delete.as_str()),
+            ("fk_t_b", "v", "RESTRICT")
+        );
         assert_eq!(pair.target_columns, ["x", "y"]);
         assert_eq!(table.indexes.keys().collect::<Vec<_>>(), ["unique (a, b)", "unique (b)"]);
         assert_eq!(table.options.as_deref(), Some("strict, without rowid"));

@@ -14,7 +14,8 @@ const SHADOWS: [&str; 5] = ["config", "content", "data", "docsize", "idx"];
 pub(super) async fn read(conn: &impl ConnectionTrait) -> Result<LiveSchema, DbErr> {
     let query = "select json_group_array(json_array(type, name, tbl_name, sql)) from sqlite_schema";
     let row = conn.query_one_raw(Statement::from_string(DbBackend::Sqlite, query)).await?;
-    let text: String = row.ok_or_else(|| DbErr::RecordNotFound("an aggregate gave no row".to_owned()))?.try_get_by_index(0)?;
+    let text: String =
+        row.ok_or_else(|| DbErr::RecordNotFound("an aggregate gave no row".to_owned()))?.try_get_by_index(0)?;
     let objects: Vec<(String, String, String, Option<String>)> =
         serde_json::from_str(&text).map_err(|error| DbErr::Type(format!("cannot read the catalogue: {error}")))?;
     let mut live = LiveSchema::default();
@@ -33,7 +34,9 @@ pub(super) async fn read(conn: &impl ConnectionTrait) -> Result<LiveSchema, DbEr
                 table.indexes.insert(name.clone(), index);
             }
             "trigger" => {
-                table.triggers.insert(name.clone(), sql::canonical(&sql::tokens(sql).map_err(|why| unreadable(name, &why))?));
+                table
+                    .triggers
+                    .insert(name.clone(), sql::canonical(&sql::tokens(sql).map_err(|why| unreadable(name, &why))?));
             }
             _ => {}
         }
@@ -75,7 +78,8 @@ fn parse_index(sql: &str) -> Result<LiveIndex, String> {
     let open = tokens.iter().position(|token| token.is("(")).ok_or("it has no column list")?;
     let close = sql::closing(&tokens, open)?;
     let columns = sql::split(&tokens[open + 1..close]).into_iter().map(index_part).collect();
-    let predicate = tokens.get(close + 1).is_some_and(|token| token.is("where")).then(|| sql::canonical(&tokens[close + 2..]));
+    let predicate =
+        tokens.get(close + 1).is_some_and(|token| token.is("where")).then(|| sql::canonical(&tokens[close + 2..]));
     Ok(LiveIndex { columns, unique, predicate, method: "btree".to_owned() })
 }
 
@@ -93,7 +97,9 @@ mod tests {
 
     #[test]
     fn an_index_reads_as_columns_order_and_predicate() {
-        let index = parse_index("CREATE UNIQUE INDEX \"uq_a\" ON t (coalesce(a, 'x, y'), b DESC,\n c asc) WHERE status IN ('A', 'b') AND c is not null");
+        let index = parse_index(
+            "CREATE UNIQUE INDEX \"uq_a\" ON t (coalesce(a, 'x, y'), b DESC,\n c asc) WHERE status IN ('A', 'b') AND c is not null",
+        );
         let expected = LiveIndex {
             columns: vec!["coalesce(a, 'x, y')".to_owned(), "b DESC".to_owned(), "c".to_owned()],
             unique: true,

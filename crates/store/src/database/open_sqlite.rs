@@ -6,6 +6,7 @@ use std::time::Duration;
 use cogwheel_engine::ports::StoreError;
 use rusqlite::{Connection, OpenFlags};
 use sea_orm::DatabaseConnection;
+use sea_orm::sqlx::Sqlite;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 use super::{ConnectOptions, pool};
@@ -26,7 +27,7 @@ pub(super) async fn admin(path: &Path, options: &ConnectOptions) -> Result<Datab
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT);
-    let pool = pool(1, options).connect_with(connect).await.map_err(|error| cannot_open(path, &error))?;
+    let pool = pool::<Sqlite>(1, options).connect_with(connect).await.map_err(|error| cannot_open(path, &error))?;
     Ok(pool.into())
 }
 
@@ -38,7 +39,7 @@ pub(super) fn readers(path: &Path, options: &ConnectOptions) -> DatabaseConnecti
         .read_only(true)
         .pragma("query_only", "1")
         .busy_timeout(BUSY_TIMEOUT);
-    pool(options.read_connections, options).connect_lazy_with(connect).into()
+    pool::<Sqlite>(options.read_connections, options).connect_lazy_with(connect).into()
 }
 
 /// The one connection that writes.

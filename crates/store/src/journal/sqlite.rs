@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use cogwheel_engine::ports::{Head, Record, ScheduleTick, Start, StartFrom, Started, StoreError};
-use cogwheel_machine::{ExecutionId, ExecutionStatus};
+use cogwheel_machine::ExecutionId;
 use futures_util::FutureExt;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use uuid::Uuid;
@@ -11,10 +11,10 @@ use super::columns::{
     ExecutionColumns, FileColumns, FireColumns, HeadColumns, Instant, Key, LogColumns, ScheduleColumns, StepColumns,
     idempotency_key,
 };
-use super::lane::{Cold, Hot, self};
+use super::lane::{self, Cold, Hot};
 use super::sql::sqlite as sql;
 use crate::fault;
-use crate::rows::{Stored, counted};
+use crate::rows::counted;
 use crate::tx::SqliteTx;
 
 /// Owns the one connection that writes.

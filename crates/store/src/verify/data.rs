@@ -5,7 +5,7 @@ mod facts;
 mod generic;
 
 use cogwheel_schema::{Backend, LiveSchema, TableDef};
-use sea_orm::{DatabaseConnection, ConnectionTrait, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
 use super::report::{Figures, Finding, Part};
 use super::{VerifyError, sea_backend, while_doing};
@@ -41,7 +41,10 @@ impl Dialect {
     /// The primary key of a row as one text.
     fn row_id(self, table: &TableDef, alias: &str) -> String {
         let parts = table.primary_key.iter().map(|column| {
-            let is_uuid = table.columns.iter().any(|known| known.name == *column && known.column_type == cogwheel_schema::ColumnType::Uuid);
+            let is_uuid = table
+                .columns
+                .iter()
+                .any(|known| known.name == *column && known.column_type == cogwheel_schema::ColumnType::Uuid);
             let qualified = format!("{alias}.{column}");
             if is_uuid { self.uuid(&qualified) } else { format!("cast({qualified} as text)") }
         });
@@ -71,22 +74,28 @@ pub(super) async fn check(
     checks.extend(facts::checks(dialect, &present));
     let mut findings = Vec::new();
     for check in checks.iter().filter(|check| check.reads.iter().all(|table| live.tables.contains_key(table))) {
-        match run(db, backend, check).await {
-            Ok(found) => findings.extend(found),
-            Err(error) => {
-                let message = format!("{} of {} could not be checked: {error}", check.kind, check.table);
-                findings.push(Finding::new(Part::Data, "not_checked", &check.table, check.kind, message));
-            }
-        }
+        findings.extend(
+            run(db, backend, check).await.unwrap_or_else(|error| not_checked(&check.table, check.kind, &error)),
+        );
     }
-    if live.tables.contains_key("workflow_versions") {
-        findings.extend(checksums::check(db, backend).await?);
+    if live.tables.contains_key(checksums::TABLE) {
+        let found = checksums::check(db, backend).await;
+        findings.extend(found.unwrap_or_else(|error| not_checked(checksums::TABLE, "checksum", &error)));
+    }
+    if backend == Backend::Sqlite {
+        findings.extend(integrity(db).await.map_err(while_doing("checking the file's integrity"))?);
     }
     figures.rows_checked = count_rows(db, backend, &present).await?;
     Ok(findings)
 }
 
-async fn run(db: &DatabaseConnection, backend: Backend, check: &Check) -> Result<Vec<Finding>, sea_orm::DbErr> {
+/// A check that failed, as it does where the live schema lacks what it reads.
+fn not_checked(table: &str, kind: &str, error: &DbErr) -> Vec<Finding> {
+    let message = format!("{kind} of {table} could not be checked: {error}");
+    vec![Finding::new(Part::Data, "not_checked", table, kind, message)]
+}
+
+async fn run(db: &DatabaseConnection, backend: Backend, check: &Check) -> Result<Vec<Finding>, DbErr> {
     let sql = format!("select row_id, detail, count(*) over () as found from ({}) broken limit {REPORTED}", check.sql);
     let rows = db.query_all_raw(Statement::from_string(sea_backend(backend), sql)).await?;
     let mut findings = Vec::new();
@@ -98,8 +107,22 @@ async fn run(db: &DatabaseConnection, backend: Backend, check: &Check) -> Result
         findings.push(Finding::new(Part::Data, check.kind, &check.table, &row_id, message));
     }
     if total > REPORTED {
-        let message = format!("{} more rows of {} are broken in the same way ({total} in all)", total - REPORTED, check.table);
+        let message =
+            format!("{} more rows of {} are broken in the same way ({total} in all)", total - REPORTED, check.table);
         findings.push(Finding::new(Part::Data, check.kind, &check.table, "more", message));
+    }
+    Ok(findings)
+}
+
+/// What SQLite itself finds wrong: damaged pages, rows missing from an index, rows that break a check.
+async fn integrity(db: &DatabaseConnection) -> Result<Vec<Finding>, DbErr> {
+    let statement = Statement::from_string(DbBackend::Sqlite, format!("pragma integrity_check({REPORTED})"));
+    let mut findings = Vec::new();
+    for row in db.query_all_raw(statement).await? {
+        let text: String = row.try_get_by_index(0)?;
+        if text != "ok" {
+            findings.push(Finding::new(Part::Data, "integrity", "database", "integrity_check", text));
+        }
     }
     Ok(findings)
 }
@@ -110,7 +133,10 @@ async fn count_rows(db: &DatabaseConnection, backend: Backend, tables: &[TableDe
     }
     let counts: Vec<String> = tables.iter().map(|table| format!("(select count(*) from {})", table.name)).collect();
     let sql = format!("select {}", counts.join(" + "));
-    let row = db.query_one_raw(Statement::from_string(sea_backend(backend), sql)).await.map_err(while_doing("counting rows"))?;
+    let row = db
+        .query_one_raw(Statement::from_string(sea_backend(backend), sql))
+        .await
+        .map_err(while_doing("counting rows"))?;
     let count: i64 = row.map_or(Ok(0), |row| row.try_get_by_index(0)).map_err(while_doing("counting rows"))?;
     Ok(count.unsigned_abs())
 }

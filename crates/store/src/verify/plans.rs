@@ -8,13 +8,14 @@ mod patterns;
 mod postgres;
 mod sqlite;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cogwheel_schema::{Backend, LiveSchema, TableDef};
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, DbErr, ExecResult};
 
 use super::report::{Figures, Finding, Part};
 use super::{VerifyError, while_doing};
+use fill::Fill;
 use patterns::Pattern;
 
 /// Synthetic rows in each table; parents have [`CHILDREN`] of them.
@@ -31,9 +32,9 @@ pub struct DeclaredQuery {
     /// The table whose access is looked at.
     pub table: &'static str,
     /// The statement for SQLite, parameters as `?`.
-    pub sqlite: &'static str,
+    pub sqlite: String,
     /// The statement for PostgreSQL, parameters as `$1`.
-    pub postgres: &'static str,
+    pub postgres: String,
     /// The index the plan must name.
     pub index: &'static str,
 }
@@ -49,6 +50,22 @@ struct Access {
     sorts: bool,
     /// The plan as the database prints it.
     text: String,
+}
+
+/// Tables whose live definition takes no synthetic rows, and why.
+#[derive(Debug, Default)]
+struct Unfilled(BTreeMap<String, String>);
+
+impl Unfilled {
+    fn note(&mut self, fill: &Fill, result: Result<ExecResult, DbErr>) {
+        if let Err(error) = result {
+            self.0.insert(fill.table.clone(), error.to_string());
+        }
+    }
+
+    fn why(&self, pattern: &Pattern) -> Option<String> {
+        self.0.get(&pattern.table).map(|error| format!("the table takes no rows of the declared form: {error}"))
+    }
 }
 
 /// Explains every declared query in a filled copy of the schema.

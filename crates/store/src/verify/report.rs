@@ -141,7 +141,16 @@ impl Report {
         let _ = writeln!(
             out,
             "{} tables, {} columns, {} foreign keys, {} indexes, {} checks, {} triggers, {} policies; {} rows and {} query plans checked in {} ms",
-            f.tables, f.columns, f.foreign_keys, f.indexes, f.checks, f.triggers, f.policies, f.rows_checked, f.plans_checked, f.duration_ms
+            f.tables,
+            f.columns,
+            f.foreign_keys,
+            f.indexes,
+            f.checks,
+            f.triggers,
+            f.policies,
+            f.rows_checked,
+            f.plans_checked,
+            f.duration_ms
         );
         out.push_str(&self.advice());
         out.push('\n');
@@ -156,10 +165,16 @@ impl Report {
                 "schema: run `cogwheel db status`; where steps are pending run `cogwheel db migrate`, otherwise undo what was changed by hand or restore a backup",
             ),
             (Part::Data, "data: correct or remove the rows named above, after a backup"),
-            (Part::Plans, "plans: recreate the index if it is missing, otherwise report the query that stopped using it"),
+            (
+                Part::Plans,
+                "plans: recreate the index if it is missing, otherwise report the query that stopped using it",
+            ),
         ];
-        let lines: Vec<&str> =
-            parts.into_iter().filter(|(part, _)| self.findings.iter().any(|finding| finding.part == *part)).map(|(_, line)| line).collect();
+        let lines: Vec<&str> = parts
+            .into_iter()
+            .filter(|(part, _)| self.findings.iter().any(|finding| finding.part == *part))
+            .map(|(_, line)| line)
+            .collect();
         match self.findings.len() {
             0 => "clean: nothing to do".to_owned(),
             1 => format!("1 finding; {}", lines.join("; ")),
@@ -183,7 +198,13 @@ mod tests {
 
     #[test]
     fn the_table_says_what_differs_and_ends_with_what_to_do() {
-        let finding = Finding::new(Part::Schema, "missing_index", "files", "idx_files_status", "index idx_files_status does not exist".to_owned());
+        let finding = Finding::new(
+            Part::Schema,
+            "missing_index",
+            "files",
+            "idx_files_status",
+            "index idx_files_status does not exist".to_owned(),
+        );
         let table = Report::new(vec![finding], Figures::default()).to_table();
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines[1], "schema  missing_index  files  idx_files_status  index idx_files_status does not exist");

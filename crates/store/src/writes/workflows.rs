@@ -7,7 +7,7 @@ use cogwheel_engine::ports::{SaveWorkflow, StoreError, WorkflowRecord};
 use cogwheel_engine::{VersionId, WorkflowId};
 use cogwheel_entity::{workflow_versions, workflows};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
+use sea_orm::{ActiveEnum, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -21,6 +21,7 @@ const MAX_RETRIES: i32 = 0;
 /// The workflow's row as it stood before.
 struct Before {
     id: Uuid,
+    /// Whether it may be started: switched on and active.
     is_enabled: bool,
     is_deleted: bool,
 }
@@ -80,13 +81,20 @@ async fn find(tx: &mut dyn WriteTx, save: &SaveWorkflow) -> Result<Option<Before
     let named = || {
         workflows::Entity::find()
             .select_only()
-            .columns([workflows::Column::Id, workflows::Column::IsEnabled, workflows::Column::DeletedAt])
+            .columns([
+                workflows::Column::Id,
+                workflows::Column::IsEnabled,
+                workflows::Column::Status,
+                workflows::Column::DeletedAt,
+            ])
             .filter(workflows::Column::TenantId.eq(save.tenant.0))
             .filter(workflows::Column::Name.eq(save.workflow.name.as_str()))
     };
     let read = |row: &Row| -> Result<Before, StoreError> {
         let deleted_at: Option<DateTime<Utc>> = row.get("deleted_at")?;
-        Ok(Before { id: row.get("id")?, is_enabled: row.get("is_enabled")?, is_deleted: deleted_at.is_some() })
+        let is_active = row.get::<String>("status")? == workflows::WorkflowStatus::Active.to_value();
+        let is_enabled = is_active && row.get("is_enabled")?;
+        Ok(Before { id: row.get("id")?, is_enabled, is_deleted: deleted_at.is_some() })
     };
     if let Some(row) = rows(tx, named().filter(workflows::Column::DeletedAt.is_null())).await?.first() {
         return read(row).map(Some);

@@ -46,8 +46,9 @@ impl Template {
 
     /// A migrated PostgreSQL database.
     pub(crate) async fn postgres() -> Self {
-        let server = std::env::var(POSTGRES_URL)
-            .unwrap_or_else(|_| panic!("set {POSTGRES_URL} to a PostgreSQL server, e.g. postgres://postgres@127.0.0.1:5432/postgres"));
+        let server = std::env::var(POSTGRES_URL).unwrap_or_else(|_| {
+            panic!("set {POSTGRES_URL} to a PostgreSQL server, e.g. postgres://postgres@127.0.0.1:5432/postgres")
+        });
         let name = format!("cogwheel_template_{}", Uuid::now_v7().simple());
         on_server(&server, &format!("create database {name}")).await;
         migrate(&with_database(&server, &name)).await;
@@ -106,7 +107,9 @@ impl Copy {
     pub(crate) async fn execute(&self, sql: &str) -> Result<(), sea_orm::DbErr> {
         let db = self.open().await;
         let unchecked = match db.get_database_backend() {
-            DbBackend::Sqlite => "pragma foreign_keys = off; pragma ignore_check_constraints = on; pragma writable_schema = on",
+            DbBackend::Sqlite => {
+                "pragma foreign_keys = off; pragma ignore_check_constraints = on; pragma writable_schema = on"
+            }
             _ => "set session_replication_role = replica",
         };
         db.execute_unprepared(unchecked).await?;
@@ -127,7 +130,8 @@ impl Copy {
         if count != 1 {
             return Err(sea_orm::DbErr::Custom(format!("the definition of {object} does not hold `{from}`")));
         }
-        self.execute(&format!("update sqlite_schema set sql = replace(sql, '{from}', '{to}') where name = '{object}'")).await
+        self.execute(&format!("update sqlite_schema set sql = replace(sql, '{from}', '{to}') where name = '{object}'"))
+            .await
     }
 
     /// Removes the copy.
@@ -145,7 +149,8 @@ async fn migrate(url: &str) {
 }
 
 fn with_database(server: &str, name: &str) -> String {
-    let (base, parameters) = server.split_once('?').map_or((server, String::new()), |(base, rest)| (base, format!("?{rest}")));
+    let (base, parameters) =
+        server.split_once('?').map_or((server, String::new()), |(base, rest)| (base, format!("?{rest}")));
     let authority = base.find("://").map_or(0, |at| at + 3);
     let end = base[authority..].find('/').map_or(base.len(), |at| authority + at);
     format!("{}/{name}{parameters}", &base[..end])

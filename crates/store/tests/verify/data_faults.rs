@@ -55,8 +55,24 @@ insert into job_flows (id, tenant_id, agent_id, workflow_id, job_title, schedule
 #[tokio::test]
 async fn every_fault_of_sqlite_rows_is_named() {
     let mut faults = shared(Backend::Sqlite);
-    faults.push(fault(Backend::Sqlite, "update users set preferences = '{' where id = #10", "invalid_json", "users", "10"));
-    faults.push(fault(Backend::Sqlite, "update workflows set origin = 'magic' where id = #40", "unknown_word", "workflows", "40"));
+    faults.push(fault(
+        Backend::Sqlite,
+        "update users set preferences = '{' where id = #10",
+        "invalid_json",
+        "users",
+        "10",
+    ));
+    faults.push(fault(
+        Backend::Sqlite,
+        "update workflows set origin = 'magic' where id = #40",
+        "unknown_word",
+        "workflows",
+        "40",
+    ));
+    let spelling = "update users set last_login_at = '2026-01-01 00:00:00' where id = #10";
+    faults.push(fault(Backend::Sqlite, spelling, "invalid_instant", "users", "10"));
+    let limits = "update workflows set max_retries = 500";
+    faults.push(run(limits, ("integrity", "database", "integrity_check")).saying("workflows"));
     planted(Template::sqlite().await, &faults).await;
 }
 
@@ -121,32 +137,64 @@ fn shared(backend: Backend) -> Vec<Fault> {
         values (#46, #1, #40, 2, 'name: b', '{}', 'wrong', '1', 1)";
     let step = "insert into step_executions (tenant_id, execution_id, ordinal, step_key, step_name, step_type) values (#1, #53, 3, 's', 's', 'sorcery')";
     vec![
-        fault("update workflows set department_id = #99 where id = #40", "orphan", "workflows", "40").saying("department_id is 00000000-"),
+        fault("update workflows set department_id = #99 where id = #40", "orphan", "workflows", "40")
+            .saying("department_id is 00000000-"),
         composite(&log("#99", "null"), "orphan", "execution_logs", format!("{}/2", id("99"))),
         composite(&many, "orphan", "user_identities", "more".to_owned()).saying("25 in all"),
-        fault("update departments set tenant_id = #2 where id = #21", "tenant_mismatch", "departments", "21").saying("its organization_id names row"),
-        fault("update departments set tenant_id = #2 where id = #21", "tenant_mismatch", "departments", "22").saying("its parent_department_id names row"),
-        composite("update workflow_executions set tenant_id = #2 where id = #50", "tenant_mismatch", "step_executions", format!("{}/0", id("50"))),
-        fault("update workflows set total_executions = 9 where id = #40", "counter", "workflows", "40").saying("total_executions is 9 (purged and present rows: 3)"),
-        fault("update workflows set purged_failed_executions = 1 where id = #40", "counter", "workflows", "40").saying("failed_executions is 1 (purged and present rows: 2)"),
+        fault("update departments set tenant_id = #2 where id = #21", "tenant_mismatch", "departments", "21")
+            .saying("its organization_id names row"),
+        fault("update departments set tenant_id = #2 where id = #21", "tenant_mismatch", "departments", "22")
+            .saying("its parent_department_id names row"),
+        composite(
+            "update workflow_executions set tenant_id = #2 where id = #50",
+            "tenant_mismatch",
+            "step_executions",
+            format!("{}/0", id("50")),
+        ),
+        fault("update workflows set total_executions = 9 where id = #40", "counter", "workflows", "40")
+            .saying("total_executions is 9 (purged and present rows: 3)"),
+        fault("update workflows set purged_failed_executions = 1 where id = #40", "counter", "workflows", "40")
+            .saying("failed_executions is 1 (purged and present rows: 2)"),
         fault("delete from workflow_executions where id = #50", "counter", "workflows", "40"),
         fault("update job_flows set successful_runs = 2 where id = #91", "counter", "job_flows", "91"),
         fault("update webhooks set total_calls = 1 where id = #70", "counter", "webhooks", "70"),
         fault("update webhooks set total_calls = 7 where id = #70", "counter", "webhooks", "70"),
         composite(step, "unknown_word", "step_executions", format!("{}/3", id("53"))).saying("sorcery"),
         composite(&log("#50", "7"), "missing_step", "execution_logs", format!("{}/2", id("50"))).saying("names step 7"),
-        fault("update workflow_executions set owner_node_id = null where id = #53", "no_owner", "workflow_executions", "53").saying("has no owner"),
-        fault("update nodes set status = 'lost' where id = #30", "no_owner", "workflow_executions", "53").saying("its owner is lost"),
-        fault("update workflow_executions set next_wake_at = null where id = #54", "never_wakes", "workflow_executions", "54"),
+        fault(
+            "update workflow_executions set owner_node_id = null where id = #53",
+            "no_owner",
+            "workflow_executions",
+            "53",
+        )
+        .saying("has no owner"),
+        fault("update nodes set status = 'lost' where id = #30", "no_owner", "workflow_executions", "53")
+            .saying("its owner is lost"),
+        fault(
+            "update workflow_executions set next_wake_at = null where id = #54",
+            "never_wakes",
+            "workflow_executions",
+            "54",
+        ),
         fault("update workflow_versions set is_active = false where id = #41", "no_active_version", "workflows", "40"),
-        fault("update workflows set is_scheduled = false where id = #40", "derived_flag", "workflows", "40").saying("schedules has an enabled row"),
-        fault("delete from file_watches where id = #45", "derived_flag", "workflows", "40").saying("trigger_on_file_upload is true"),
-        fault("update workflows set trigger_on_file_upload = false where id = #40", "derived_flag", "workflows", "40").saying("file_watches has an enabled row"),
+        fault("update workflows set is_scheduled = false where id = #40", "derived_flag", "workflows", "40")
+            .saying("schedules has an enabled row"),
+        fault("delete from file_watches where id = #45", "derived_flag", "workflows", "40")
+            .saying("trigger_on_file_upload is true"),
+        fault("update workflows set trigger_on_file_upload = false where id = #40", "derived_flag", "workflows", "40")
+            .saying("file_watches has an enabled row"),
         fault(version, "checksum", "workflow_versions", "46"),
-        composite("delete from event_store where id = #81", "event_gap", "event_store", "w-1".to_owned()).saying("versions 1 to 3 hold 2 events"),
+        composite("delete from event_store where id = #81", "event_gap", "event_store", "w-1".to_owned())
+            .saying("versions 1 to 3 hold 2 events"),
         fault("update departments set parent_department_id = #22 where id = #21", "cycle", "departments", "21"),
-        fault("update workflow_executions set parent_execution_id = #55 where id = #53", "cycle", "workflow_executions", "55"),
+        fault(
+            "update workflow_executions set parent_execution_id = #55 where id = #53",
+            "cycle",
+            "workflow_executions",
+            "55",
+        ),
         fault("update files set decision_reason = null where id = #60", "no_decision", "files", "60"),
+        run("alter table workflows drop column purged_executions", ("not_checked", "workflows", "counter")),
         fault("delete from schedule_fires where id = #44", "missing_fire", "schedules", "42"),
     ]
 }

@@ -5,4 +5,5 @@ mod data_faults;
 mod fault;
 mod plan_faults;
 mod postgres_faults;
+mod reading;
 mod sqlite_faults;

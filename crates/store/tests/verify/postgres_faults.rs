@@ -21,8 +21,11 @@ fn tables() -> Vec<Fault> {
     vec![
         run("drop table rate_limit_windows", ("missing_table", "rate_limit_windows", "rate_limit_windows")),
         run("create table stray (id integer)", ("extra_table", "stray", "stray")),
-        run("drop table api_usage_logs; create table api_usage_logs (id uuid primary key)", ("partition", "api_usage_logs", "api_usage_logs"))
-            .saying("is none, declared as RANGE (id)"),
+        run(
+            "drop table api_usage_logs; create table api_usage_logs (id uuid primary key)",
+            ("partition", "api_usage_logs", "api_usage_logs"),
+        )
+        .saying("is none, declared as RANGE (id)"),
     ]
 }
 
@@ -30,13 +33,19 @@ fn columns() -> Vec<Fault> {
     vec![
         run("alter table users drop column phone", ("missing_column", "users", "phone")),
         run("alter table users add column nickname text", ("extra_column", "users", "nickname")),
-        run("alter table users alter column phone type text", ("column_type", "users", "phone")).saying("is text, declared as character varying(32)"),
+        run("alter table users alter column phone type text", ("column_type", "users", "phone"))
+            .saying("is text, declared as character varying(32)"),
         run("alter table files alter column file_size type integer", ("column_type", "files", "file_size")),
         run("alter table users alter column display_name drop not null", ("nullability", "users", "display_name")),
-        run("alter table users alter column phone set not null", ("nullability", "users", "phone")).saying("is not null, declared as null"),
-        run("alter table users alter column timezone set default 'GMT'", ("default", "users", "timezone")).saying("'GMT'"),
+        run("alter table users alter column phone set not null", ("nullability", "users", "phone"))
+            .saying("is not null, declared as null"),
+        run("alter table users alter column timezone set default 'GMT'", ("default", "users", "timezone"))
+            .saying("'GMT'"),
         run("alter table users alter column locale drop default", ("default", "users", "locale")).saying("is none"),
-        run("alter table workflow_executions alter column priority_rank drop expression", ("generated", "workflow_executions", "priority_rank")),
+        run(
+            "alter table workflow_executions alter column priority_rank drop expression",
+            ("generated", "workflow_executions", "priority_rank"),
+        ),
         run("alter table event_store alter column position drop identity", ("generated", "event_store", "position")),
         run("alter table leases rename column lease_name to duty_name", ("extra_column", "leases", "duty_name")),
     ]
@@ -144,7 +153,9 @@ fn policies() -> Vec<Fault> {
         run("create policy stray on workflows using (true)", ("extra_policy", "workflows", "stray")),
         run("alter policy tenant_isolation on workflows using (true)", ("policy", "workflows", "tenant_isolation")),
         run("alter policy engine_all_rows on workflows to public", ("policy", "workflows", "engine_all_rows")),
-        run("alter table workflows disable row level security", ("row_security", "workflows", "workflows")).saying("is off"),
-        run("alter table workflows force row level security", ("row_security", "workflows", "workflows")).saying("for the owner too"),
+        run("alter table workflows disable row level security", ("row_security", "workflows", "workflows"))
+            .saying("is off"),
+        run("alter table workflows force row level security", ("row_security", "workflows", "workflows"))
+            .saying("for the owner too"),
     ]
 }

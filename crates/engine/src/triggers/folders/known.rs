@@ -81,7 +81,7 @@ impl Known {
     }
 
     /// Its workflow belongs to the file at `owner`.
-    pub(super) fn lose(&mut self, name: String, owner: &Path) {
+    pub(super) fn lose(&mut self, name: &str, owner: &Path) {
         let by = owner.display().to_string();
         if self.set(Status::NameTaken { by: by.clone() }) {
             tracing::warn!(file = %Path::new(&self.folder).join(&self.origin).display(), workflow = name, by, "two files define the same workflow; this one is not used");

@@ -203,7 +203,7 @@ impl Loader {
         for (path, known) in &mut self.files {
             let Some(name) = known.name().map(str::to_owned) else { continue };
             if let Some(owner) = owners.get(&name) {
-                known.lose(name, owner);
+                known.lose(&name, owner);
                 continue;
             }
             owners.insert(name.clone(), path.clone());

@@ -17,7 +17,7 @@ use agenda::Agenda;
 use settle::Settler;
 
 /// A timer does not see that the machine slept or that its clock was set; looking again this often does.
-const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
+const LOOK_AT_CLOCK: Duration = Duration::from_mins(1);
 
 /// How many starts are written side by side, so that they are committed together.
 const AT_ONCE: usize = 64;

@@ -13,7 +13,7 @@ use crate::ports::{Due, DueOutcome, SkipReason};
 pub(super) const BATCH: usize = 500;
 
 /// An instant found this late while the engine runs was missed: the machine slept or its clock jumped.
-const MISSED_AFTER: Duration = Duration::from_secs(60);
+const MISSED_AFTER: Duration = Duration::from_mins(1);
 
 /// The part of a schedule that decides about its due instants.
 #[derive(Clone, Debug)]

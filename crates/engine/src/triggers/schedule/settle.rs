@@ -73,7 +73,7 @@ impl Settler {
         if batch.fire.is_some() && line.trigger.overlap == Overlap::Skip && self.give_way(line, &mut batch, past).await.is_err() {
             return ControlFlow::Break(());
         }
-        let last = batch.fire.as_ref().or(batch.skipped.last()).map(|due| due.due_at);
+        let last = batch.fire.as_ref().or_else(|| batch.skipped.last()).map(|due| due.due_at);
         match self.record(line, batch).await {
             Ok(()) => {
                 *position = last.unwrap_or(first);
@@ -154,7 +154,11 @@ impl Settler {
                 Ok(_) | Err(StartError::AlreadyRecorded) => return Ok(()),
                 Err(StartError::Draining | StartError::UnknownWorkflow { .. }) => return Err(Ended),
                 Err(StartError::Store(error)) => retry.after(&error).await,
-                Err(error @ (StartError::NotExecutable { .. } | StartError::InvalidInputs(_))) => {
+                Err(
+                    error @ (StartError::NotExecutable { .. }
+                    | StartError::InvalidInputs(_)
+                    | StartError::NotStorable { .. }),
+                ) => {
                     warn!(workflow = line.workflow_name, schedule = line.trigger.key, due_at = %fire.due_at, %error, "a due instant starts nothing");
                     if let Some(last) = due.last_mut() {
                         last.outcome = DueOutcome::Skipped(SkipReason::WorkflowNotExecutable);

@@ -6,8 +6,25 @@ use super::{Check, Dialect};
 
 /// The closed list of step types, and of the constructs that have rows like steps.
 const STEP_TYPES: [&str; 19] = [
-    "shell", "http", "sql", "file", "extract", "transform", "record", "set", "log", "wait", "emit", "approval", "workflow", "agent",
-    "notify", "group", "foreach", "switch", "loop",
+    "shell",
+    "http",
+    "sql",
+    "file",
+    "extract",
+    "transform",
+    "record",
+    "set",
+    "log",
+    "wait",
+    "emit",
+    "approval",
+    "workflow",
+    "agent",
+    "notify",
+    "group",
+    "foreach",
+    "switch",
+    "loop",
 ];
 
 /// Tables whose `step_ordinal` names a step without a foreign key, and the column of its execution.
@@ -54,18 +71,25 @@ fn counters(dialect: Dialect) -> Vec<Check> {
     let counted = "select workflow_id, count(*) as ended, count(case when status = 'completed' then 1 end) as good, \
         count(case when status in ('failed', 'timed_out', 'compensated') then 1 end) as bad from workflow_executions \
         where status in ('completed', 'failed', 'cancelled', 'timed_out', 'compensated') group by workflow_id";
-    let of_workflow = [("purged_executions", "ended"), ("purged_successful_executions", "good"), ("purged_failed_executions", "bad")]
-        .map(|(purged, present)| format!("(p.{purged} + coalesce(c.{present}, 0))"));
+    let of_workflow =
+        [("purged_executions", "ended"), ("purged_successful_executions", "good"), ("purged_failed_executions", "bad")]
+            .map(|(purged, present)| format!("(p.{purged} + coalesce(c.{present}, 0))"));
     let compare = |columns: [&str; 3]| {
         let pairs = columns.iter().zip(&of_workflow);
         let differ: Vec<String> = pairs.clone().map(|(column, expected)| format!("w.{column} <> {expected}")).collect();
-        let say: Vec<String> = pairs.map(|(column, expected)| format!("'{column} is ' || w.{column} || ' (purged and present rows: ' || {expected} || ')'")).collect();
+        let say: Vec<String> = pairs
+            .map(|(column, expected)| {
+                format!("'{column} is ' || w.{column} || ' (purged and present rows: ' || {expected} || ')'")
+            })
+            .collect();
         format!("{} as detail from PLACE where {}", say.join(" || ', ' || "), differ.join(" or "))
     };
     let workflows = compare(["total_executions", "successful_executions", "failed_executions"])
         .replace("PLACE", "workflows w join workflows p on p.id = w.id left join c on c.workflow_id = w.id");
-    let job_flows = compare(["total_runs", "successful_runs", "failed_runs"])
-        .replace("PLACE", "job_flows w join workflows p on p.id = w.workflow_id left join c on c.workflow_id = w.workflow_id");
+    let job_flows = compare(["total_runs", "successful_runs", "failed_runs"]).replace(
+        "PLACE",
+        "job_flows w join workflows p on p.id = w.workflow_id left join c on c.workflow_id = w.workflow_id",
+    );
     let with = format!("with c as ({counted}) select {id} as row_id, ");
     // Ended deliveries of the last 30 days are all still there; a cancelled one may or may not have been counted.
     let webhooks = format!(

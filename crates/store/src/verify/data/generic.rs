@@ -63,14 +63,48 @@ fn values(dialect: Dialect, table: &TableDef, column: &ColumnDef) -> Option<Chec
     let (kind, broken, what) = match &column.column_type {
         ColumnType::Enum(words) => {
             let words: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
-            ("unknown_word", format!("c.{name} not in ({})", words.join(", ")), format!("'{name} holds the unknown word ' || c.{name}"))
+            (
+                "unknown_word",
+                format!("c.{name} not in ({})", words.join(", ")),
+                format!("'{name} holds the unknown word ' || c.{name}"),
+            )
         }
-        ColumnType::Json if dialect.0 == Backend::Sqlite => {
-            ("invalid_json", format!("not json_valid(c.{name})"), format!("'{name} is not valid JSON: ' || substr(c.{name}, 1, 60)"))
+        ColumnType::Instant if dialect.0 == Backend::Sqlite => {
+            // Instants sort as text only in one form: UTC as `+00:00`, no fraction or three or six digits.
+            let second = format!("{}T{}", digits("4-2-2"), digits("2:2:2"));
+            let forms = ["", ".3", ".6"].map(|fraction| format!("c.{name} glob '{second}{}+00:00'", digits(fraction)));
+            let broken = format!("not ({})", forms.join(" or "));
+            ("invalid_instant", broken, format!("'{name} is not an instant in the one form that sorts: ' || c.{name}"))
         }
+        ColumnType::Json if dialect.0 == Backend::Sqlite => (
+            "invalid_json",
+            format!("not json_valid(c.{name})"),
+            format!("'{name} is not valid JSON: ' || substr(c.{name}, 1, 60)"),
+        ),
         _ => return None,
     };
     let id = dialect.row_id(table, "c");
-    let sql = format!("select {id} as row_id, {what} as detail from {} c where c.{name} is not null and {broken}", table.name);
+    let sql = format!(
+        "select {id} as row_id, {what} as detail from {} c where c.{name} is not null and {broken}",
+        table.name
+    );
     Some(Check { kind, table: table.name.clone(), reads: Vec::new(), sql })
+}
+
+/// A glob pattern in which each number stands for that many digits: `4-2` for `[0-9][0-9][0-9][0-9]-[0-9][0-9]`.
+fn digits(shape: &str) -> String {
+    shape
+        .chars()
+        .map(|c| c.to_digit(10).map_or_else(|| c.to_string(), |count| "[0-9]".repeat(count as usize)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::digits;
+
+    #[test]
+    fn numbers_stand_for_digits() {
+        assert_eq!(digits("2:.1"), "[0-9][0-9]:.[0-9]");
+    }
 }

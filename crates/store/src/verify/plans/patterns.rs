@@ -8,6 +8,9 @@ use super::DeclaredQuery;
 /// Rows a page of a list holds at most.
 const PAGE: u32 = 100;
 
+/// The parameters a declared query has at most.
+const MOST_PARAMETERS: usize = 99;
+
 /// One query and what its plan must use.
 pub(super) struct Pattern {
     /// What a finding is named by: the index, the foreign key or the registered query.
@@ -27,7 +30,10 @@ pub(super) fn implied(backend: Backend, declared: &[TableDef], live: &LiveSchema
     let mut patterns = Vec::new();
     for table in declared.iter().filter(|table| live.tables.contains_key(&table.name)) {
         patterns.extend(table.indexes.iter().map(|index| served(backend, table, index)));
-        let keys = table.foreign_keys.iter().filter(|key| !KEYS_WITHOUT_INDEX.contains(&(table.name.as_str(), key.column.as_str())));
+        let keys = table
+            .foreign_keys
+            .iter()
+            .filter(|key| !KEYS_WITHOUT_INDEX.contains(&(table.name.as_str(), key.column.as_str())));
         patterns.extend(keys.map(|key| look_up(backend, table, key)));
     }
     patterns
@@ -35,8 +41,8 @@ pub(super) fn implied(backend: Backend, declared: &[TableDef], live: &LiveSchema
 
 /// A query that the code declared itself.
 pub(super) fn registered(backend: Backend, query: &DeclaredQuery) -> Pattern {
-    let sql = if backend == Backend::Sqlite { query.sqlite } else { query.postgres };
-    let parameters = (1..).take_while(|n| sql.contains(&format!("${n}"))).count();
+    let sql = if backend == Backend::Sqlite { &query.sqlite } else { &query.postgres };
+    let parameters = (1..=MOST_PARAMETERS).take_while(|n| sql.contains(&format!("${n}"))).count();
     Pattern {
         name: query.name.to_owned(),
         table: query.table.to_owned(),
@@ -57,15 +63,20 @@ fn look_up(backend: Backend, table: &TableDef, key: &ForeignKeyDef) -> Pattern {
 fn served(backend: Backend, table: &TableDef, index: &IndexDef) -> Pattern {
     let bare = |column: &String| column.trim_end_matches(" desc").to_owned();
     let descends = index.columns.first().is_some_and(|column| column.ends_with(" desc"));
-    let is_instant = |name: &str| table.columns.iter().any(|column| column.name == name && column.column_type == ColumnType::Instant);
+    let is_instant = |name: &str| {
+        table.columns.iter().any(|column| column.name == name && column.column_type == ColumnType::Instant)
+    };
     let due = index.columns.first().is_some_and(|column| is_instant(column));
     let (equal, order): (&[String], &[String]) = match (index.unique, descends || due) {
         (true, _) => (&index.columns, &[]),
         (false, true) => (&[], &index.columns),
         (false, false) => index.columns.split_at(1),
     };
-    let mut conditions: Vec<String> =
-        equal.iter().enumerate().map(|(n, column)| format!("{} = {}", bare(column), placeholder(backend, n + 1))).collect();
+    let mut conditions: Vec<String> = equal
+        .iter()
+        .enumerate()
+        .map(|(n, column)| format!("{} = {}", bare(column), placeholder(backend, n + 1)))
+        .collect();
     if due && !index.unique {
         conditions.push(format!("{} <= {}", bare(&index.columns[0]), placeholder(backend, 1)));
     }
@@ -107,7 +118,10 @@ mod tests {
         let sql = |index: IndexDef| served(Backend::Postgres, &table, &index).sql;
         assert_eq!(sql(unique("u", "a, b")), "select * from t where a = $1 and b = $2");
         assert_eq!(sql(index("i", "a, b desc")), "select * from t where a = $1 order by b desc limit 100");
-        assert_eq!(sql(index("i", "a desc, b").partial("b > 1")), "select * from t where (b > 1) order by a desc, b limit 100");
+        assert_eq!(
+            sql(index("i", "a desc, b").partial("b > 1")),
+            "select * from t where (b > 1) order by a desc, b limit 100"
+        );
         assert_eq!(sql(index("i", "due_at")), "select * from t where due_at <= $1 order by due_at limit 100");
     }
 }

@@ -1,10 +1,13 @@
 //! Explains queries in a scratch schema of PostgreSQL, inside a transaction that is rolled back.
 
 use cogwheel_schema::LiveSchema;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, TransactionTrait};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, TransactionTrait,
+};
 
-use super::Access;
+use super::fill::Fill;
 use super::patterns::Pattern;
+use super::{Access, Unfilled};
 
 const SCHEMA: &str = "cogwheel_plans";
 
@@ -12,7 +15,7 @@ const SCHEMA: &str = "cogwheel_plans";
 pub(super) async fn explain(
     db: &DatabaseConnection,
     live: &LiveSchema,
-    fills: &[String],
+    fills: &[Fill],
     patterns: &[Pattern],
 ) -> Result<Vec<Result<Access, String>>, DbErr> {
     let transaction = db.begin().await?;
@@ -24,7 +27,7 @@ pub(super) async fn explain(
 async fn in_scratch(
     conn: &DatabaseTransaction,
     live: &LiveSchema,
-    fills: &[String],
+    fills: &[Fill],
     patterns: &[Pattern],
 ) -> Result<Vec<Result<Access, String>>, DbErr> {
     // Plans are made without knowing the parameters, as for statements prepared once, and with the
@@ -51,18 +54,38 @@ async fn in_scratch(
         .tables
         .iter()
         .map(|(name, table)| {
-            let key = if table.primary_key.is_empty() { String::new() } else { format!(", primary key ({})", table.primary_key.join(", ")) };
-            format!("create table {SCHEMA}.{name} (like {name} including defaults including generated{key})")
+            let key = if table.primary_key.is_empty() {
+                String::new()
+            } else {
+                format!(", primary key ({})", table.primary_key.join(", "))
+            };
+            format!("create unlogged table {SCHEMA}.{name} (like {name} including defaults including generated{key})")
         })
         .collect();
     let path = format!("set local search_path = {SCHEMA}, \"$user\", public");
     let analyze: Vec<String> = live.tables.keys().map(|name| format!("analyze {SCHEMA}.{name}")).collect();
-    for statements in [&copies[..], &[path], &unique, fills, &plain, &analyze] {
+    for statements in [&copies[..], &[path], &unique] {
+        conn.execute_unprepared(&statements.join("; ")).await?;
+    }
+    let mut unfilled = Unfilled::default();
+    for fill in fills {
+        let savepoint = conn.begin().await?;
+        let filled = savepoint.execute_unprepared(&fill.sql).await;
+        match filled {
+            Ok(_) => savepoint.commit().await?,
+            Err(_) => savepoint.rollback().await?,
+        }
+        unfilled.note(fill, filled);
+    }
+    for statements in [&plain, &analyze] {
         conn.execute_unprepared(&statements.join("; ")).await?;
     }
     let mut plans = Vec::with_capacity(patterns.len());
     for pattern in patterns {
-        plans.push(plan(conn, pattern).await?);
+        plans.push(match unfilled.why(pattern) {
+            Some(error) => Err(error),
+            None => plan(conn, pattern).await?,
+        });
     }
     Ok(plans)
 }
@@ -71,7 +94,9 @@ async fn in_scratch(
 fn moved(definition: &str, schema: &str, table: &str) -> String {
     let quoted = format!("\"{schema}\"");
     [schema, quoted.as_str()].iter().fold(definition.to_owned(), |text, schema| {
-        ["ON ONLY", "ON"].iter().fold(text, |text, on| text.replacen(&format!(" {on} {schema}.{table} "), &format!(" ON {SCHEMA}.{table} "), 1))
+        ["ON ONLY", "ON"].iter().fold(text, |text, on| {
+            text.replacen(&format!(" {on} {schema}.{table} "), &format!(" ON {SCHEMA}.{table} "), 1)
+        })
     })
 }
 
@@ -96,7 +121,11 @@ fn read(lines: &[String]) -> Access {
     let trimmed: Vec<&str> = lines.iter().map(|line| line.trim().trim_start_matches("->").trim()).collect();
     let mut access = Access { text: trimmed.join(" / "), ..Access::default() };
     for line in trimmed {
-        let index = if line.starts_with("Index") { line.split_once(" using ") } else { line.split_once("Bitmap Index Scan on ") };
+        let index = if line.starts_with("Index") {
+            line.split_once(" using ")
+        } else {
+            line.split_once("Bitmap Index Scan on ")
+        };
         access.indexes.extend(index.and_then(|(_, rest)| rest.split(' ').next()).map(str::to_owned));
         access.scans |= line.starts_with("Seq Scan");
         access.sorts |= line.starts_with("Sort") || line.starts_with("Incremental Sort");
@@ -120,6 +149,9 @@ mod tests {
     #[test]
     fn an_index_moves_with_its_table() {
         let definition = "CREATE INDEX i ON ONLY public.audit_log USING btree (a)";
-        assert_eq!(moved(definition, "public", "audit_log"), "CREATE INDEX i ON cogwheel_plans.audit_log USING btree (a)");
+        assert_eq!(
+            moved(definition, "public", "audit_log"),
+            "CREATE INDEX i ON cogwheel_plans.audit_log USING btree (a)"
+        );
     }
 }

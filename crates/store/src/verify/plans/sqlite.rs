@@ -3,14 +3,15 @@
 use cogwheel_schema::LiveSchema;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement};
 
-use super::Access;
+use super::fill::Fill;
 use super::patterns::Pattern;
+use super::{Access, Unfilled};
 
 /// The plans of all patterns, in their order; a query that cannot be planned gives its error.
 pub(super) async fn explain(
     db: &DatabaseConnection,
     live: &LiveSchema,
-    fills: &[String],
+    fills: &[Fill],
     patterns: &[Pattern],
 ) -> Result<Vec<Result<Access, String>>, DbErr> {
     let mut options = ConnectOptions::new("sqlite::memory:");
@@ -25,7 +26,13 @@ pub(super) async fn explain(
         let copied = live.tables.get(&table).is_some_and(|table| table.virtual_definition.is_none());
         match kind.as_str() {
             // Unique indexes stand before the rows, since they decide which rows are possible.
-            "index" if copied && !live.tables[&table].indexes.get(&row.try_get_by_index::<String>(1)?).is_some_and(|index| index.unique) => {
+            "index"
+                if copied
+                    && !live.tables[&table]
+                        .indexes
+                        .get(&row.try_get_by_index::<String>(1)?)
+                        .is_some_and(|index| index.unique) =>
+            {
                 plain_indexes.push(sql);
             }
             "table" | "index" if copied => {
@@ -34,9 +41,18 @@ pub(super) async fn explain(
             _ => {}
         }
     }
-    memory.execute_unprepared(&format!("begin; {}; {}; commit; analyze", fills.join("; "), plain_indexes.join("; "))).await?;
+    memory.execute_unprepared("begin").await?;
+    let mut unfilled = Unfilled::default();
+    for fill in fills {
+        unfilled.note(fill, memory.execute_unprepared(&fill.sql).await);
+    }
+    memory.execute_unprepared(&format!("{}; commit; analyze", plain_indexes.join("; "))).await?;
     let mut plans = Vec::with_capacity(patterns.len());
     for pattern in patterns {
+        if let Some(error) = unfilled.why(pattern) {
+            plans.push(Err(error));
+            continue;
+        }
         let statement = Statement::from_string(DbBackend::Sqlite, format!("explain query plan {}", pattern.sql));
         plans.push(match memory.query_all_raw(statement).await {
             Ok(rows) => Ok(read(&rows.iter().map(|row| row.try_get_by_index(3)).collect::<Result<Vec<String>, _>>()?)),

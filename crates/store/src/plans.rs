@@ -1,0 +1,72 @@
+//! The queries that must stay on their index, as the code builds them: `verify --plans` explains each.
+
+use cogwheel_engine::views::{ExecutionFilter, FileFilter, FireFilter, PageRequest, TimeCursor, WorkflowFilter};
+use cogwheel_engine::{ScheduleId, TenantId, WatchId};
+use cogwheel_entity::{files, schedule_fires, workflow_executions, workflows};
+use cogwheel_machine::ExecutionStatus;
+use sea_orm::{DbBackend, EntityTrait, QueryTrait, Select, prelude::Uuid};
+
+use crate::reads::plans::{executions, files as list_files, fires, page_by_time, workflows as list_workflows};
+use crate::store::{HANDLED_FILES, SCHEDULE_IS_BUSY};
+use crate::verify::DeclaredQuery;
+
+/// Every list that grows with history, and every look-up that must not.
+pub fn declared_queries() -> Vec<DeclaredQuery> {
+    let tenant = TenantId(Uuid::nil());
+    let queued = ExecutionFilter { status: vec![ExecutionStatus::Failed], ..ExecutionFilter::default() };
+    let any = ExecutionFilter::default();
+    let of_watch = FileFilter { watch: Some(WatchId(Uuid::nil())), ..FileFilter::default() };
+    let of_schedule = FireFilter { schedule: Some(ScheduleId(Uuid::nil())) };
+    let by_creation = |list| page(list, workflow_executions::Column::CreatedAt, workflow_executions::Column::Id);
+    let by_file_creation = |list| page(list, files::Column::CreatedAt, files::Column::Id);
+    let by_due = |list| page(list, schedule_fires::Column::DueAt, schedule_fires::Column::Id);
+    vec![
+        declared("list_workflows", "workflows", "idx_workflows_created_at", |_| {
+            let list = list_workflows(tenant, &WorkflowFilter::default());
+            page(list, workflows::Column::CreatedAt, workflows::Column::Id)
+        }),
+        declared("list_executions", "workflow_executions", "idx_workflow_executions_tenant_id", |backend| {
+            by_creation(executions(backend, tenant, None, &any))
+        }),
+        declared("list_executions_of_workflow", "workflow_executions", "idx_workflow_executions_workflow_id", |backend| {
+            by_creation(executions(backend, tenant, Some(Uuid::nil()), &any))
+        }),
+        declared("list_executions_by_status", "workflow_executions", "idx_workflow_executions_status", |backend| {
+            by_creation(executions(backend, tenant, None, &queued))
+        }),
+        declared("list_files", "files", "idx_files_tenant_id", |backend| {
+            by_file_creation(list_files(backend, tenant, &FileFilter::default()))
+        }),
+        declared("list_files_of_watch", "files", "idx_files_file_watch_id", |backend| {
+            by_file_creation(list_files(backend, tenant, &of_watch))
+        }),
+        declared("list_fires", "schedule_fires", "idx_schedule_fires_tenant_id", |backend| {
+            by_due(fires(backend, tenant, &FireFilter::default()))
+        }),
+        declared("list_fires_of_schedule", "schedule_fires", "uq_schedule_fires_schedule_id_due_at", |backend| {
+            by_due(fires(backend, tenant, &of_schedule))
+        }),
+        written("schedule_is_busy", "workflow_executions", "idx_workflow_executions_live", SCHEDULE_IS_BUSY),
+        written("handled_files", "files", "idx_files_file_watch_id", HANDLED_FILES),
+    ]
+}
+
+/// A later page: it has every condition that the first one has, and the place.
+fn page<E: EntityTrait>(list: Select<E>, at: E::Column, id: E::Column) -> Select<E> {
+    let place = TimeCursor { at: chrono::DateTime::UNIX_EPOCH, id: Uuid::nil() };
+    page_by_time(list, at, id, &PageRequest::Forward { first: 50, after: Some(place) })
+}
+
+fn declared<E: EntityTrait>(
+    name: &'static str,
+    table: &'static str,
+    index: &'static str,
+    build: impl Fn(DbBackend) -> Select<E>,
+) -> DeclaredQuery {
+    let sql = |backend| build(backend).build(backend).sql;
+    DeclaredQuery { name, table, sqlite: sql(DbBackend::Sqlite), postgres: sql(DbBackend::Postgres), index }
+}
+
+fn written(name: &'static str, table: &'static str, index: &'static str, sql: &str) -> DeclaredQuery {
+    DeclaredQuery { name, table, sqlite: sql.to_owned(), postgres: sql.to_owned(), index }
+}

@@ -1,0 +1,257 @@
+//! The API's reads: each sees one tenant, and on PostgreSQL the database itself sees to that.
+
+mod executions;
+mod files;
+pub(crate) mod literal;
+mod page;
+mod steps;
+mod triggers;
+mod workflows;
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use cogwheel_engine::ports::{Reads, StoreError};
+use cogwheel_engine::views::{
+    ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest, ScheduleView,
+    StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
+};
+use cogwheel_engine::{FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_machine::ExecutionId;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, Statement, TransactionTrait,
+    Value,
+};
+use uuid::Uuid;
+
+use crate::fault;
+use crate::store::{Inner, SqlStore};
+
+/// The lists themselves, for whoever explains their plans.
+pub(crate) mod plans {
+    pub(crate) use super::executions::select as executions;
+    pub(crate) use super::files::select as files;
+    pub(crate) use super::page::by_time as page_by_time;
+    pub(crate) use super::triggers::select_fires as fires;
+    pub(crate) use super::workflows::filtered as workflows;
+}
+
+/// Where a read's statements go.
+enum ReadTx<'s> {
+    /// SQLite has no policies: each query names the tenant.
+    Pool(&'s DatabaseConnection),
+    /// A transaction in which row-level security lets one tenant's rows through.
+    Tenant(DatabaseTransaction),
+}
+
+impl ReadTx<'_> {
+    fn executor(&self) -> DatabaseExecutor<'_> {
+        match self {
+            Self::Pool(pool) => DatabaseExecutor::Connection(pool),
+            Self::Tenant(tx) => DatabaseExecutor::Transaction(tx),
+        }
+    }
+
+    /// Ends the read with what it found.
+    async fn done<T>(self, found: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Self::Tenant(tx) = self {
+            tx.commit().await.map_err(|error| fault::from_db(&error))?;
+        }
+        found
+    }
+}
+
+impl SqlStore {
+    async fn reading(&self, tenant: TenantId) -> Result<ReadTx<'_>, StoreError> {
+        match self.inner() {
+            Inner::Sqlite { readers, .. } => Ok(ReadTx::Pool(readers)),
+            Inner::Postgres { app, .. } => {
+                let failed = |error: sea_orm::DbErr| fault::from_db(&error);
+                let tx = app.begin().await.map_err(failed)?;
+                let scope = "select set_config('cogwheel.tenant_id', $1, true)";
+                let tenant = Value::from(tenant.0.to_string());
+                tx.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, scope, [tenant]))
+                    .await
+                    .map_err(failed)?;
+                Ok(ReadTx::Tenant(tx))
+            }
+        }
+    }
+}
+
+/// Runs one query function in a read of `tenant`.
+macro_rules! read {
+    ($store:ident, $module:ident::$query:ident($tenant:ident $(, $argument:expr)*)) => {{
+        let tx = $store.reading($tenant).await?;
+        let found = $module::$query(&tx.executor(), $tenant $(, $argument)*).await;
+        tx.done(found).await
+    }};
+}
+
+#[async_trait]
+impl Reads for SqlStore {
+    async fn workflow_by_name(&self, tenant: TenantId, name: &str) -> Result<Option<WorkflowView>, StoreError> {
+        read!(self, workflows::by_name(tenant, name))
+    }
+
+    async fn workflows_by_id(&self, tenant: TenantId, ids: &[WorkflowId]) -> Result<Vec<WorkflowView>, StoreError> {
+        read!(self, workflows::by_id(tenant, ids))
+    }
+
+    async fn workflows(
+        &self,
+        tenant: TenantId,
+        filter: &WorkflowFilter,
+        page: PageRequest,
+    ) -> Result<Page<WorkflowView>, StoreError> {
+        read!(self, workflows::list(tenant, filter, page))
+    }
+
+    async fn count_workflows(&self, tenant: TenantId, filter: &WorkflowFilter) -> Result<u64, StoreError> {
+        read!(self, workflows::count(tenant, filter))
+    }
+
+    async fn versions_by_id(&self, tenant: TenantId, ids: &[VersionId]) -> Result<Vec<VersionView>, StoreError> {
+        read!(self, workflows::versions_by_id(tenant, ids))
+    }
+
+    async fn executions_by_id(&self, tenant: TenantId, ids: &[ExecutionId]) -> Result<Vec<ExecutionView>, StoreError> {
+        read!(self, executions::by_id(tenant, ids))
+    }
+
+    async fn executions(
+        &self,
+        tenant: TenantId,
+        filter: &ExecutionFilter,
+        page: PageRequest,
+    ) -> Result<Page<ExecutionView>, StoreError> {
+        read!(self, executions::list(tenant, filter, page))
+    }
+
+    async fn count_executions(&self, tenant: TenantId, filter: &ExecutionFilter) -> Result<u64, StoreError> {
+        read!(self, executions::count(tenant, filter))
+    }
+
+    async fn steps(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+        page: PageRequest<i32>,
+    ) -> Result<HashMap<ExecutionId, Page<StepView>>, StoreError> {
+        read!(self, steps::pages(tenant, executions, page))
+    }
+
+    async fn count_steps(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, u64>, StoreError> {
+        read!(self, steps::counts(tenant, executions))
+    }
+
+    async fn steps_by_id(&self, tenant: TenantId, ids: &[(ExecutionId, i32)]) -> Result<Vec<StepView>, StoreError> {
+        read!(self, steps::by_id(tenant, ids))
+    }
+
+    async fn logs(
+        &self,
+        tenant: TenantId,
+        execution: ExecutionId,
+        step_ordinal: Option<i32>,
+        page: PageRequest<i64>,
+    ) -> Result<Page<LogView>, StoreError> {
+        read!(self, steps::logs(tenant, execution, step_ordinal, page))
+    }
+
+    async fn count_logs(
+        &self,
+        tenant: TenantId,
+        execution: ExecutionId,
+        step_ordinal: Option<i32>,
+    ) -> Result<u64, StoreError> {
+        read!(self, steps::count_logs(tenant, execution, step_ordinal))
+    }
+
+    async fn files_by_id(&self, tenant: TenantId, ids: &[FileId]) -> Result<Vec<FileView>, StoreError> {
+        read!(self, files::by_id(tenant, ids))
+    }
+
+    async fn files(&self, tenant: TenantId, filter: &FileFilter, page: PageRequest) -> Result<Page<FileView>, StoreError> {
+        read!(self, files::list(tenant, filter, page))
+    }
+
+    async fn count_files(&self, tenant: TenantId, filter: &FileFilter) -> Result<u64, StoreError> {
+        read!(self, files::count(tenant, filter))
+    }
+
+    async fn files_of_executions(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, Vec<FileView>>, StoreError> {
+        read!(self, files::of_executions(tenant, executions))
+    }
+
+    async fn executions_of_files(
+        &self,
+        tenant: TenantId,
+        files: &[FileId],
+    ) -> Result<HashMap<FileId, Vec<ExecutionView>>, StoreError> {
+        read!(self, executions::of_files(tenant, files))
+    }
+
+    async fn schedules_by_id(&self, tenant: TenantId, ids: &[ScheduleId]) -> Result<Vec<ScheduleView>, StoreError> {
+        read!(self, triggers::schedules_by_id(tenant, ids))
+    }
+
+    async fn schedules(
+        &self,
+        tenant: TenantId,
+        filter: &TriggerFilter,
+        page: PageRequest,
+    ) -> Result<Page<ScheduleView>, StoreError> {
+        read!(self, triggers::schedules(tenant, filter, page))
+    }
+
+    async fn count_schedules(&self, tenant: TenantId, filter: &TriggerFilter) -> Result<u64, StoreError> {
+        read!(self, triggers::count_schedules(tenant, filter))
+    }
+
+    async fn fires_by_id(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<FireView>, StoreError> {
+        read!(self, triggers::fires_by_id(tenant, ids))
+    }
+
+    async fn fires(&self, tenant: TenantId, filter: &FireFilter, page: PageRequest) -> Result<Page<FireView>, StoreError> {
+        read!(self, triggers::fires(tenant, filter, page))
+    }
+
+    async fn count_fires(&self, tenant: TenantId, filter: &FireFilter) -> Result<u64, StoreError> {
+        read!(self, triggers::count_fires(tenant, filter))
+    }
+
+    async fn watches_by_id(&self, tenant: TenantId, ids: &[WatchId]) -> Result<Vec<WatchView>, StoreError> {
+        read!(self, triggers::watches_by_id(tenant, ids))
+    }
+
+    async fn watches(
+        &self,
+        tenant: TenantId,
+        filter: &TriggerFilter,
+        page: PageRequest,
+    ) -> Result<Page<WatchView>, StoreError> {
+        read!(self, triggers::watches(tenant, filter, page))
+    }
+
+    async fn count_watches(&self, tenant: TenantId, filter: &TriggerFilter) -> Result<u64, StoreError> {
+        read!(self, triggers::count_watches(tenant, filter))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let connection = match self.inner() {
+            Inner::Sqlite { readers, .. } => readers,
+            Inner::Postgres { app, .. } => app,
+        };
+        let question = Statement::from_string(connection.get_database_backend(), "select 1");
+        connection.query_one_raw(question).await.map(drop).map_err(|error| fault::from_db(&error))
+    }
+}

@@ -1,0 +1,150 @@
+//! Executions.
+
+use std::collections::HashMap;
+
+use cogwheel_engine::ports::StoreError;
+use cogwheel_engine::views::{ExecutionFilter, ExecutionView, Page, PageRequest};
+use cogwheel_engine::{FileId, TenantId, VersionId, WorkflowId};
+use cogwheel_entity::execution_files::{self as links, Column as LinkColumn};
+use cogwheel_entity::workflow_executions::{Column, Entity, Model};
+use cogwheel_machine::ExecutionId;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseExecutor, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Select,
+    prelude::Uuid,
+};
+
+use super::{literal, page, workflows};
+use crate::fault;
+use crate::rows::Stored;
+
+const TABLE: &str = "workflow_executions";
+
+pub(super) async fn by_id(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    ids: &[ExecutionId],
+) -> Result<Vec<ExecutionView>, StoreError> {
+    let ids = ids.iter().map(|id| id.0);
+    let found = Entity::find().filter(Column::TenantId.eq(tenant.0)).filter(Column::Id.is_in(ids));
+    Ok(found.all(connection).await.map_err(fault::reading(TABLE))?.into_iter().map(view).collect())
+}
+
+pub(super) async fn list(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    filter: &ExecutionFilter,
+    request: PageRequest,
+) -> Result<Page<ExecutionView>, StoreError> {
+    let Some(list) = filtered(connection, tenant, filter).await? else {
+        return Ok(Page { items: Vec::new(), has_more: false });
+    };
+    let rows = page::by_time(list, Column::CreatedAt, Column::Id, &request)
+        .all(connection)
+        .await
+        .map_err(fault::reading(TABLE))?;
+    Ok(page::cut(rows, &request, view))
+}
+
+pub(super) async fn count(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    filter: &ExecutionFilter,
+) -> Result<u64, StoreError> {
+    match filtered(connection, tenant, filter).await? {
+        Some(list) => list.count(connection).await.map_err(fault::reading(TABLE)),
+        None => Ok(0),
+    }
+}
+
+/// The executions that took each file in, newest first.
+pub(super) async fn of_files(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    files: &[FileId],
+) -> Result<HashMap<FileId, Vec<ExecutionView>>, StoreError> {
+    let links: Vec<(Uuid, Uuid)> = links::Entity::find()
+        .select_only()
+        .columns([LinkColumn::FileId, LinkColumn::ExecutionId])
+        .filter(LinkColumn::TenantId.eq(tenant.0))
+        .filter(LinkColumn::FileId.is_in(files.iter().map(|file| file.0)))
+        .filter(literal::one_of(LinkColumn::Role, vec![links::FileRole::Input]))
+        .into_tuple()
+        .all(connection)
+        .await
+        .map_err(fault::reading("execution_files"))?;
+    let ids: Vec<ExecutionId> = links.iter().map(|(_, execution)| ExecutionId(*execution)).collect();
+    let executions = by_id(connection, tenant, &ids).await?;
+    let executions: HashMap<Uuid, ExecutionView> = executions.into_iter().map(|view| (view.id.0, view)).collect();
+    let mut found: HashMap<FileId, Vec<ExecutionView>> = HashMap::new();
+    for (file, execution) in links {
+        let views = found.entry(FileId(file)).or_default();
+        views.extend(executions.get(&execution).cloned());
+    }
+    for views in found.values_mut() {
+        views.sort_by_key(|view| std::cmp::Reverse((view.created_at, view.id)));
+    }
+    Ok(found)
+}
+
+/// None when the filter names a workflow that is not there.
+async fn filtered(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    filter: &ExecutionFilter,
+) -> Result<Option<Select<Entity>>, StoreError> {
+    let workflow = match &filter.workflow {
+        None => None,
+        Some(name) => match workflows::id_of(connection, tenant, name).await? {
+            None => return Ok(None),
+            found => found,
+        },
+    };
+    Ok(Some(select(connection.get_database_backend(), tenant, workflow, filter)))
+}
+
+/// The list itself.
+pub(crate) fn select(
+    backend: DbBackend,
+    tenant: TenantId,
+    workflow: Option<Uuid>,
+    filter: &ExecutionFilter,
+) -> Select<Entity> {
+    let mut list = match workflow {
+        Some(workflow) => Entity::find()
+            .filter(Column::WorkflowId.eq(workflow))
+            .filter(literal::also_of_tenant(Column::TenantId, tenant, backend)),
+        None => Entity::find().filter(Column::TenantId.eq(tenant.0)),
+    };
+    if !filter.status.is_empty() {
+        let words = filter.status.iter().map(|status| status.stored()).collect();
+        list = list.filter(literal::one_of(Column::Status, words));
+    }
+    if !filter.trigger_type.is_empty() {
+        let words = filter.trigger_type.iter().map(|trigger| trigger.stored()).collect();
+        list = list.filter(literal::one_of(Column::TriggerType, words));
+    }
+    list
+}
+
+fn view(row: Model) -> ExecutionView {
+    ExecutionView {
+        id: ExecutionId(row.id),
+        workflow: WorkflowId(row.workflow_id),
+        version: VersionId(row.workflow_version_id),
+        status: Stored::from_stored(row.status),
+        trigger_type: Stored::from_stored(row.trigger_type),
+        trigger_key: row.trigger_key,
+        trigger: row.trigger_data,
+        inputs: row.input_data,
+        result: row.result_data,
+        error: row.error,
+        idempotency_key: row.idempotency_key,
+        correlation_id: row.correlation_id,
+        created_at: row.created_at,
+        started_at: row.started_at,
+        completed_at: row.completed_at,
+        deadline_at: row.deadline_at,
+        execution_time_ms: row.execution_time_ms,
+        updated_at: row.updated_at,
+    }
+}

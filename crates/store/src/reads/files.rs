@@ -1,0 +1,116 @@
+//! The ledger of files.
+
+use std::collections::HashMap;
+
+use cogwheel_engine::ports::StoreError;
+use cogwheel_engine::views::{FileFilter, FileView, Page, PageRequest};
+use cogwheel_engine::{FileId, TenantId, WatchId};
+use cogwheel_entity::execution_files::{self as links, Column as LinkColumn};
+use cogwheel_entity::files::{Column, Entity, Model};
+use cogwheel_machine::ExecutionId;
+use sea_orm::{
+    ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseExecutor, DbBackend, EntityTrait, PaginatorTrait, QueryFilter,
+    QuerySelect, Select, prelude::Uuid,
+};
+
+use super::{literal, page};
+use crate::fault;
+use crate::rows::Stored;
+
+const TABLE: &str = "files";
+
+pub(super) async fn by_id(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    ids: &[FileId],
+) -> Result<Vec<FileView>, StoreError> {
+    let ids = ids.iter().map(|id| id.0);
+    let found = Entity::find().filter(Column::TenantId.eq(tenant.0)).filter(Column::Id.is_in(ids));
+    Ok(found.all(connection).await.map_err(fault::reading(TABLE))?.into_iter().map(view).collect())
+}
+
+pub(super) async fn list(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    filter: &FileFilter,
+    request: PageRequest,
+) -> Result<Page<FileView>, StoreError> {
+    let list = select(connection.get_database_backend(), tenant, filter);
+    let rows = page::by_time(list, Column::CreatedAt, Column::Id, &request)
+        .all(connection)
+        .await
+        .map_err(fault::reading(TABLE))?;
+    Ok(page::cut(rows, &request, view))
+}
+
+pub(super) async fn count(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    filter: &FileFilter,
+) -> Result<u64, StoreError> {
+    let list = select(connection.get_database_backend(), tenant, filter);
+    list.count(connection).await.map_err(fault::reading(TABLE))
+}
+
+/// The input files of each execution, in the order in which they were seen.
+pub(super) async fn of_executions(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    executions: &[ExecutionId],
+) -> Result<HashMap<ExecutionId, Vec<FileView>>, StoreError> {
+    let links: Vec<(Uuid, Uuid)> = links::Entity::find()
+        .select_only()
+        .columns([LinkColumn::ExecutionId, LinkColumn::FileId])
+        .filter(LinkColumn::TenantId.eq(tenant.0))
+        .filter(LinkColumn::ExecutionId.is_in(executions.iter().map(|execution| execution.0)))
+        .filter(literal::one_of(LinkColumn::Role, vec![links::FileRole::Input]))
+        .into_tuple()
+        .all(connection)
+        .await
+        .map_err(fault::reading("execution_files"))?;
+    let ids: Vec<FileId> = links.iter().map(|(_, file)| FileId(*file)).collect();
+    let files = by_id(connection, tenant, &ids).await?;
+    let files: HashMap<Uuid, FileView> = files.into_iter().map(|view| (view.id.0, view)).collect();
+    let mut found: HashMap<ExecutionId, Vec<FileView>> = HashMap::new();
+    for (execution, file) in links {
+        let views = found.entry(ExecutionId(execution)).or_default();
+        views.extend(files.get(&file).cloned());
+    }
+    for views in found.values_mut() {
+        views.sort_by_key(|view| (view.first_seen_at, view.id));
+    }
+    Ok(found)
+}
+
+pub(crate) fn select(backend: DbBackend, tenant: TenantId, filter: &FileFilter) -> Select<Entity> {
+    let mut list = match filter.watch {
+        Some(watch) => Entity::find()
+            .filter(Column::FileWatchId.eq(watch.0))
+            .filter(literal::also_of_tenant(Column::TenantId, tenant, backend)),
+        None => Entity::find().filter(Column::TenantId.eq(tenant.0)),
+    };
+    if !filter.status.is_empty() {
+        let words = filter.status.iter().map(|status| status.stored()).collect();
+        list = list.filter(literal::one_of(Column::Status, words));
+    }
+    list
+}
+
+fn view(row: Model) -> FileView {
+    FileView {
+        id: FileId(row.id),
+        watch: row.file_watch_id.map(WatchId),
+        filename: row.filename,
+        path: row.file_path,
+        size: row.file_size,
+        sha256: row.file_hash,
+        status: Stored::from_stored(row.status),
+        decision_reason: row.decision_reason.map(|reason| reason.to_value()),
+        change_kind: row.change_kind.to_value(),
+        modified_at: row.modified_at,
+        first_seen_at: row.first_seen_at,
+        settled_at: row.settled_at,
+        processed_at: row.processed_at,
+        created_at: row.created_at,
+    }
+}

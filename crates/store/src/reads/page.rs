@@ -1,0 +1,73 @@
+//! Keyset pages over any entity: page 1000 costs what page 1 costs.
+
+use cogwheel_engine::views::{Page, PageRequest};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select, Value};
+
+/// How many rows to read: one more than asked for tells whether more follow.
+pub(super) fn limit<C>(page: &PageRequest<C>) -> u64 {
+    let (PageRequest::Forward { first: size, .. } | PageRequest::Backward { last: size, .. }) = page;
+    u64::from(*size) + 1
+}
+
+/// A list by time, newest first; equal times are told apart by id.
+pub(crate) fn by_time<E: EntityTrait>(list: Select<E>, at: E::Column, id: E::Column, page: &PageRequest) -> Select<E> {
+    let place = || Expr::tuple([Expr::col(at.as_column_ref()), Expr::col(id.as_column_ref())]);
+    let list = match page {
+        PageRequest::Forward { after: Some(after), .. } => {
+            list.filter(place().lt(Expr::tuple([Expr::val(after.at), Expr::val(after.id)])))
+        }
+        PageRequest::Backward { before: Some(before), .. } => {
+            list.filter(place().gt(Expr::tuple([Expr::val(before.at), Expr::val(before.id)])))
+        }
+        PageRequest::Forward { after: None, .. } | PageRequest::Backward { before: None, .. } => list,
+    };
+    let order = match page {
+        PageRequest::Forward { .. } => Order::Desc,
+        PageRequest::Backward { .. } => Order::Asc,
+    };
+    list.order_by(at, order.clone()).order_by(id, order).limit(limit(page))
+}
+
+/// The condition and the order of a list that runs up along one column.
+pub(super) fn along<C: Copy + Into<Value>>(column: impl ColumnTrait, page: &PageRequest<C>) -> (Option<Expr>, Order) {
+    match page {
+        PageRequest::Forward { after, .. } => (after.map(|after| column.gt(after)), Order::Asc),
+        PageRequest::Backward { before, .. } => (before.map(|before| column.lt(before)), Order::Desc),
+    }
+}
+
+/// The rows that were read, in the list's order, without the one too many.
+pub(super) fn cut<M, T, C>(mut rows: Vec<M>, page: &PageRequest<C>, view: impl Fn(M) -> T) -> Page<T> {
+    let size = usize::try_from(limit(page) - 1).unwrap_or(usize::MAX);
+    let has_more = rows.len() > size;
+    rows.truncate(size);
+    if matches!(page, PageRequest::Backward { .. }) {
+        rows.reverse();
+    }
+    Page { items: rows.into_iter().map(view).collect(), has_more }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_in_the_lists_order_and_knows_of_more() {
+        let forward: PageRequest<i64> = PageRequest::Forward { first: 2, after: None };
+        let page = cut(vec![1, 2, 3], &forward, |row| row);
+        assert_eq!((page.items, page.has_more), (vec![1, 2], true));
+        let backward: PageRequest<i64> = PageRequest::Backward { last: 2, before: None };
+        let page = cut(vec![9, 8, 7], &backward, |row| row);
+        assert_eq!((page.items, page.has_more), (vec![8, 9], true));
+        let page = cut(vec![9], &backward, |row| row);
+        assert_eq!((page.items, page.has_more), (vec![9], false));
+    }
+
+    #[test]
+    fn a_page_of_none_still_knows_of_more() {
+        let none: PageRequest<i64> = PageRequest::Forward { first: 0, after: None };
+        let page = cut(vec![1], &none, |row| row);
+        assert!(page.items.is_empty() && page.has_more);
+    }
+}

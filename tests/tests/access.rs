@@ -1,0 +1,66 @@
+//! Who may ask, and how many servers there may be.
+
+use std::fs;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+
+use cogwheel_tests::{Backend, Home, on_both_databases};
+use serde_json::json;
+
+on_both_databases!(
+    every_request_needs_the_admin_key,
+    a_socket_needs_it_too,
+    the_admin_key_is_kept_and_private,
+    a_second_server_on_the_data_folder_is_refused,
+);
+
+fn every_request_needs_the_admin_key(backend: Backend) {
+    let home = Home::new(backend);
+    let server = home.serve();
+    let query = "{ viewer { __typename } }";
+    assert_eq!(server.post(query, &json!({})).status, 200);
+    let key = server.key().expect("the admin key").to_owned();
+    for wrong in [None, Some("nonsense"), Some(&key[..key.len() - 1]), Some("")] {
+        let stranger = server.with_key(wrong);
+        let answer = stranger.post(query, &json!({}));
+        assert_eq!(answer.status, 401, "{wrong:?}: {answer:?}");
+        assert!(answer.text.contains("UNAUTHENTICATED"), "{answer:?}");
+        for path in ["/graphql?query=%7B__typename%7D", "/", "/files", "/nowhere"] {
+            assert_eq!(stranger.get(path).status, 401, "{wrong:?} {path}");
+        }
+    }
+}
+
+fn a_socket_needs_it_too(backend: Backend) {
+    let home = Home::new(backend);
+    let server = home.serve();
+    let stream = TcpStream::connect(server.address()).expect("it listens");
+    let request = format!("ws://{}/graphql", server.address());
+    let refused = tungstenite::client(request, stream).expect_err("no key was given");
+    assert!(refused.to_string().contains("401"), "{refused}");
+}
+
+fn the_admin_key_is_kept_and_private(backend: Backend) {
+    let home = Home::new(backend);
+    let server = home.serve();
+    let first = server.key().map(str::to_owned);
+    server.stop();
+    let about = fs::metadata(home.data().join("admin.key")).expect("it is there");
+    assert_eq!(about.permissions().mode() & 0o777, 0o600);
+    assert_eq!(home.serve().key(), first.as_deref());
+}
+
+fn a_second_server_on_the_data_folder_is_refused(backend: Backend) {
+    let home = Home::new(backend);
+    let server = home.serve();
+    let second = home.run(&["serve"]).with_code(1);
+    assert!(second.stderr.contains("another server"), "{second:#?}");
+    assert!(second.stderr.contains("data"), "{second:#?}");
+    if backend == Backend::Postgres {
+        let second = home.run(&["serve", "--data-dir", "other"]).with_code(1);
+        assert!(second.stderr.contains("another server"), "{second:#?}");
+    }
+    assert_eq!(server.post("{ __typename }", &json!({})).status, 200);
+    server.crash();
+    home.serve();
+}

@@ -1,0 +1,16 @@
+//! Everything a user can see, tried on the real binary, on both databases.
+
+mod access;
+mod crash;
+mod database;
+mod drift;
+mod examples;
+mod files;
+mod flood;
+mod schedules;
+mod settings;
+mod steps;
+mod stop;
+mod subscriptions;
+mod watches;
+mod workflow_files;
