@@ -98,14 +98,9 @@ pub enum StartError {
     /// The inputs do not fit.
     #[error("the inputs do not fit: {}", problems(.0))]
     InvalidInputs(Vec<InputProblem>),
-    /// The inputs or the idempotency key hold what cannot be stored.
-    #[error("{what} cannot be stored: {why}")]
-    NotStorable {
-        /// Which of them.
-        what: &'static str,
-        /// What is wrong with it.
-        why: &'static str,
-    },
+    /// The idempotency key cannot be stored.
+    #[error("the idempotency key cannot be used: {0}")]
+    InvalidIdempotencyKey(&'static str),
     /// The same start was recorded before, and its execution is no longer known.
     #[error("the same start was recorded before")]
     AlreadyRecorded,
@@ -127,7 +122,14 @@ fn check_idempotency_key(key: &str) -> Result<(), StartError> {
     } else {
         return Ok(());
     };
-    Err(StartError::NotStorable { what: "the idempotency key", why })
+    Err(StartError::InvalidIdempotencyKey(why))
+}
+
+fn not_storable(name: &str, value: &Value) -> Option<InputProblem> {
+    contains_nul(value).then(|| InputProblem {
+        path: vec![name.to_owned()],
+        message: "holds the character U+0000, which cannot be stored".to_owned(),
+    })
 }
 
 fn problems(problems: &[InputProblem]) -> String {
@@ -156,14 +158,14 @@ impl Engine {
             });
         }
         let inputs = definition.inputs.check(request.inputs).map_err(StartError::InvalidInputs)?;
-        let inputs = Value::Object(inputs);
-        if contains_nul(&inputs) {
-            return Err(StartError::NotStorable { what: "an input", why: "it holds the character U+0000" });
+        let problems: Vec<InputProblem> = inputs.iter().filter_map(|(name, value)| not_storable(name, value)).collect();
+        if !problems.is_empty() {
+            return Err(StartError::InvalidInputs(problems));
         }
         if let Some(key) = &request.idempotency_key {
             check_idempotency_key(key)?;
         }
-        let start = self.new_start(&workflow, inputs, request.idempotency_key, request.cause);
+        let start = self.new_start(&workflow, Value::Object(inputs), request.idempotency_key, request.cause);
         let (id, trigger, inputs) = (start.row.id, start.row.trigger.clone(), start.row.inputs.clone());
         match self.store().start(start).await? {
             Started::Duplicate { execution: Some(id) } => return Ok(StartedExecution { id, is_new: false }),

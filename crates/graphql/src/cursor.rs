@@ -85,7 +85,9 @@ impl PageArgs {
             Self { after: Some(_), before: Some(_), .. } => {
                 Err(bad_input("`after` and `before` cannot be combined; give one of them"))
             }
-            Self { first: Some(_), before: Some(_), .. } => Err(bad_input("`before` goes with `last`, not with `first`")),
+            Self { first: Some(_), before: Some(_), .. } => {
+                Err(bad_input("`before` goes with `last`, not with `first`"))
+            }
             Self { last: Some(_), after: Some(_), .. } => Err(bad_input("`after` goes with `first`, not with `last`")),
             Self { first: None, after: None, last, before } if last.is_some() || before.is_some() => {
                 Ok(PageRequest::Backward { last: size("last", *last)?, before: place("before", before.as_deref())? })

@@ -3,6 +3,8 @@
 //! A request enters at [`Schema::execute`] or [`Schema::subscribe`]; the fields of the roots are in `roots`, one file
 //! per type in `types`, and every edge between types reads through a loader of `loaders`.
 
+#![expect(clippy::unused_async, reason = "the GraphQL library takes async resolvers only")]
+
 mod cursor;
 mod errors;
 mod follow;

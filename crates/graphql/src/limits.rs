@@ -12,7 +12,7 @@ const MAX_NESTING: usize = 128;
 /// What a list costs beside its rows: it is a query of its own.
 const LIST_COST: usize = 100;
 
-/// How much one request may ask for.
+/// What one request may ask for, and how much of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Fields inside fields.
@@ -23,12 +23,14 @@ pub struct Limits {
     pub selections: usize,
     /// Directives on one field.
     pub directives: usize,
+    /// Whether clients may read the schema itself.
+    pub introspection: bool,
 }
 
 impl Default for Limits {
     /// Depth 20 (the usual introspection query needs 15), complexity 200 000, 5 000 selections, 4 directives.
     fn default() -> Self {
-        Self { depth: 20, complexity: 200_000, selections: 5_000, directives: 4 }
+        Self { depth: 20, complexity: 200_000, selections: 5_000, directives: 4, introspection: true }
     }
 }
 
@@ -89,7 +91,10 @@ impl Walk<'_> {
     /// `depth` counts fields, `fragments` the fragments on the way here: a cycle of them comes to the limit, too.
     fn selection_set(&mut self, set: &SelectionSet, depth: usize, fragments: usize) -> Result<(), Box<Response>> {
         if !set.items.is_empty() && depth + fragments > self.limits.depth {
-            return Err(over(format!("the query is over the depth limit of {} fields inside fields", self.limits.depth)));
+            return Err(over(format!(
+                "the query is over the depth limit of {} fields inside fields",
+                self.limits.depth
+            )));
         }
         for Positioned { node, .. } in &set.items {
             self.selections += 1;
@@ -157,8 +162,8 @@ fn after_string(text: &str) -> &str {
     let mut rest = &text[quote.len()..];
     while let Some(at) = rest.find(['"', '\\']) {
         let found = &rest[at..];
-        if found.starts_with(quote) {
-            return &found[quote.len()..];
+        if let Some(after) = found.strip_prefix(quote) {
+            return after;
         }
         let step = 1 + usize::from(found.starts_with('\\')) * found[1..].chars().next().map_or(0, char::len_utf8);
         rest = &found[step..];
@@ -192,17 +197,15 @@ mod tests {
 
     #[test]
     fn a_fragment_bomb_is_refused_without_unfolding_it() {
-        let mut query = "{ ...F0 }".to_owned();
-        for i in 0..17 {
-            query += &format!(" fragment F{i} on Query {{ ...F{} ...F{} ...F{} }}", i + 1, i + 1, i + 1);
-        }
-        query += " fragment F17 on Query { viewer { kind } }";
+        let fragment = |i: usize| format!("fragment F{i} on Query {{ ...F{n} ...F{n} ...F{n} }}", n = i + 1);
+        let fragments = (0..17).map(fragment).collect::<Vec<_>>().join(" ");
+        let query = format!("{{ ...F0 }} {fragments} fragment F17 on Query {{ viewer {{ kind }} }}");
         assert!(refused(&query).unwrap().contains("limit of 5000 selected fields"));
     }
 
     #[test]
     fn aliases_and_directives_are_counted() {
-        let aliases: String = (0..6_000).map(|i| format!("a{i}: viewer {{ kind }} ")).collect();
+        let aliases = (0..6_000).map(|i| format!("a{i}: viewer {{ kind }}")).collect::<Vec<_>>().join(" ");
         assert!(refused(&format!("{{ {aliases} }}")).unwrap().contains("limit of 5000 selected fields"));
         let directives = "@include(if: true) ".repeat(5);
         assert!(refused(&format!("{{ viewer {directives} {{ kind }} }}")).unwrap().contains("limit of 4 directives"));

@@ -32,7 +32,8 @@ impl Schema {
 
     /// A schema over anything that offers the engine's services.
     pub fn over(services: Arc<dyn Services>, limits: Limits) -> Self {
-        let inner = builder()
+        let builder = if limits.introspection { builder() } else { builder().disable_introspection().disable_suggestions() };
+        let inner = builder
             .limit_complexity(limits.complexity)
             // Depth and directives are checked, and named, before the library looks.
             .limit_recursive_depth(limits.depth + 1)
@@ -61,7 +62,9 @@ impl Schema {
                 .ok_or_else(|| format!("the document has no operation `{name}`")),
             None => match (operations.next(), operations.next()) {
                 (Some(only), None) => Ok(only),
-                (Some(_), Some(_)) => Err("the document has several operations; name one in `operationName`".to_owned()),
+                (Some(_), Some(_)) => {
+                    Err("the document has several operations; name one in `operationName`".to_owned())
+                }
                 (None, _) => Err("the document has no operation".to_owned()),
             },
         };

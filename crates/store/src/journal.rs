@@ -16,8 +16,8 @@ use sea_orm::DatabaseConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::rows::Stored;
-use lane::{Cold, ColdUnit, Hot, Unit};
 pub(crate) use lane::Work;
+use lane::{Cold, ColdUnit, Hot, Unit};
 
 /// How many units may wait before callers are held back.
 const BACKLOG: usize = 4096;

@@ -6,14 +6,20 @@ use cogwheel_entity::{files, schedule_fires, workflow_executions, workflows};
 use cogwheel_machine::ExecutionStatus;
 use sea_orm::{DbBackend, EntityTrait, QueryTrait, Select, prelude::Uuid};
 
-use crate::reads::plans::{executions, files as list_files, fires, page_by_time, workflows as list_workflows};
+use crate::reads::plans::{
+    executions, executions_of_status, files as list_files, files_of_status, fires, page_by_time,
+    workflows as list_workflows,
+};
 use crate::store::{HANDLED_FILES, SCHEDULE_IS_BUSY};
 use crate::verify::DeclaredQuery;
+
+/// A later page: it has every condition that the first one has, and the place.
+const LATER_PAGE: PageRequest =
+    PageRequest::Forward { first: 50, after: Some(TimeCursor { at: chrono::DateTime::UNIX_EPOCH, id: Uuid::nil() }) };
 
 /// Every list that grows with history, and every look-up that must not.
 pub fn declared_queries() -> Vec<DeclaredQuery> {
     let tenant = TenantId(Uuid::nil());
-    let queued = ExecutionFilter { status: vec![ExecutionStatus::Failed], ..ExecutionFilter::default() };
     let any = ExecutionFilter::default();
     let of_watch = FileFilter { watch: Some(WatchId(Uuid::nil())), ..FileFilter::default() };
     let of_schedule = FireFilter { schedule: Some(ScheduleId(Uuid::nil())) };
@@ -28,14 +34,20 @@ pub fn declared_queries() -> Vec<DeclaredQuery> {
         declared("list_executions", "workflow_executions", "idx_workflow_executions_tenant_id", |backend| {
             by_creation(executions(backend, tenant, None, &any))
         }),
-        declared("list_executions_of_workflow", "workflow_executions", "idx_workflow_executions_workflow_id", |backend| {
-            by_creation(executions(backend, tenant, Some(Uuid::nil()), &any))
-        }),
+        declared(
+            "list_executions_of_workflow",
+            "workflow_executions",
+            "idx_workflow_executions_workflow_id",
+            |backend| by_creation(executions(backend, tenant, Some(Uuid::nil()), &any)),
+        ),
         declared("list_executions_by_status", "workflow_executions", "idx_workflow_executions_status", |backend| {
-            by_creation(executions(backend, tenant, None, &queued))
+            executions_of_status(backend, tenant, ExecutionStatus::Failed, &any, &LATER_PAGE)
         }),
         declared("list_files", "files", "idx_files_tenant_id", |backend| {
             by_file_creation(list_files(backend, tenant, &FileFilter::default()))
+        }),
+        declared("list_files_by_status", "files", "idx_files_status", |backend| {
+            files_of_status(backend, tenant, files::FileStatus::Failed, &LATER_PAGE)
         }),
         declared("list_files_of_watch", "files", "idx_files_file_watch_id", |backend| {
             by_file_creation(list_files(backend, tenant, &of_watch))
@@ -47,14 +59,12 @@ pub fn declared_queries() -> Vec<DeclaredQuery> {
             by_due(fires(backend, tenant, &of_schedule))
         }),
         written("schedule_is_busy", "workflow_executions", "idx_workflow_executions_live", SCHEDULE_IS_BUSY),
-        written("handled_files", "files", "idx_files_file_watch_id", HANDLED_FILES),
+        written("handled_files", "files", "uq_files_file_watch_id_fingerprint", HANDLED_FILES),
     ]
 }
 
-/// A later page: it has every condition that the first one has, and the place.
 fn page<E: EntityTrait>(list: Select<E>, at: E::Column, id: E::Column) -> Select<E> {
-    let place = TimeCursor { at: chrono::DateTime::UNIX_EPOCH, id: Uuid::nil() };
-    page_by_time(list, at, id, &PageRequest::Forward { first: 50, after: Some(place) })
+    page_by_time(list, at, id, &LATER_PAGE)
 }
 
 fn declared<E: EntityTrait>(

@@ -13,8 +13,8 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use cogwheel_engine::ports::{Reads, StoreError};
 use cogwheel_engine::views::{
-    ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest, ScheduleView,
-    StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
+    ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest,
+    ScheduleView, StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
 };
 use cogwheel_engine::{FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_machine::ExecutionId;
@@ -29,8 +29,8 @@ use crate::store::{Inner, SqlStore};
 
 /// The lists themselves, for whoever explains their plans.
 pub(crate) mod plans {
-    pub(crate) use super::executions::select as executions;
-    pub(crate) use super::files::select as files;
+    pub(crate) use super::executions::{select as executions, select_of_status as executions_of_status};
+    pub(crate) use super::files::{select as files, select_of_status as files_of_status};
     pub(crate) use super::page::by_time as page_by_time;
     pub(crate) use super::triggers::select_fires as fires;
     pub(crate) use super::workflows::filtered as workflows;
@@ -176,7 +176,12 @@ impl Reads for SqlStore {
         read!(self, files::by_id(tenant, ids))
     }
 
-    async fn files(&self, tenant: TenantId, filter: &FileFilter, page: PageRequest) -> Result<Page<FileView>, StoreError> {
+    async fn files(
+        &self,
+        tenant: TenantId,
+        filter: &FileFilter,
+        page: PageRequest,
+    ) -> Result<Page<FileView>, StoreError> {
         read!(self, files::list(tenant, filter, page))
     }
 
@@ -221,7 +226,12 @@ impl Reads for SqlStore {
         read!(self, triggers::fires_by_id(tenant, ids))
     }
 
-    async fn fires(&self, tenant: TenantId, filter: &FireFilter, page: PageRequest) -> Result<Page<FireView>, StoreError> {
+    async fn fires(
+        &self,
+        tenant: TenantId,
+        filter: &FireFilter,
+        page: PageRequest,
+    ) -> Result<Page<FireView>, StoreError> {
         read!(self, triggers::fires(tenant, filter, page))
     }
 

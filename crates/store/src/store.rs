@@ -173,7 +173,8 @@ pub(crate) const SCHEDULE_IS_BUSY: &str = "select e.id from schedules s
     limit 1";
 
 /// The newest version of each path; only versions that were handled have a fingerprint.
-pub(crate) const HANDLED_FILES: &str = "select file_path, file_size, modified_at, device_identity, inode_identity from (
+pub(crate) const HANDLED_FILES: &str =
+    "select file_path, file_size, modified_at, device_identity, inode_identity from (
         select file_path, file_size, modified_at, device_identity, inode_identity,
             row_number() over (partition by path_hash order by first_seen_at desc, id desc) as place
         from files where file_watch_id = $1 and fingerprint is not null
@@ -230,9 +231,8 @@ async fn read_workflows(connection: &DatabaseConnection, tenant: TenantId) -> Re
     let rows = rows.all(connection).await.map_err(failed)?;
     rows.into_iter()
         .map(|row| {
-            let version = versions
-                .remove(&row.id)
-                .ok_or_else(|| corrupt("workflows", row.id, "it has no active version"))?;
+            let version =
+                versions.remove(&row.id).ok_or_else(|| corrupt("workflows", row.id, "it has no active version"))?;
             Ok(WorkflowRecord {
                 id: WorkflowId(row.id),
                 tenant,

@@ -34,7 +34,7 @@ pub(super) async fn run(command: DbCommand, settings: &Settings) -> anyhow::Resu
         }
         DbCommand::Verify { data, plans, output } => {
             let database = database::connect(settings, Missing::Refuse).await?;
-            let queries = cogwheel_store::declared_queries(database.admin());
+            let queries = cogwheel_store::declared_queries();
             let options = verify::Options { data, plans, queries };
             let report = verify::verify(database.admin(), &cogwheel_entity::declared_schema(), options).await?;
             output::answer(output.output, &report, &report.to_table())?;

@@ -36,9 +36,12 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
 }
 
+/// Libraries whose own notices repeat what the server says, or say nothing to an operator. A more specific filter wins.
+const QUIET: &str = "sea_orm_migration=warn,tokio_cron_scheduler=warn";
+
 fn begin_logging(filter: &str, json: bool) -> anyhow::Result<()> {
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(filter)?)
+        .with_env_filter(EnvFilter::try_new(format!("{QUIET},{filter}"))?)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     let begun = if json { subscriber.json().try_init() } else { subscriber.with_target(false).try_init() };

@@ -8,6 +8,7 @@ use cogwheel_access::{AdminKey, Authenticator};
 use cogwheel_engine::clock::{Clock as _, SystemClock};
 use cogwheel_engine::ports::{NewNode, StepRegistry};
 use cogwheel_engine::{Engine, EngineConfig, NodeId, Parts};
+use cogwheel_graphql::{Limits, Schema};
 use cogwheel_server::{Server, ServerConfig};
 use cogwheel_store::{Database, verify};
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,8 +27,8 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let _installation_lock = database.lock_installation().await?;
     let schema_fingerprint = prepare_schema(&database, settings.migrate_on_start).await?;
     let authenticator = authenticator(&settings)?;
-    let bound = Server::bind(server_config(&settings))?;
-    let address = bound.address();
+    let server = Server::bind(server_config(&settings))?;
+    let address = server.address();
     let store = Arc::new(database.open().await?);
     let node = NewNode {
         id: NodeId(SystemClock.new_id()),
@@ -47,7 +48,8 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     };
     let engine = Engine::launch(engine_config(&settings), parts).await?;
     let stop_serving = CancellationToken::new();
-    let serving = tokio::spawn(bound.serve(Arc::clone(&engine), authenticator, stop_serving.clone()));
+    let schema = Schema::new(Arc::clone(&engine), limits(&settings));
+    let serving = tokio::spawn(server.serve(schema, authenticator, stop_serving.clone()));
     info!("listening on http://{address}");
 
     let signal = signals.next().await;
@@ -107,9 +109,16 @@ fn server_config(settings: &Settings) -> ServerConfig {
         body_limit: settings.body_limit,
         max_connections: settings.max_connections as usize,
         max_subscriptions: settings.max_subscriptions as usize,
-        max_depth: settings.max_depth as usize,
-        max_complexity: settings.max_complexity as usize,
+        ..ServerConfig::default()
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        depth: settings.max_depth as usize,
+        complexity: settings.max_complexity as usize,
         introspection: settings.introspection,
+        ..Limits::default()
     }
 }
 

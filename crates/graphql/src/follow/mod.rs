@@ -38,20 +38,20 @@ enum Heard {
 
 /// Waits for a notice of interest and takes those along that are already there; `None` when the engine is gone.
 async fn hear(follower: &mut Follower, is_of_interest: impl Fn(&Changed) -> bool) -> Option<Heard> {
-    let mut changes: Vec<Changed> = Vec::new();
+    let mut heard: Vec<Changed> = Vec::new();
     let mut known = HashSet::new();
-    while changes.is_empty() {
+    while heard.is_empty() {
         let mut next = Some(follower.next().await?);
         while let Some(followed) = next {
             match followed {
                 Followed::Missed => return Some(Heard::Anything),
                 Followed::Changed(changed) if is_of_interest(&changed) && known.insert(changed.execution) => {
-                    changes.push(changed);
+                    heard.push(changed);
                 }
                 Followed::Changed(_) => {}
             }
             next = follower.next().now_or_never().flatten();
         }
     }
-    Some(Heard::Changes(changes))
+    Some(Heard::Changes(heard))
 }

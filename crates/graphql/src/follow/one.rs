@@ -20,7 +20,8 @@ pub(crate) async fn follow_execution(
 ) -> Result<impl Stream<Item = Result<ExecutionChange>> + Send + 'static> {
     // Follow first: what changes after the first look is heard.
     let follower = services.follow();
-    let mut follow = FollowOne { services, follower, id, told: after.map(|after| (after.newest, None)), is_final: false };
+    let mut follow =
+        FollowOne { services, follower, id, told: after.map(|after| (after.newest, None)), is_final: false };
     let Some(first) = follow.look().await? else {
         return Err(not_found(format!("there is no execution `{id}`")));
     };

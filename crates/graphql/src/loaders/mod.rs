@@ -50,10 +50,7 @@ impl Batches {
 }
 
 /// Loads one key together with what its siblings ask for.
-pub(crate) async fn load<K>(
-    ctx: &Context<'_>,
-    key: K,
-) -> async_graphql::Result<Option<<Batches as Loader<K>>::Value>>
+pub(crate) async fn load<K>(ctx: &Context<'_>, key: K) -> async_graphql::Result<Option<<Batches as Loader<K>>::Value>>
 where
     K: Send + Sync + Hash + Eq + Clone + 'static,
     Batches: Loader<K, Error = ReadFailed>,

@@ -34,11 +34,7 @@ pub(crate) struct WorkflowExecutionFilter {
 
 impl From<WorkflowExecutionFilter> for views::ExecutionFilter {
     fn from(filter: WorkflowExecutionFilter) -> Self {
-        Self {
-            workflow: filter.workflow,
-            status: words(filter.status),
-            trigger_type: words(filter.trigger_type),
-        }
+        Self { workflow: filter.workflow, status: words(filter.status), trigger_type: words(filter.trigger_type) }
     }
 }
 

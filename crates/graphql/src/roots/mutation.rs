@@ -33,7 +33,8 @@ impl Mutation {
         match ctx.data::<Arc<dyn Services>>()?.start(request).await {
             Ok(started) => {
                 let id = started.id;
-                let row = load(ctx, id).await?.ok_or_else(|| internal(&format_args!("execution {id} was not stored")))?;
+                let row =
+                    load(ctx, id).await?.ok_or_else(|| internal(&format_args!("execution {id} was not stored")))?;
                 Ok(StartWorkflowPayload { execution: Some(row.into()), user_errors: Vec::new() })
             }
             Err(refused) => Ok(StartWorkflowPayload::refused(user_errors(&refused)?)),
@@ -121,6 +122,8 @@ pub(crate) enum UserErrorCode {
     NotExecutable,
     /// An input is missing, unknown or of the wrong form.
     InvalidInput,
+    /// The idempotency key is empty, too long, or cannot be stored.
+    InvalidIdempotencyKey,
     /// The same start was recorded before, and its execution has been cleaned away.
     AlreadyRecorded,
     /// The server is stopping and takes no new work.
@@ -140,6 +143,9 @@ fn user_errors(refused: &StartError) -> Result<Vec<UserError>> {
         StartError::UnknownWorkflow { .. } => (UserErrorCode::UnknownWorkflow, vec!["workflow".to_owned()]),
         StartError::NotExecutable { .. } => (UserErrorCode::NotExecutable, vec!["workflow".to_owned()]),
         StartError::AlreadyRecorded => (UserErrorCode::AlreadyRecorded, vec!["idempotencyKey".to_owned()]),
+        StartError::InvalidIdempotencyKey(_) => {
+            (UserErrorCode::InvalidIdempotencyKey, vec!["idempotencyKey".to_owned()])
+        }
         StartError::Draining => (UserErrorCode::ServerStopping, Vec::new()),
         StartError::Store(error) => return Err(store_failed(error)),
     };

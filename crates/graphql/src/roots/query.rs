@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, Result};
 use cogwheel_access::Principal;
 use cogwheel_engine::views;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::filters::{
     FileFilter, FileWatchFilter, ScheduleFilter, ScheduleFireFilter, WorkflowExecutionFilter, WorkflowFilter,
@@ -17,13 +17,14 @@ use crate::ids::execution_id;
 use crate::limits::{list_cost, page_cost};
 use crate::loaders::load;
 use crate::types::{
-    Connection, Execution, File, FileWatch, Node, Schedule, ScheduleFire, Total, Viewer, Workflow, WorkflowFile, find_node,
+    Connection, Execution, File, FileWatch, Node, Schedule, ScheduleFire, Total, Viewer, Workflow, WorkflowFile,
+    find_node,
 };
 
 /// How many workflow files there are reckoned to be.
 const WORKFLOW_FILES: usize = 20;
 
-/// What can be asked.
+/// What can be asked. Fields that may be null return `Option<Result<_>>`: when one fails, it alone is null.
 pub(crate) struct Query;
 
 /// What can be asked.
@@ -35,8 +36,8 @@ impl Query {
     }
 
     /// The object with this global id; null if there is none.
-    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "A global id.")] id: ID) -> Result<Option<Node>> {
-        find_node(ctx, &id).await
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "A global id.")] id: ID) -> Option<Result<Node>> {
+        find_node(ctx, &id).await.transpose()
     }
 
     /// The objects with these global ids in the same order; null for each that does not exist.
@@ -45,11 +46,11 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Global ids, at most 100.")] ids: Vec<ID>,
-    ) -> Result<Vec<Option<Node>>> {
+    ) -> Result<Vec<Option<Result<Node>>>> {
         if ids.len() > MAX_PAGE as usize {
             return Err(bad_input(format!("`ids` takes at most {MAX_PAGE} ids at once, not {}", ids.len())));
         }
-        try_join_all(ids.iter().map(|id| find_node(ctx, id))).await
+        Ok(join_all(ids.iter().map(async |id| find_node(ctx, id).await.transpose())).await)
     }
 
     /// The workflow with this name; null if there is none.
@@ -57,10 +58,8 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The workflow's name.")] name: String,
-    ) -> Result<Option<Workflow>> {
-        let services = services(ctx)?;
-        let found = services.reads().workflow_by_name(services.tenant(), &name).await;
-        Ok(found.map_err(|error| store_failed(&error))?.map(Workflow::from))
+    ) -> Option<Result<Workflow>> {
+        find_workflow(ctx, &name).await.transpose()
     }
 
     /// The execution with this id; null if there is none.
@@ -68,8 +67,8 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The execution's global id, or its bare UUID.")] id: ID,
-    ) -> Result<Option<Execution>> {
-        Ok(load(ctx, execution_id(&id)?).await?.map(Execution::from))
+    ) -> Option<Result<Execution>> {
+        find_execution(ctx, &id).await.transpose()
     }
 
     /// Workflows that are not deleted, newest first.
@@ -86,7 +85,8 @@ impl Query {
         let services = services(ctx)?;
         let page = PageArgs { first, after, last, before }.request()?;
         let filter: views::WorkflowFilter = filter.unwrap_or_default().into();
-        let rows = services.reads().workflows(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        let rows =
+            services.reads().workflows(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
         Ok(Connection::new(page, Some(rows), Total::Workflows(filter)))
     }
 
@@ -104,7 +104,11 @@ impl Query {
         let services = services(ctx)?;
         let page = PageArgs { first, after, last, before }.request()?;
         let filter: views::ExecutionFilter = filter.unwrap_or_default().into();
-        let rows = services.reads().executions(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        let rows = services
+            .reads()
+            .executions(services.tenant(), &filter, page)
+            .await
+            .map_err(|error| store_failed(&error))?;
         Ok(Connection::new(page, Some(rows), Total::Executions(filter)))
     }
 
@@ -122,7 +126,8 @@ impl Query {
         let services = services(ctx)?;
         let page = PageArgs { first, after, last, before }.request()?;
         let filter = filter.unwrap_or_default().read()?;
-        let rows = services.reads().files(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        let rows =
+            services.reads().files(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
         Ok(Connection::new(page, Some(rows), Total::Files(filter)))
     }
 
@@ -140,7 +145,8 @@ impl Query {
         let services = services(ctx)?;
         let page = PageArgs { first, after, last, before }.request()?;
         let filter: views::TriggerFilter = filter.unwrap_or_default().into();
-        let rows = services.reads().watches(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        let rows =
+            services.reads().watches(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
         Ok(Connection::new(page, Some(rows), Total::Watches(filter)))
     }
 
@@ -158,7 +164,8 @@ impl Query {
         let services = services(ctx)?;
         let page = PageArgs { first, after, last, before }.request()?;
         let filter: views::TriggerFilter = filter.unwrap_or_default().into();
-        let rows = services.reads().schedules(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        let rows =
+            services.reads().schedules(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
         Ok(Connection::new(page, Some(rows), Total::Schedules(filter)))
     }
 
@@ -176,7 +183,8 @@ impl Query {
         let services = services(ctx)?;
         let page = PageArgs { first, after, last, before }.request()?;
         let filter = filter.unwrap_or_default().read()?;
-        let rows = services.reads().fires(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        let rows =
+            services.reads().fires(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
         Ok(Connection::new(page, Some(rows), Total::Fires(filter)))
     }
 
@@ -185,6 +193,16 @@ impl Query {
     async fn workflow_files(&self, ctx: &Context<'_>) -> Result<Vec<WorkflowFile>> {
         Ok(services(ctx)?.workflow_files().into_iter().map(WorkflowFile::from).collect())
     }
+}
+
+async fn find_workflow(ctx: &Context<'_>, name: &str) -> Result<Option<Workflow>> {
+    let services = services(ctx)?;
+    let found = services.reads().workflow_by_name(services.tenant(), name).await;
+    Ok(found.map_err(|error| store_failed(&error))?.map(Workflow::from))
+}
+
+async fn find_execution(ctx: &Context<'_>, id: &ID) -> Result<Option<Execution>> {
+    Ok(load(ctx, execution_id(id)?).await?.map(Execution::from))
 }
 
 fn services<'a>(ctx: &Context<'a>) -> Result<&'a Arc<dyn Services>> {

@@ -25,8 +25,10 @@ impl Subscription {
         ctx: &Context<'_>,
         #[graphql(desc = "The execution to follow: its global id, or its bare UUID.")] id: Option<ID>,
         #[graphql(desc = "The name of the workflow whose executions to follow.")] workflow: Option<String>,
-        #[graphql(desc = "The last position that was received: go on from there and miss nothing. What changed within \
-                          the last seconds before it may come again.")]
+        #[graphql(
+            desc = "The last position that was received: go on from there and miss nothing. What changed within \
+                          the last seconds before it may come again."
+        )]
         after: Option<String>,
     ) -> Result<BoxStream<'static, Result<ExecutionChange>>> {
         let services = Arc::clone(ctx.data::<Arc<dyn Services>>()?);

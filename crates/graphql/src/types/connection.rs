@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Object, OutputType, Result, SimpleObject};
-use cogwheel_engine::views::{ExecutionFilter, FileFilter, FireFilter, Page, PageRequest, TriggerFilter, WorkflowFilter};
+use cogwheel_engine::views::{
+    ExecutionFilter, FileFilter, FireFilter, Page, PageRequest, TriggerFilter, WorkflowFilter,
+};
 use cogwheel_engine::{ExecutionId, ScheduleId, WorkflowId};
 
 use super::{Execution, ExecutionLog, File, FileWatch, Schedule, ScheduleFire, Step, Workflow};

@@ -83,7 +83,9 @@ impl Execution {
     /// The version that it runs.
     async fn workflow_version(&self, ctx: &Context<'_>) -> Result<WorkflowVersion> {
         let version = load(ctx, self.0.version).await?;
-        version.map(WorkflowVersion::from).ok_or_else(|| internal(&format_args!("execution {} has no version", self.0.id)))
+        version
+            .map(WorkflowVersion::from)
+            .ok_or_else(|| internal(&format_args!("execution {} has no version", self.0.id)))
     }
 
     /// Its steps in the order in which they came up.

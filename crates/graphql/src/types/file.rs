@@ -64,8 +64,8 @@ impl File {
     }
 
     /// Why it was taken or not.
-    async fn decision_reason(&self) -> Result<Option<FileDecisionReason>> {
-        self.0.decision_reason.as_deref().map(FileDecisionReason::from_word).transpose()
+    async fn decision_reason(&self) -> Option<Result<FileDecisionReason>> {
+        self.0.decision_reason.as_deref().map(FileDecisionReason::from_word)
     }
 
     /// What happened to the file.
@@ -94,9 +94,8 @@ impl File {
     }
 
     /// The watch that saw it.
-    async fn watch(&self, ctx: &Context<'_>) -> Result<Option<FileWatch>> {
-        let Some(id) = self.0.watch else { return Ok(None) };
-        Ok(load(ctx, id).await?.map(FileWatch::from))
+    async fn watch(&self, ctx: &Context<'_>) -> Option<Result<FileWatch>> {
+        load(ctx, self.0.watch?).await.transpose().map(|found| found.map(FileWatch::from))
     }
 
     /// The executions that took it in.

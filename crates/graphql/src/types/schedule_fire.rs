@@ -46,8 +46,8 @@ impl ScheduleFire {
     }
 
     /// Why it started nothing.
-    async fn skip_reason(&self) -> Result<Option<ScheduleSkipReason>> {
-        self.0.skip_reason.as_deref().map(ScheduleSkipReason::from_word).transpose()
+    async fn skip_reason(&self) -> Option<Result<ScheduleSkipReason>> {
+        self.0.skip_reason.as_deref().map(ScheduleSkipReason::from_word)
     }
 
     /// Whether it was made up for after the server was down.
@@ -66,9 +66,8 @@ impl ScheduleFire {
     }
 
     /// What it started; null when it started nothing or the execution was cleaned away.
-    async fn execution(&self, ctx: &Context<'_>) -> Result<Option<Execution>> {
-        let Some(id) = self.0.execution else { return Ok(None) };
-        Ok(load(ctx, id).await?.map(Execution::from))
+    async fn execution(&self, ctx: &Context<'_>) -> Option<Result<Execution>> {
+        load(ctx, self.0.execution?).await.transpose().map(|found| found.map(Execution::from))
     }
 
     /// The schedule.

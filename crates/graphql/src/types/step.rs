@@ -122,6 +122,7 @@ impl Step {
     async fn execution(&self, ctx: &Context<'_>) -> Result<Execution> {
         let (execution, ordinal) = (self.0.execution, self.0.ordinal);
         let row = load(ctx, execution).await?;
-        row.map(Execution::from).ok_or_else(|| internal(&format_args!("step {ordinal} of {execution} has no execution")))
+        row.map(Execution::from)
+            .ok_or_else(|| internal(&format_args!("step {ordinal} of {execution} has no execution")))
     }
 }

@@ -70,9 +70,8 @@ impl Workflow {
     }
 
     /// The version that new executions run.
-    async fn active_version(&self, ctx: &Context<'_>) -> Result<Option<WorkflowVersion>> {
-        let Some(id) = self.0.active_version else { return Ok(None) };
-        Ok(load(ctx, id).await?.map(WorkflowVersion::from))
+    async fn active_version(&self, ctx: &Context<'_>) -> Option<Result<WorkflowVersion>> {
+        load(ctx, self.0.active_version?).await.transpose().map(|found| found.map(WorkflowVersion::from))
     }
 
     /// Its schedules by trigger key.

@@ -67,11 +67,20 @@ async fn the_unknown_is_null_and_the_malformed_a_mistake() {
 }
 
 #[tokio::test]
+async fn a_field_that_fails_is_null_and_leaves_the_others_alone() {
+    let response = Fake::with(1, 0).ask("{ viewer { kind } nodes(ids: [\"x\"]) { id } node(id: \"x\") { id } }").await;
+    assert_eq!(response.errors.len(), 2);
+    assert_eq!(response.data.into_json().unwrap(), json!({"viewer": {"kind": "ADMIN"}, "nodes": [null], "node": null}));
+}
+
+#[tokio::test]
 async fn an_execution_is_read_by_its_bare_uuid() {
     let fake = Fake::with(1, 1);
     let id = fake.rows(|rows| rows.executions[0].id);
     let data = fake
-        .data(&format!("{{ workflowExecution(id: \"{id}\") {{ status createdAt executionTimeMs inputs workflow {{ name }} }} }}"))
+        .data(&format!(
+            "{{ workflowExecution(id: \"{id}\") {{ status createdAt executionTimeMs inputs workflow {{ name }} }} }}"
+        ))
         .await;
     assert_eq!(
         data["workflowExecution"],
@@ -84,7 +93,9 @@ async fn an_execution_is_read_by_its_bare_uuid() {
 
 #[tokio::test]
 async fn a_watch_that_cannot_see_its_folder_says_so() {
-    let data = Fake::with(1, 0).data("{ fileWatches { nodes { triggerKey health problem include workflow { name } } } }").await;
+    let data = Fake::with(1, 0)
+        .data("{ fileWatches { nodes { triggerKey health problem include workflow { name } } } }")
+        .await;
     assert_eq!(
         data["fileWatches"]["nodes"],
         json!([{"triggerKey": "inbox", "health": "FAILED", "problem": "no such folder", "include": ["*.csv"],
@@ -110,7 +121,8 @@ async fn a_broken_workflow_file_is_shown_with_line_and_column() {
             problems: vec![problem],
         });
     });
-    let data = fake.data("{ workflowFiles { path workflow checkedAt problems { code message line column help } } }").await;
+    let data =
+        fake.data("{ workflowFiles { path workflow checkedAt problems { code message line column help } } }").await;
     assert_eq!(
         data["workflowFiles"],
         json!([{"path": "a.yaml", "workflow": "a", "checkedAt": "2027-01-15T08:00:00Z", "problems": [{
@@ -122,7 +134,8 @@ async fn a_broken_workflow_file_is_shown_with_line_and_column() {
 #[tokio::test]
 async fn a_request_that_is_not_executed_is_told_apart_from_a_failed_field() {
     let fake = Fake::with(1, 1);
-    for query in ["{", "{ nope }", "{ workflow { id } }", "query A { viewer { kind } } query B { viewer { kind } }", ""] {
+    for query in ["{", "{ nope }", "{ workflow { id } }", "query A { viewer { kind } } query B { viewer { kind } }", ""]
+    {
         let response = fake.ask(query).await;
         assert!(is_refused(&response), "{query}");
         assert_eq!(only_error(&response).0, "BAD_USER_INPUT", "{query}");
@@ -159,7 +172,8 @@ async fn what_the_database_said_stays_in_the_log() {
 
 #[tokio::test]
 async fn a_subscription_needs_a_websocket() {
-    let (code, message) = Fake::default().error("subscription { executionChanged(workflow: \"w\") { position } }").await;
+    let (code, message) =
+        Fake::default().error("subscription { executionChanged(workflow: \"w\") { position } }").await;
     assert_eq!(code, "BAD_USER_INPUT");
     assert!(message.contains("graphql-transport-ws"), "{message}");
 }

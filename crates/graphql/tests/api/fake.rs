@@ -10,11 +10,12 @@ use cogwheel_access::Principal;
 use cogwheel_engine::ports::{LogLevel, LogStream, Reads, StoreError, TriggerType};
 use cogwheel_engine::views::{
     ExecutionFilter, ExecutionView, FileFilter, FileStatus, FileView, FireFilter, FireView, LogView, Page, PageRequest,
-    ScheduleView, StepView, TimeCursor, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowStatus, WorkflowView,
+    ScheduleView, StepView, TimeCursor, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowStatus,
+    WorkflowView,
 };
 use cogwheel_engine::{
-    Changed, ExecutionId, ExecutionStatus, Feed, FileId, Follower, ScheduleId, StartError, StartRequest, StartedExecution,
-    StepStatus, TenantId, VersionId, WatchId, WorkflowFile, WorkflowId,
+    Changed, ExecutionId, ExecutionStatus, Feed, FileId, Follower, ScheduleId, StartError, StartRequest,
+    StartedExecution, StepStatus, TenantId, VersionId, WatchId, WorkflowFile, WorkflowId,
 };
 use cogwheel_graphql::{Limits, Schema, Services};
 use serde_json::{Value, json};
@@ -39,7 +40,7 @@ pub(crate) struct Rows {
     pub(crate) schedules: Vec<ScheduleView>,
     pub(crate) fires: Vec<FireView>,
     pub(crate) workflow_files: Vec<WorkflowFile>,
-    /// What a start answers.
+    /// What a start answers; without it, a start takes for ever.
     pub(crate) start: Option<Result<StartedExecution, StartError>>,
     pub(crate) started: Vec<StartRequest>,
     /// What every read fails with.
@@ -304,14 +305,23 @@ impl Services for Fake {
     }
 
     async fn start(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
-        self.rows(|rows| {
+        let answer = self.rows(|rows| {
             rows.started.push(request);
-            rows.start.clone().expect("the test says what a start answers")
-        })
+            rows.start.clone()
+        });
+        match answer {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
     }
 }
 
-fn take<C: Copy, V: Clone>(rows: Vec<V>, page: PageRequest<C>, place: impl Fn(&V) -> C, less: impl Fn(&C, &C) -> bool) -> Page<V> {
+fn take<C: Copy, V: Clone>(
+    rows: Vec<V>,
+    page: PageRequest<C>,
+    place: impl Fn(&V) -> C,
+    less: impl Fn(&C, &C) -> bool,
+) -> Page<V> {
     match page {
         PageRequest::Forward { first, after } => {
             let mut items: Vec<_> =
@@ -357,7 +367,9 @@ impl Reads for Fake {
     }
 
     async fn workflows_by_id(&self, _: TenantId, ids: &[WorkflowId]) -> Result<Vec<WorkflowView>, StoreError> {
-        self.read("workflows_by_id", |rows| rows.workflows.iter().filter(|row| ids.contains(&row.id)).cloned().collect())
+        self.read("workflows_by_id", |rows| {
+            rows.workflows.iter().filter(|row| ids.contains(&row.id)).cloned().collect()
+        })
     }
 
     async fn workflows(
@@ -393,7 +405,9 @@ impl Reads for Fake {
     }
 
     async fn executions_by_id(&self, _: TenantId, ids: &[ExecutionId]) -> Result<Vec<ExecutionView>, StoreError> {
-        self.read("executions_by_id", |rows| rows.executions.iter().filter(|row| ids.contains(&row.id)).cloned().collect())
+        self.read("executions_by_id", |rows| {
+            rows.executions.iter().filter(|row| ids.contains(&row.id)).cloned().collect()
+        })
     }
 
     async fn executions(
@@ -540,10 +554,17 @@ impl Reads for Fake {
     }
 
     async fn schedules_by_id(&self, _: TenantId, ids: &[ScheduleId]) -> Result<Vec<ScheduleView>, StoreError> {
-        self.read("schedules_by_id", |rows| rows.schedules.iter().filter(|row| ids.contains(&row.id)).cloned().collect())
+        self.read("schedules_by_id", |rows| {
+            rows.schedules.iter().filter(|row| ids.contains(&row.id)).cloned().collect()
+        })
     }
 
-    async fn schedules(&self, _: TenantId, _: &TriggerFilter, page: PageRequest) -> Result<Page<ScheduleView>, StoreError> {
+    async fn schedules(
+        &self,
+        _: TenantId,
+        _: &TriggerFilter,
+        page: PageRequest,
+    ) -> Result<Page<ScheduleView>, StoreError> {
         self.read("schedules", |rows| {
             by_time(rows.schedules.clone(), page, |row| TimeCursor { at: row.created_at, id: row.id.0 })
         })
@@ -634,6 +655,7 @@ impl Reads for Fake {
 }
 
 fn log_page(rows: &Rows, execution: ExecutionId, step: Option<i32>, page: PageRequest<i64>) -> Page<LogView> {
-    let lines = rows.logs.iter().filter(|row| row.execution == execution && (step.is_none() || step == row.step_ordinal));
+    let lines =
+        rows.logs.iter().filter(|row| row.execution == execution && (step.is_none() || step == row.step_ordinal));
     take(lines.cloned().collect(), page, |row| row.sequence, |a, b| a < b)
 }

@@ -110,7 +110,17 @@ async fn fifty_executions_with_everything_below_them_cost_one_read_per_edge() {
     calls.sort_unstable();
     assert_eq!(
         calls,
-        ["count_logs_of", "count_steps", "executions", "files_of_executions", "logs_of", "logs_of", "steps", "versions_by_id", "workflows_by_id"]
+        [
+            "count_logs_of",
+            "count_steps",
+            "executions",
+            "files_of_executions",
+            "logs_of",
+            "logs_of",
+            "steps",
+            "versions_by_id",
+            "workflows_by_id"
+        ]
     );
 }
 
@@ -126,7 +136,9 @@ async fn fifty_workflows_with_everything_below_them_cost_one_read_per_edge() {
         .await;
     let nodes = data["workflows"]["nodes"].as_array().unwrap();
     assert_eq!(nodes.len(), 50);
-    assert!(nodes.iter().all(|node| node["executions"]["totalCount"] == 2 && node["executions"]["nodes"].as_array().unwrap().len() == 2));
+    assert!(nodes.iter().all(
+        |node| node["executions"]["totalCount"] == 2 && node["executions"]["nodes"].as_array().unwrap().len() == 2
+    ));
     let mut calls = fake.take_calls();
     calls.sort_unstable();
     assert_eq!(

@@ -67,7 +67,8 @@ async fn malformed_input_does_not_reach_the_engine() {
 async fn a_failing_store_is_no_user_error() {
     let fake = Fake::default();
     fake.rows(|rows| rows.start = Some(Err(StoreError::Unavailable("locked".to_owned()).into())));
-    let (code, message) = fake.error("mutation { startWorkflow(input: {workflow: \"w0\"}) { userErrors { code } } }").await;
+    let (code, message) =
+        fake.error("mutation { startWorkflow(input: {workflow: \"w0\"}) { userErrors { code } } }").await;
     assert_eq!(code, "INTERNAL");
     assert!(!message.contains("locked"), "{message}");
 }

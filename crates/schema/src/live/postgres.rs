@@ -26,19 +26,23 @@ const CONSTRAINTS: &str = "select c.relname as table, k.conname as name, k.conty
     case k.confdeltype when 'r' then 'RESTRICT' when 'c' then 'CASCADE' when 'n' then 'SET NULL'
          when 'd' then 'SET DEFAULT' else 'NO ACTION' end as on_delete
     from pg_constraint k join pg_class c on c.oid = k.conrelid left join pg_class t on t.oid = k.confrelid
-    where c.relnamespace = $1::regnamespace and not c.relispartition and k.conparentid = 0 and k.contype in ('c', 'f', 'p')";
+    where c.relnamespace = $1::regnamespace and not c.relispartition and k.conparentid = 0 and k.contype in ('c',
+    'f', 'p')";
 
 // An operator class that belongs to an extension marks an index that exists only where the extension does.
 const INDEXES: &str = "select c.relname as table, x.relname as name, i.indisunique as unique,
     array(select pg_get_indexdef(i.indexrelid, p, true)
         || case when o.opcdefault then '' else ' ' || o.opcname end
-        || case i.indoption[p - 1] & 3 when 1 then ' DESC NULLS LAST' when 2 then ' NULLS FIRST' when 3 then ' DESC' else '' end
+        || case i.indoption[p - 1] & 3 when 1 then ' DESC NULLS LAST' when 2 then ' NULLS FIRST' when 3 then ' DESC'
+        else '' end
         from generate_series(1, i.indnkeyatts) p join pg_opclass o on o.oid = i.indclass[p - 1] order by p) as columns,
     pg_get_expr(i.indpred, i.indrelid) as predicate,
     m.amname || case when i.indisvalid then '' else ' (invalid)' end as method
-    from pg_index i join pg_class c on c.oid = i.indrelid join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam
+    from pg_index i join pg_class c on c.oid = i.indrelid join pg_class x on x.oid = i.indexrelid join pg_am m on
+    m.oid = x.relam
     where c.relnamespace = $1::regnamespace and not c.relispartition and not i.indisprimary
-    and not exists (select from pg_depend e where e.classid = 'pg_opclass'::regclass and e.objid = any(i.indclass::oid[]) and e.deptype = 'e')";
+    and not exists (select from pg_depend e where e.classid = 'pg_opclass'::regclass and e.objid =
+    any(i.indclass::oid[]) and e.deptype = 'e')";
 
 const TRIGGERS: &str = "select c.relname as table, t.tgname as name, pg_get_triggerdef(t.oid, true)
     || case t.tgenabled when 'O' then '' when 'D' then ' (disabled)' else ' (' || t.tgenabled::text || ')' end
@@ -48,8 +52,10 @@ const TRIGGERS: &str = "select c.relname as table, t.tgname as name, pg_get_trig
 
 const POLICIES: &str = "select c.relname as table, p.polname as name,
     case when p.polpermissive then 'permissive' else 'restrictive' end
-    || ' for ' || case p.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else 'all' end
-    || ' to ' || coalesce((select string_agg(r.rolname::text, ', ' order by r.rolname) from pg_roles r where r.oid = any(p.polroles)), 'public')
+    || ' for ' || case p.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then
+    'delete' else 'all' end
+    || ' to ' || coalesce((select string_agg(r.rolname::text, ', ' order by r.rolname) from pg_roles r where r.oid =
+    any(p.polroles)), 'public')
     || coalesce(' using (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
     || coalesce(' with check (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', '') as definition
     from pg_policy p join pg_class c on c.oid = p.polrelid

@@ -340,7 +340,8 @@ mod tests {
     #[test]
     fn columns_keep_type_default_and_generation() {
         let table = table(
-            "CREATE TABLE \"t\" ( -- a note, with a comma\n \"order\" varchar(255) NOT NULL DEFAULT 'it''s, (so)', n integer DEFAULT -1,
+            "CREATE TABLE \"t\" ( -- a note, with a comma\n \"order\" varchar(255) NOT NULL DEFAULT 'it''s, (so)', n
+             integer DEFAULT -1,
              at text NOT NULL DEFAULT (strftime('%Y', 'now')), price real(19, 4),
              rank smallint GENERATED ALWAYS AS (case p when 'low' then 0 else 1 end) STORED /* why */ )",
         );
@@ -356,9 +357,11 @@ mod tests {
     #[test]
     fn constraints_keep_names_and_texts() {
         let table = table(
-            "create table t (id blob not null primary key, a blob references u (id) on delete set null on update cascade, b text unique,
+            "create table t (id blob not null primary key, a blob references u (id) on delete set null on update
+             cascade, b text unique,
              constraint ck_t_a check (a is null or (b in ('x', 'y)'))), check (b <> ''),
-             constraint fk_t_b foreign key (b, a) references v (x, y) on update no action on delete restrict, unique (a, b)) strict, without rowid",
+             constraint fk_t_b foreign key (b, a) references v (x, y) on update no action on delete restrict, unique
+             (a, b)) strict, without rowid",
         );
         assert_eq!(table.primary_key, ["id"]);
         assert_eq!(table.checks["ck_t_a"], "a is null or (b in ('x', 'y)'))");

@@ -98,7 +98,8 @@ mod tests {
     #[test]
     fn an_index_reads_as_columns_order_and_predicate() {
         let index = parse_index(
-            "CREATE UNIQUE INDEX \"uq_a\" ON t (coalesce(a, 'x, y'), b DESC,\n c asc) WHERE status IN ('A', 'b') AND c is not null",
+            "CREATE UNIQUE INDEX \"uq_a\" ON t (coalesce(a, 'x, y'), b DESC,\n c asc) WHERE status IN ('A', 'b') AND \
+             c is not null",
         );
         let expected = LiveIndex {
             columns: vec!["coalesce(a, 'x, y')".to_owned(), "b DESC".to_owned(), "c".to_owned()],

@@ -26,7 +26,10 @@ const ENGINE_CONNECTIONS: u32 = 3;
 const LOCK_PATIENCE: &str = "set lock_timeout = '3s'";
 
 /// Connects with the rights of the URL's user.
-pub(super) async fn admin(connect: &PgConnectOptions, options: &ConnectOptions) -> Result<DatabaseConnection, StoreError> {
+pub(super) async fn admin(
+    connect: &PgConnectOptions,
+    options: &ConnectOptions,
+) -> Result<DatabaseConnection, StoreError> {
     // A pool would try again until its time is up; the first refusal says more than the last silence.
     let mut first = tokio::time::timeout(options.acquire_timeout, PgConnection::connect_with(connect))
         .await
@@ -139,7 +142,9 @@ fn cannot_connect(connect: &PgConnectOptions, error: &sqlx::Error) -> StoreError
     let (place, user) = (place(connect), connect.get_username());
     let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
     StoreError::Unavailable(match (code.as_deref(), error) {
-        (Some("28P01" | "28000"), _) => format!("{place} refuses user `{user}`: check the user and the password in the URL"),
+        (Some("28P01" | "28000"), _) => {
+            format!("{place} refuses user `{user}`: check the user and the password in the URL")
+        }
         (Some("3D000"), _) => format!("{place} does not exist: create it, as in `createdb --owner={user} …`"),
         (_, sqlx::Error::Io(error)) => format!("{place} cannot be reached: {error}"),
         (_, error) => format!("{place} refuses the connection: {error}"),
@@ -147,7 +152,7 @@ fn cannot_connect(connect: &PgConnectOptions, error: &sqlx::Error) -> StoreError
 }
 
 /// Where the database is, without credentials.
-fn place(connect: &PgConnectOptions) -> String {
+pub(super) fn place(connect: &PgConnectOptions) -> String {
     let database = connect.get_database().unwrap_or_else(|| connect.get_username());
     match connect.get_socket() {
         Some(socket) => format!("database `{database}` at {}", socket.display()),

@@ -1,18 +1,31 @@
 //! Reads a database URL without ever repeating its password.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use cogwheel_engine::ports::StoreError;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 
+use super::open_postgres;
+
 /// What a URL names.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Target {
     /// A file.
     Sqlite(PathBuf),
     /// A database of a server.
     Postgres(Box<PgConnectOptions>),
+}
+
+impl fmt::Debug for Target {
+    /// Without credentials: the driver's own form shows the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "SQLite file `{}`", path.display()),
+            Self::Postgres(connect) => f.write_str(&open_postgres::place(connect)),
+        }
+    }
 }
 
 impl Target {
@@ -86,6 +99,12 @@ mod tests {
         }
         assert!(refusal("mysql://root:secret@host/db").contains("mysql://root:***@host/db"));
         assert!(!refusal("postgres://me:secret@host:notaport/db").contains("secret"));
+    }
+
+    #[test]
+    fn debugging_shows_no_password() {
+        let target = Target::parse("postgres://me:geheim@host/db").expect("a place");
+        assert_eq!(format!("{target:?}"), "database `db` at host:5432");
     }
 
     #[test]

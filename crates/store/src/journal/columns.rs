@@ -181,7 +181,8 @@ impl FireColumns {
             DueOutcome::Fired => None,
             DueOutcome::Skipped(reason) => Some(skip_reason(reason)),
         };
-        let outcome = if skipped.is_some() { schedule_fires::FireOutcome::Skipped } else { schedule_fires::FireOutcome::Fired };
+        let outcome =
+            if skipped.is_some() { schedule_fires::FireOutcome::Skipped } else { schedule_fires::FireOutcome::Fired };
         let fired = skipped.is_none();
         Self {
             id: Key(new_id(tick.at)),

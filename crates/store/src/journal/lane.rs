@@ -19,8 +19,7 @@ const MAX_BATCH: usize = 512;
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A unit of work that decides inside its own transaction.
-pub(crate) type Work<T> =
-    Box<dyn for<'t> FnOnce(&'t mut dyn WriteTx) -> BoxFuture<'t, Result<T, StoreError>> + Send>;
+pub(crate) type Work<T> = Box<dyn for<'t> FnOnce(&'t mut dyn WriteTx) -> BoxFuture<'t, Result<T, StoreError>> + Send>;
 
 /// What waits to be written.
 pub(super) enum Unit {
@@ -79,7 +78,8 @@ impl<T: Send> Cold for ColdUnit<T> {
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let made = self.made;
-        let answer = committed.and_then(|()| made.ok_or_else(|| StoreError::Bug("a unit of work did not run".to_owned())));
+        let answer =
+            committed.and_then(|()| made.ok_or_else(|| StoreError::Bug("a unit of work did not run".to_owned())));
         // Whoever asked may be gone; what was written stays written.
         let _ = self.reply.send(answer);
     }

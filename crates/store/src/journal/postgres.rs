@@ -6,8 +6,8 @@ mod starts;
 use async_trait::async_trait;
 use cogwheel_engine::ports::{Started, StoreError};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, TransactionTrait,
-    Value,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement,
+    TransactionTrait, Value,
 };
 use serde::Serialize;
 

@@ -142,10 +142,13 @@ pub(super) mod postgres {
         };
     }
 
-    pub(crate) const FIND_BY_DUE: &str =
-        concat!("select f.schedule_id, f.due_at, f.execution_id", fires!(), " join schedule_fires f using (schedule_id, due_at)");
+    pub(crate) const FIND_BY_DUE: &str = concat!(
+        "select f.schedule_id, f.due_at, f.execution_id",
+        fires!(),
+        " join schedule_fires f using (schedule_id, due_at)"
+    );
     pub(crate) const FIND_BY_VERSION: &str = concat!(
-        "select r.id, l.execution_id",
+        "select r.execution_id as refused_id, l.execution_id",
         files!(),
         " join files f using (file_watch_id, fingerprint) left join execution_files l on l.file_id = f.id and l.role = 'input'"
     );

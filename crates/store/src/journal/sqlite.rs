@@ -50,7 +50,8 @@ impl Writer {
             Err(error) => Err(fault::from_sqlite(&error)),
         });
         // Some errors end the transaction by themselves.
-        if committed.is_err() && !self.connection.is_autocommit()
+        if committed.is_err()
+            && !self.connection.is_autocommit()
             && let Err(error) = self.run("rollback", [])
         {
             tracing::error!(%error, "a transaction could not be rolled back");
@@ -71,14 +72,28 @@ impl Writer {
         let row = &start.row;
         if let Some(first) = self.first_of(start)? {
             let itself = first == Some(row.id.0);
-            return Ok(if itself { Started::Accepted } else { Started::Duplicate { execution: first.map(ExecutionId) } });
+            return Ok(if itself {
+                Started::Accepted
+            } else {
+                Started::Duplicate { execution: first.map(ExecutionId) }
+            });
         }
         let e = ExecutionColumns::of(row);
         self.run(
             sql::INSERT_EXECUTION,
             params![
-                e.id, e.tenant_id, e.workflow_id, e.workflow_version_id, e.trigger_type, e.trigger_key, e.trigger_data,
-                e.input_data, e.idempotency_key, e.correlation_id, e.owner_node_id, e.created_at
+                e.id,
+                e.tenant_id,
+                e.workflow_id,
+                e.workflow_version_id,
+                e.trigger_type,
+                e.trigger_key,
+                e.trigger_data,
+                e.input_data,
+                e.idempotency_key,
+                e.correlation_id,
+                e.owner_node_id,
+                e.created_at
             ],
         )?;
         match &start.from {
@@ -89,9 +104,22 @@ impl Writer {
                 self.run(
                     sql::INSERT_FILE,
                     params![
-                        f.id, f.tenant_id, f.file_watch_id, f.change_kind, f.filename, f.file_path, f.path_hash,
-                        f.file_size, f.file_hash, f.modified_at, f.device_identity, f.inode_identity, f.fingerprint,
-                        f.first_seen_at, f.settled_at, f.created_at
+                        f.id,
+                        f.tenant_id,
+                        f.file_watch_id,
+                        f.change_kind,
+                        f.filename,
+                        f.file_path,
+                        f.path_hash,
+                        f.file_size,
+                        f.file_hash,
+                        f.modified_at,
+                        f.device_identity,
+                        f.inode_identity,
+                        f.fingerprint,
+                        f.first_seen_at,
+                        f.settled_at,
+                        f.created_at
                     ],
                 )?;
                 self.run(sql::LINK_FILE, params![f.tenant_id, f.execution_id, f.id, f.created_at])?;
@@ -124,8 +152,17 @@ impl Writer {
             self.run(
                 sql::INSERT_FIRE,
                 params![
-                    f.id, f.tenant_id, f.schedule_id, f.due_at, f.outcome, f.skip_reason, f.is_catch_up, f.fired_at,
-                    f.lateness_ms, f.execution_id, f.created_at
+                    f.id,
+                    f.tenant_id,
+                    f.schedule_id,
+                    f.due_at,
+                    f.outcome,
+                    f.skip_reason,
+                    f.is_catch_up,
+                    f.fired_at,
+                    f.lateness_ms,
+                    f.execution_id,
+                    f.created_at
                 ],
             )?;
         }
@@ -150,9 +187,24 @@ impl Writer {
             self.run(
                 sql::UPSERT_STEP,
                 params![
-                    s.tenant_id, s.execution_id, s.ordinal, s.step_key, s.step_name, s.step_type, s.status, s.attempt,
-                    s.attempt_history, s.input_data, s.output_data, s.error, s.lease_epoch, s.timeout_at, s.started_at,
-                    s.completed_at, s.execution_time_ms, s.updated_at
+                    s.tenant_id,
+                    s.execution_id,
+                    s.ordinal,
+                    s.step_key,
+                    s.step_name,
+                    s.step_type,
+                    s.status,
+                    s.attempt,
+                    s.attempt_history,
+                    s.input_data,
+                    s.output_data,
+                    s.error,
+                    s.lease_epoch,
+                    s.timeout_at,
+                    s.started_at,
+                    s.completed_at,
+                    s.execution_time_ms,
+                    s.updated_at
                 ],
             )?;
         }
@@ -161,8 +213,16 @@ impl Writer {
             self.run(
                 sql::INSERT_LOG,
                 params![
-                    l.tenant_id, l.execution_id, l.sequence, l.step_ordinal, l.attempt, l.log_level, l.stream, l.message,
-                    l.logged_at, l.created_at
+                    l.tenant_id,
+                    l.execution_id,
+                    l.sequence,
+                    l.step_ordinal,
+                    l.attempt,
+                    l.log_level,
+                    l.stream,
+                    l.message,
+                    l.logged_at,
+                    l.created_at
                 ],
             )?;
         }
@@ -174,8 +234,18 @@ impl Writer {
         self.run(
             sql::UPDATE_EXECUTION,
             params![
-                h.id, record.epoch, h.status, h.owner_node_id, h.started_at, h.deadline_at, h.next_wake_at,
-                h.completed_at, h.execution_time_ms, h.result_data, h.error, h.updated_at
+                h.id,
+                record.epoch,
+                h.status,
+                h.owner_node_id,
+                h.started_at,
+                h.deadline_at,
+                h.next_wake_at,
+                h.completed_at,
+                h.execution_time_ms,
+                h.result_data,
+                h.error,
+                h.updated_at
             ],
         )?;
         if head.status.is_terminal() {

@@ -7,10 +7,10 @@ use cogwheel_engine::views::{ExecutionFilter, ExecutionView, Page, PageRequest};
 use cogwheel_engine::{FileId, TenantId, VersionId, WorkflowId};
 use cogwheel_entity::execution_files::{self as links, Column as LinkColumn};
 use cogwheel_entity::workflow_executions::{Column, Entity, Model};
-use cogwheel_machine::ExecutionId;
+use cogwheel_machine::{ExecutionId, ExecutionStatus};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseExecutor, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Select,
-    prelude::Uuid,
+    ColumnTrait, ConnectionTrait, DatabaseExecutor, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
+    Select, prelude::Uuid,
 };
 
 use super::{literal, page, workflows};
@@ -35,6 +35,9 @@ pub(super) async fn list(
     filter: &ExecutionFilter,
     request: PageRequest,
 ) -> Result<Page<ExecutionView>, StoreError> {
+    if filter.workflow.is_none() && !filter.status.is_empty() {
+        return of_status(connection, tenant, filter, request).await;
+    }
     let Some(list) = filtered(connection, tenant, filter).await? else {
         return Ok(Page { items: Vec::new(), has_more: false });
     };
@@ -43,6 +46,36 @@ pub(super) async fn list(
         .await
         .map_err(fault::reading(TABLE))?;
     Ok(page::cut(rows, &request, view))
+}
+
+/// A tenant's executions in some states: a list for each, so that a rare state is not looked for in the whole history.
+async fn of_status(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    filter: &ExecutionFilter,
+    request: PageRequest,
+) -> Result<Page<ExecutionView>, StoreError> {
+    let mut rows = Vec::new();
+    for status in &filter.status {
+        let list = select_of_status(connection.get_database_backend(), tenant, *status, filter, &request);
+        rows.extend(list.all(connection).await.map_err(fault::reading(TABLE))?);
+    }
+    let rows = page::merge(rows, &request, |row| (row.created_at, row.id));
+    Ok(page::cut(rows, &request, view))
+}
+
+/// One of those lists.
+pub(crate) fn select_of_status(
+    backend: DbBackend,
+    tenant: TenantId,
+    status: ExecutionStatus,
+    filter: &ExecutionFilter,
+    request: &PageRequest,
+) -> Select<Entity> {
+    let any = ExecutionFilter { status: Vec::new(), ..filter.clone() };
+    let list = select(backend, tenant, None, &any);
+    let status = literal::one_of(Column::Status, vec![status.stored()]);
+    page::of_status(list, (Column::CreatedAt, Column::Id), status, request, backend)
 }
 
 pub(super) async fn count(
@@ -110,9 +143,11 @@ pub(crate) fn select(
     filter: &ExecutionFilter,
 ) -> Select<Entity> {
     let mut list = match workflow {
-        Some(workflow) => Entity::find()
-            .filter(Column::WorkflowId.eq(workflow))
-            .filter(literal::also_of_tenant(Column::TenantId, tenant, backend)),
+        Some(workflow) => Entity::find().filter(Column::WorkflowId.eq(workflow)).filter(literal::also_of_tenant(
+            Column::TenantId,
+            tenant,
+            backend,
+        )),
         None => Entity::find().filter(Column::TenantId.eq(tenant.0)),
     };
     if !filter.status.is_empty() {

@@ -6,7 +6,7 @@ use cogwheel_engine::ports::StoreError;
 use cogwheel_engine::views::{FileFilter, FileView, Page, PageRequest};
 use cogwheel_engine::{FileId, TenantId, WatchId};
 use cogwheel_entity::execution_files::{self as links, Column as LinkColumn};
-use cogwheel_entity::files::{Column, Entity, Model};
+use cogwheel_entity::files::{Column, Entity, FileStatus, Model};
 use cogwheel_machine::ExecutionId;
 use sea_orm::{
     ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseExecutor, DbBackend, EntityTrait, PaginatorTrait, QueryFilter,
@@ -35,8 +35,18 @@ pub(super) async fn list(
     filter: &FileFilter,
     request: PageRequest,
 ) -> Result<Page<FileView>, StoreError> {
-    let list = select(connection.get_database_backend(), tenant, filter);
-    let rows = page::by_time(list, Column::CreatedAt, Column::Id, &request)
+    let backend = connection.get_database_backend();
+    if filter.watch.is_none() && !filter.status.is_empty() {
+        let mut rows = Vec::new();
+        // A list for each state, so that a rare one is not looked for in the whole history.
+        for status in &filter.status {
+            let list = select_of_status(backend, tenant, status.stored(), &request);
+            rows.extend(list.all(connection).await.map_err(fault::reading(TABLE))?);
+        }
+        let rows = page::merge(rows, &request, |row| (row.created_at, row.id));
+        return Ok(page::cut(rows, &request, view));
+    }
+    let rows = page::by_time(select(backend, tenant, filter), Column::CreatedAt, Column::Id, &request)
         .all(connection)
         .await
         .map_err(fault::reading(TABLE))?;
@@ -82,11 +92,25 @@ pub(super) async fn of_executions(
     Ok(found)
 }
 
+/// The tenant's files in one state.
+pub(crate) fn select_of_status(
+    backend: DbBackend,
+    tenant: TenantId,
+    status: FileStatus,
+    request: &PageRequest,
+) -> Select<Entity> {
+    let list = select(backend, tenant, &FileFilter::default());
+    let status = literal::one_of(Column::Status, vec![status]);
+    page::of_status(list, (Column::CreatedAt, Column::Id), status, request, backend)
+}
+
 pub(crate) fn select(backend: DbBackend, tenant: TenantId, filter: &FileFilter) -> Select<Entity> {
     let mut list = match filter.watch {
-        Some(watch) => Entity::find()
-            .filter(Column::FileWatchId.eq(watch.0))
-            .filter(literal::also_of_tenant(Column::TenantId, tenant, backend)),
+        Some(watch) => Entity::find().filter(Column::FileWatchId.eq(watch.0)).filter(literal::also_of_tenant(
+            Column::TenantId,
+            tenant,
+            backend,
+        )),
         None => Entity::find().filter(Column::TenantId.eq(tenant.0)),
     };
     if !filter.status.is_empty() {

@@ -25,16 +25,16 @@ pub(super) fn one_of<W: ActiveEnum<Value = String>>(column: impl ColumnTrait, wo
     }
 }
 
-/// The row is the tenant's, where another column than the tenant's leads to it.
+/// The column, kept out of SQLite's choice of an index.
 ///
-/// SQLite keeps no statistics of a new database and might take the tenant's index instead, which is the whole history;
-/// the plus sign takes that index out of its choice.
+/// SQLite has no statistics of a database that grows while it is served, and may take the index that sorts a whole
+/// history over the one that holds the few rows in question; a plus sign before a column decides it.
+pub(super) fn unindexed(column: impl ColumnTrait, backend: DbBackend) -> Expr {
+    let column = Expr::col(column.as_column_ref());
+    if backend == DbBackend::Sqlite { Expr::cust_with_expr("+?", column) } else { column }
+}
+
+/// The row is the tenant's, where another column than the tenant's leads to it.
 pub(super) fn also_of_tenant(column: impl ColumnTrait, tenant: TenantId, backend: DbBackend) -> Expr {
-    match backend {
-        DbBackend::Sqlite => Expr::cust_with_exprs(
-            "+? = ?",
-            [Expr::col(column.as_column_ref()), Expr::val(tenant.0)],
-        ),
-        _ => column.eq(tenant.0),
-    }
+    unindexed(column, backend).eq(tenant.0)
 }

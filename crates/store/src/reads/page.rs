@@ -1,8 +1,15 @@
 //! Keyset pages over any entity: page 1000 costs what page 1 costs.
 
+use std::cmp::Reverse;
+
+use chrono::{DateTime, Utc};
 use cogwheel_engine::views::{Page, PageRequest};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select, Value};
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select, Value, prelude::Uuid,
+};
+
+use super::literal;
 
 /// How many rows to read: one more than asked for tells whether more follow.
 pub(super) fn limit<C>(page: &PageRequest<C>) -> u64 {
@@ -12,7 +19,12 @@ pub(super) fn limit<C>(page: &PageRequest<C>) -> u64 {
 
 /// A list by time, newest first; equal times are told apart by id.
 pub(crate) fn by_time<E: EntityTrait>(list: Select<E>, at: E::Column, id: E::Column, page: &PageRequest) -> Select<E> {
-    let place = || Expr::tuple([Expr::col(at.as_column_ref()), Expr::col(id.as_column_ref())]);
+    by_time_then(list, at, &Expr::col(id.as_column_ref()), page)
+}
+
+/// The same with the id as an expression.
+fn by_time_then<E: EntityTrait>(list: Select<E>, at: E::Column, id: &Expr, page: &PageRequest) -> Select<E> {
+    let place = || Expr::tuple([Expr::col(at.as_column_ref()), id.clone()]);
     let list = match page {
         PageRequest::Forward { after: Some(after), .. } => {
             list.filter(place().lt(Expr::tuple([Expr::val(after.at), Expr::val(after.id)])))
@@ -26,7 +38,29 @@ pub(crate) fn by_time<E: EntityTrait>(list: Select<E>, at: E::Column, id: E::Col
         PageRequest::Forward { .. } => Order::Desc,
         PageRequest::Backward { .. } => Order::Asc,
     };
-    list.order_by(at, order.clone()).order_by(id, order).limit(limit(page))
+    list.order_by(at, order.clone()).order_by(id.clone(), order).limit(limit(page))
+}
+
+/// A list by time of rows with one status, through the index that leads with the status.
+pub(crate) fn of_status<E: EntityTrait>(
+    list: Select<E>,
+    (at, id): (E::Column, E::Column),
+    status: Expr,
+    page: &PageRequest,
+    backend: DbBackend,
+) -> Select<E> {
+    by_time_then(list.filter(status), at, &literal::unindexed(id, backend), page)
+}
+
+/// The first rows of several such lists together, each row once.
+pub(super) fn merge<M>(mut rows: Vec<M>, page: &PageRequest, place: impl Fn(&M) -> (DateTime<Utc>, Uuid)) -> Vec<M> {
+    rows.sort_unstable_by_key(|row| Reverse(place(row)));
+    rows.dedup_by_key(|row| place(row));
+    if matches!(page, PageRequest::Backward { .. }) {
+        rows.reverse();
+    }
+    rows.truncate(usize::try_from(limit(page)).unwrap_or(usize::MAX));
+    rows
 }
 
 /// The condition and the order of a list that runs up along one column.

@@ -10,7 +10,8 @@ use cogwheel_entity::workflows;
 use cogwheel_machine::ExecutionId;
 use sea_orm::sea_query::Query;
 use sea_orm::{
-    ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseExecutor, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, Select,
+    ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseExecutor, DbBackend, EntityTrait, PaginatorTrait, QueryFilter,
+    Select,
     prelude::{Expr, Uuid},
 };
 use serde_json::Value as Json;
@@ -130,15 +131,19 @@ pub(super) async fn count_watches(
 }
 
 fn select_schedules(tenant: TenantId, filter: &TriggerFilter) -> Select<schedule_rows::Entity> {
-    schedule_rows::Entity::find()
-        .filter(ScheduleColumn::TenantId.eq(tenant.0))
-        .filter(of_live_workflow(ScheduleColumn::WorkflowId, tenant, filter))
+    schedule_rows::Entity::find().filter(ScheduleColumn::TenantId.eq(tenant.0)).filter(of_live_workflow(
+        ScheduleColumn::WorkflowId,
+        tenant,
+        filter,
+    ))
 }
 
 fn select_watches(tenant: TenantId, filter: &TriggerFilter) -> Select<watch_rows::Entity> {
-    watch_rows::Entity::find()
-        .filter(WatchColumn::TenantId.eq(tenant.0))
-        .filter(of_live_workflow(WatchColumn::WorkflowId, tenant, filter))
+    watch_rows::Entity::find().filter(WatchColumn::TenantId.eq(tenant.0)).filter(of_live_workflow(
+        WatchColumn::WorkflowId,
+        tenant,
+        filter,
+    ))
 }
 
 pub(crate) fn select_fires(backend: DbBackend, tenant: TenantId, filter: &FireFilter) -> Select<fire_rows::Entity> {

@@ -45,7 +45,8 @@ pub(super) async fn by_id(
     tenant: TenantId,
     ids: &[WorkflowId],
 ) -> Result<Vec<WorkflowView>, StoreError> {
-    let found = Entity::find().filter(Column::TenantId.eq(tenant.0)).filter(Column::Id.is_in(ids.iter().map(|id| id.0)));
+    let found =
+        Entity::find().filter(Column::TenantId.eq(tenant.0)).filter(Column::Id.is_in(ids.iter().map(|id| id.0)));
     let rows = found.all(connection).await.map_err(fault::reading(TABLE))?;
     views(connection, tenant, rows).await
 }

@@ -140,7 +140,8 @@ impl Report {
         let f = &self.figures;
         let _ = writeln!(
             out,
-            "{} tables, {} columns, {} foreign keys, {} indexes, {} checks, {} triggers, {} policies; {} rows and {} query plans checked in {} ms",
+            "{} tables, {} columns, {} foreign keys, {} indexes, {} checks, {} triggers, {} policies; {} rows and {} \
+             query plans checked in {} ms",
             f.tables,
             f.columns,
             f.foreign_keys,
@@ -162,7 +163,8 @@ impl Report {
         let parts = [
             (
                 Part::Schema,
-                "schema: run `cogwheel db status`; where steps are pending run `cogwheel db migrate`, otherwise undo what was changed by hand or restore a backup",
+                "schema: run `cogwheel db status`; where steps are pending run `cogwheel db migrate`, otherwise undo \
+                 what was changed by hand or restore a backup",
             ),
             (Part::Data, "data: correct or remove the rows named above, after a backup"),
             (

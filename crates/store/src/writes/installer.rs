@@ -37,9 +37,7 @@ pub(crate) async fn default_tenant(tx: &mut dyn WriteTx, at: DateTime<Utc>) -> R
 }
 
 async fn find(tx: &mut dyn WriteTx) -> Result<Option<TenantId>, StoreError> {
-    let query = tenants::Entity::find()
-        .select_only()
-        .column(tenants::Column::Id)
-        .filter(tenants::Column::Slug.eq(DEFAULT));
+    let query =
+        tenants::Entity::find().select_only().column(tenants::Column::Id).filter(tenants::Column::Slug.eq(DEFAULT));
     rows(tx, query).await?.first().map(|row| row.get("id").map(TenantId)).transpose()
 }

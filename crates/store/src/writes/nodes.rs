@@ -25,7 +25,8 @@ macro_rules! live {
 }
 
 const OWNED: &str = "select id from workflow_executions where owner_node_id = $1";
-const LOSE_OTHERS: &str = "update nodes set status = 'lost', generation = generation + 1, stopped_at = $1, updated_at = $1
+const LOSE_OTHERS: &str =
+    "update nodes set status = 'lost', generation = generation + 1, stopped_at = $1, updated_at = $1
     where status in ('starting', 'active', 'draining') and id <> $2";
 const TAKE_OVER: &str = concat!(
     "update workflow_executions set owner_node_id = $1, lease_epoch = lease_epoch + 1, lease_expires_at = null,
@@ -34,7 +35,8 @@ const TAKE_OVER: &str = concat!(
 );
 const LET_GO: &str = "update workflow_executions set owner_node_id = null, updated_at = $1 where owner_node_id = $2";
 const STOP: &str = "update nodes set status = 'stopped', stopped_at = $1, updated_at = $1 where id = $2";
-const READ_EXECUTIONS: &str = "select e.id, e.tenant_id, e.workflow_id, w.name, v.version, v.source_text, e.lease_epoch,
+const READ_EXECUTIONS: &str =
+    "select e.id, e.tenant_id, e.workflow_id, w.name, v.version, v.source_text, e.lease_epoch,
         e.status, e.trigger_data, e.input_data, e.started_at, e.deadline_at,
         (select max(l.sequence) from execution_logs l where l.execution_id = e.id) as last_sequence
     from workflow_executions e
@@ -42,7 +44,8 @@ const READ_EXECUTIONS: &str = "select e.id, e.tenant_id, e.workflow_id, w.name, 
     join workflow_versions v on v.id = e.workflow_version_id
     where e.owner_node_id = $1
     order by e.priority_rank desc, e.id";
-const READ_STEPS: &str = "select s.execution_id, s.ordinal, s.step_key, s.status, s.attempt, s.attempt_history, s.input_data,
+const READ_STEPS: &str =
+    "select s.execution_id, s.ordinal, s.step_key, s.status, s.attempt, s.attempt_history, s.input_data,
         s.output_data, s.error, s.started_at, s.timeout_at, s.completed_at
     from step_executions s
     where s.execution_id in (select id from workflow_executions where owner_node_id = $1)

@@ -7,9 +7,7 @@ use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{SaveWorkflow, ScheduleRecord, StoreError, WatchHealth, WatchRecord};
 use cogwheel_engine::{ScheduleId, WatchId};
 use cogwheel_entity::{file_watches, schedules};
-use sea_orm::{
-    ActiveEnum, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Value,
-};
+use sea_orm::{ActiveEnum, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Value};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -47,13 +45,11 @@ pub(crate) async fn align(
 
 /// Switches all triggers of a workflow off; their rows stay for their ledgers.
 pub(crate) async fn switch_off(tx: &mut dyn WriteTx, workflow: Uuid, at: DateTime<Utc>) -> Result<(), StoreError> {
-    let schedules = schedules::Entity::update_many()
-        .set(schedule_off(at))
-        .filter(schedules::Column::WorkflowId.eq(workflow));
+    let schedules =
+        schedules::Entity::update_many().set(schedule_off(at)).filter(schedules::Column::WorkflowId.eq(workflow));
     execute(tx, schedules).await?;
-    let watches = file_watches::Entity::update_many()
-        .set(watch_off(at))
-        .filter(file_watches::Column::WorkflowId.eq(workflow));
+    let watches =
+        file_watches::Entity::update_many().set(watch_off(at)).filter(file_watches::Column::WorkflowId.eq(workflow));
     execute(tx, watches).await.map(drop)
 }
 
@@ -149,9 +145,8 @@ async fn align_schedules(
         records.push(ScheduleRecord { id: ScheduleId(id), trigger_key, last_due_at, next_due_at, since });
     }
     for gone in known.into_values().filter(|known| known.is_enabled) {
-        let update = schedules::Entity::update_many()
-            .set(schedule_off(save.at))
-            .filter(schedules::Column::Id.eq(gone.id));
+        let update =
+            schedules::Entity::update_many().set(schedule_off(save.at)).filter(schedules::Column::Id.eq(gone.id));
         execute(tx, update).await?;
     }
     Ok(records)
@@ -165,7 +160,8 @@ async fn align_watches(
     let mut known = known_watches(tx, workflow).await?;
     let mut records = Vec::new();
     for trigger in &save.workflow.triggers.files {
-        let location = save.triggers.locations.iter().find(|(key, _)| *key == trigger.key).map(|(_, folder)| folder.clone());
+        let location =
+            save.triggers.locations.iter().find(|(key, _)| *key == trigger.key).map(|(_, folder)| folder.clone());
         let before = known.remove(&trigger.key);
         let id = before.as_ref().map_or_else(|| new_id(save.at), |known| known.id);
         let goes_on = before.as_ref().is_some_and(|known| known.is_enabled && known.location == location);
@@ -201,16 +197,16 @@ async fn align_watches(
         records.push(WatchRecord { id: WatchId(id), trigger_key: trigger.key.clone() });
     }
     for gone in known.into_values().filter(|known| known.is_enabled) {
-        let update = file_watches::Entity::update_many()
-            .set(watch_off(save.at))
-            .filter(file_watches::Column::Id.eq(gone.id));
+        let update =
+            file_watches::Entity::update_many().set(watch_off(save.at)).filter(file_watches::Column::Id.eq(gone.id));
         execute(tx, update).await?;
     }
     Ok(records)
 }
 
 async fn known_schedules(tx: &mut dyn WriteTx, workflow: Uuid) -> Result<HashMap<String, KnownSchedule>, StoreError> {
-    const KNOWN: &str = "select id, trigger_key, cron_schedule, timezone, is_enabled, coalesce(starts_at, created_at) as since,
+    const KNOWN: &str =
+        "select id, trigger_key, cron_schedule, timezone, is_enabled, coalesce(starts_at, created_at) as since,
         last_due_at, next_due_at from schedules where workflow_id = $1";
     let read = |row: &Row| {
         let known = KnownSchedule {

@@ -131,11 +131,8 @@ async fn update(tx: &mut dyn WriteTx, id: Uuid, save: &SaveWorkflow) -> Result<(
 /// The columns that follow from the definition.
 fn described(save: &SaveWorkflow) -> workflows::ActiveModel {
     let workflow = &save.workflow;
-    let origin = if save.origin_path.is_some() {
-        workflows::WorkflowOrigin::Directory
-    } else {
-        workflows::WorkflowOrigin::Api
-    };
+    let origin =
+        if save.origin_path.is_some() { workflows::WorkflowOrigin::Directory } else { workflows::WorkflowOrigin::Api };
     workflows::ActiveModel {
         name: Set(workflow.name.clone()),
         description: Set(workflow.description.clone()),
@@ -163,7 +160,9 @@ async fn active_version(tx: &mut dyn WriteTx, workflow: Uuid) -> Result<Option<A
     let found = tx.query(raw(tx, ACTIVE, [Value::from(workflow)])).await?;
     found
         .first()
-        .map(|row| Ok(ActiveVersion { id: row.get("id")?, version: row.get("version")?, checksum: row.get("checksum")? }))
+        .map(|row| {
+            Ok(ActiveVersion { id: row.get("id")?, version: row.get("version")?, checksum: row.get("checksum")? })
+        })
         .transpose()
 }
 

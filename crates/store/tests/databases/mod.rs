@@ -99,6 +99,11 @@ impl Template {
 }
 
 impl Copy {
+    /// Where it is, for whoever opens it otherwise.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) async fn open(&self) -> DatabaseConnection {
         connect(&self.url).await
     }

@@ -19,7 +19,8 @@ async fn clean(template: Template) {
     let copy = template.copy().await;
     let db = copy.open().await;
     let declared = cogwheel_entity::declared_schema();
-    let report = verify(&db, &declared, Options { data: true, plans: true, ..Options::default() }).await.unwrap();
+    let options = Options { data: true, plans: true, queries: cogwheel_store::declared_queries() };
+    let report = verify(&db, &declared, options).await.unwrap();
     let fingerprint = live::read(&db, template.backend()).await.unwrap().fingerprint();
     let mut at_start = Vec::new();
     for known in [None, Some("spelled by another version of the server".to_owned()), Some(fingerprint)] {

@@ -38,7 +38,7 @@ const INDEXES: &str = "select m.name || '.' || i.name || ' ' || i.\"unique\" || 
 async fn lines(db: &DatabaseConnection, query: &str) -> BTreeSet<String> {
     let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, query)).await.unwrap();
     let other = |line: &String| {
-        ["sqlite_", "seaql_migrations", "files_fts", "files_name_fts"].iter().any(|name| line.starts_with(name))
+        ["sqlite_", "seaql_migrations", "files_fts", "files_filename_fts"].iter().any(|name| line.starts_with(name))
     };
     rows.iter().map(|row| row.try_get_by_index::<String>(0).unwrap()).filter(|line| !other(line)).collect()
 }

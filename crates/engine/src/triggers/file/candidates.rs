@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::examine::Quiet;
 use super::identity::Identity;
+use super::scan::Sighting;
 
 /// With `settle: 0`, how long a file whose writer has not closed it must be quiet before it is looked at.
 const UNCLOSED: Duration = Duration::from_millis(500);
@@ -69,14 +70,15 @@ impl Candidates {
     }
 
     /// A scan saw the file like this. What events say of a candidate is better known.
-    pub(super) fn scanned(&mut self, path: PathBuf, identity: Identity, now: Now) {
+    pub(super) fn scanned(&mut self, sighting: Sighting, now: Now) {
+        let Sighting { path, identity, changed_at } = sighting;
+        let age = (now.at - changed_at).to_std().unwrap_or_default();
+        // Whoever writes a file that is in a folder before the folder is watched closes it unseen.
+        let wait = if self.settle.is_zero() { UNCLOSED.saturating_sub(age) } else { self.settle };
         match self.by_path.get(&path).map(|candidate| candidate.quiet) {
-            None => {
-                let quiet = if self.settle.is_zero() { Quiet::Closed } else { Quiet::Still(identity) };
-                self.put(path, quiet, self.settle, now);
-            }
-            Some(Quiet::Still(seen)) if seen != identity => self.put(path, Quiet::Still(identity), self.settle, now),
-            Some(_) => {}
+            Some(Quiet::Still(seen)) if seen == identity => {}
+            None | Some(Quiet::Still(_)) => self.put(path, Quiet::Still(identity), wait, now),
+            Some(Quiet::Closed | Quiet::Since(_)) => {}
         }
     }
 
@@ -193,10 +195,6 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn identity(size: u64) -> Identity {
-        Identity { size, modified_us: 0, device: 0, inode: 0 }
-    }
-
     fn now() -> Now {
         Now { instant: Instant::now(), at: DateTime::UNIX_EPOCH }
     }
@@ -244,18 +242,33 @@ mod tests {
         assert!(candidates.take_ready().is_some());
     }
 
+    fn sighting(path: &str, size: u64, changed_at: DateTime<Utc>) -> Sighting {
+        Sighting { path: path.into(), identity: Identity { size, modified_us: 0, device: 0, inode: 0 }, changed_at }
+    }
+
     #[test]
     fn a_scan_starts_the_wait_anew_only_if_the_file_changed() {
         let (mut candidates, start) = (Candidates::new(SECOND), now());
-        candidates.scanned("a".into(), identity(1), start);
+        candidates.scanned(sighting("a", 1, start.at), start);
         let again = later(start, SECOND / 2);
-        candidates.scanned("a".into(), identity(1), again);
+        candidates.scanned(sighting("a", 1, start.at), again);
         candidates.expire(start.instant + SECOND);
         assert!(candidates.take_ready().is_some());
-        candidates.scanned("b".into(), identity(1), start);
-        candidates.scanned("b".into(), identity(2), again);
+        candidates.scanned(sighting("b", 1, start.at), start);
+        candidates.scanned(sighting("b", 2, again.at), again);
         candidates.expire(start.instant + SECOND);
         assert!(candidates.take_ready().is_none());
+    }
+
+    #[test]
+    fn without_settling_a_scanned_file_is_ready_unless_it_is_being_written() {
+        let (mut candidates, start) = (Candidates::new(Duration::ZERO), now());
+        candidates.scanned(sighting("old", 1, start.at - SECOND), start);
+        assert!(candidates.take_ready().is_some());
+        candidates.scanned(sighting("new", 1, start.at), start);
+        assert!(candidates.take_ready().is_none());
+        candidates.expire(start.instant + UNCLOSED);
+        assert!(matches!(candidates.take_ready().unwrap().quiet, Quiet::Still(_)));
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::examine::{Entry, regular_file};
-use super::identity::{FolderIdentity, Identity};
+use super::identity::{FolderIdentity, Identity, changed_at};
 use super::matching::Matcher;
 use super::observe::{HintSender, Observer, explain};
 
@@ -19,9 +20,17 @@ const BATCH: usize = 512;
 /// What a scan reports, the end last.
 pub(super) enum ScanEvent {
     /// Wanted files as they look now.
-    Found(Vec<(PathBuf, Identity)>),
+    Found(Vec<Sighting>),
     /// It is over.
     Done(ScanReport),
+}
+
+/// A wanted file as a scan saw it.
+pub(super) struct Sighting {
+    pub(super) path: PathBuf,
+    pub(super) identity: Identity,
+    /// When it was changed last.
+    pub(super) changed_at: DateTime<Utc>,
 }
 
 /// How a scan ended.
@@ -119,7 +128,10 @@ impl Scan {
                 }
             } else if self.matcher.takes(relative) {
                 match regular_file(&self.folder, &path) {
-                    Ok(Entry::File(metadata)) => found.push((path, Identity::of(&metadata))),
+                    Ok(Entry::File(metadata)) => {
+                        let (identity, changed_at) = (Identity::of(&metadata), changed_at(&metadata));
+                        found.push(Sighting { path, identity, changed_at });
+                    }
                     Ok(Entry::Folder | Entry::Other) => {}
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => {
@@ -138,7 +150,7 @@ impl Scan {
         Ok(below)
     }
 
-    fn report(&self, found: Vec<(PathBuf, Identity)>) {
+    fn report(&self, found: Vec<Sighting>) {
         if !found.is_empty() {
             // As above.
             let _ = self.events.blocking_send(ScanEvent::Found(found));
@@ -189,7 +201,7 @@ mod tests {
         while let Some(event) = receiver.blocking_recv() {
             match event {
                 ScanEvent::Found(found) => names.extend(
-                    found.iter().map(|(path, _)| path.strip_prefix(folder).unwrap().to_string_lossy().into_owned()),
+                    found.iter().map(|seen| seen.path.strip_prefix(folder).unwrap().to_string_lossy().into_owned()),
                 ),
                 ScanEvent::Done(done) => report = Some(done),
             }

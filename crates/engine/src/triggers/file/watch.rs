@@ -19,7 +19,7 @@ use super::health::{Health, State};
 use super::identity::Identity;
 use super::matching::Matcher;
 use super::observe::{Hint, Hints, Observer};
-use super::scan::{Scan, ScanEvent, ScanReport};
+use super::scan::{Scan, ScanEvent, ScanReport, Sighting};
 use super::spec::WatchSpec;
 use super::start::{Verdict, start};
 use crate::ports::{HandledFile, WatchHealth};
@@ -231,26 +231,26 @@ impl Watch {
         match event {
             ScanEvent::Found(found) => {
                 let now = self.now();
-                for (path, identity) in found {
-                    self.found(path, identity, now);
+                for sighting in found {
+                    self.found(sighting, now);
                 }
             }
             ScanEvent::Done(report) => self.scan_ended(report),
         }
     }
 
-    fn found(&mut self, path: PathBuf, identity: Identity, now: Now) {
-        if !self.takes(&path) {
+    fn found(&mut self, sighting: Sighting, now: Now) {
+        if !self.takes(&sighting.path) {
             return;
         }
-        if let Some(seen) = path.to_str().and_then(|path| self.handled.get_mut(path)) {
+        if let Some(seen) = sighting.path.to_str().and_then(|path| self.handled.get_mut(path)) {
             seen.scan = self.scanning.number;
-            if seen.identity == identity {
+            if seen.identity == sighting.identity {
                 return;
             }
         }
         self.scanning.found_new = true;
-        self.candidates.scanned(path, identity, now);
+        self.candidates.scanned(sighting, now);
     }
 
     fn scan_ended(&mut self, report: ScanReport) {

@@ -39,12 +39,8 @@ pub(in crate::triggers) async fn follow(engine: Arc<Engine>, mut rescans: watch:
             }
         };
         let passed = engine.files().loader.lock().await.pass(&engine).await;
-        let retry = async {
-            match passed {
-                Passed::TryAgain => sleep(engine.config().watch_retry).await,
-                Passed::InLine => std::future::pending().await,
-            }
-        };
+        // A folder that was not there before the pass, but for it, is not watched yet.
+        let needs_retry = passed == Passed::TryAgain || !observer.watches_all();
         tokio::select! {
             () = engine.stop().cancelled() => return,
             () = changed.notified() => {
@@ -53,7 +49,7 @@ pub(in crate::triggers) async fn follow(engine: Arc<Engine>, mut rescans: watch:
                 let _ = timeout(MAX_DELAY, quiet).await;
             }
             Ok(()) = rescans.changed() => {}
-            () = retry => {}
+            () = sleep(engine.config().watch_retry), if needs_retry => {}
         }
     }
 }
@@ -63,24 +59,32 @@ pub(in crate::triggers) async fn follow(engine: Arc<Engine>, mut rescans: watch:
 struct Observer {
     watcher: Option<RecommendedWatcher>,
     folders: Vec<Option<FolderIdentity>>,
+    has_complained: bool,
 }
 
 impl Observer {
     /// Watches the folders, anew if one came, went or was replaced.
-    fn renew(self, folders: &[PathBuf], changed: &Arc<Notify>) -> Self {
+    fn renew(mut self, folders: &[PathBuf], changed: &Arc<Notify>) -> Self {
         let identities: Vec<_> = folders.iter().map(|folder| FolderIdentity::of(folder).ok()).collect();
-        if self.folders == identities {
+        if self.watcher.is_some() && self.folders == identities {
             return self;
         }
+        // The old one first: it counts against the kernel's limits.
+        self.watcher = None;
+        self.folders = identities;
         match watch(folders, changed) {
-            Ok(watcher) => Self { watcher: Some(watcher), folders: identities },
-            Err(error) => {
-                if self.watcher.is_some() || self.folders.is_empty() {
-                    warn!(%error, "cannot watch the workflow folders; changes are found by the regular rescan only");
-                }
-                Self { watcher: None, folders: identities }
+            Ok(watcher) => self.watcher = Some(watcher),
+            Err(error) if !self.has_complained => {
+                warn!(%error, "cannot watch the workflow folders; until it works, changes are found by looking regularly");
+                self.has_complained = true;
             }
+            Err(_) => {}
         }
+        self
+    }
+
+    fn watches_all(&self) -> bool {
+        self.watcher.is_some() && self.folders.iter().all(Option::is_some)
     }
 }
 

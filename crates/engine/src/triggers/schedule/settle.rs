@@ -157,7 +157,7 @@ impl Settler {
                 Err(
                     error @ (StartError::NotExecutable { .. }
                     | StartError::InvalidInputs(_)
-                    | StartError::NotStorable { .. }),
+                    | StartError::InvalidIdempotencyKey(_)),
                 ) => {
                     warn!(workflow = line.workflow_name, schedule = line.trigger.key, due_at = %fire.due_at, %error, "a due instant starts nothing");
                     if let Some(last) = due.last_mut() {

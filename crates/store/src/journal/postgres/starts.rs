@@ -1,5 +1,6 @@
 //! New executions with what set them off, and due instants that set nothing off.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
@@ -94,35 +95,34 @@ async fn insert_files<'u>(
 ) -> Result<(Vec<Placed<'u>>, Vec<FileColumns>), DbErr> {
     let mut firsts: HashMap<(Uuid, &str), Uuid> = HashMap::new();
     let mut files = Vec::new();
-    let mut fresh = Vec::with_capacity(starts.len());
-    for (unit, start) in starts {
-        if let StartFrom::File(file) = &start.from {
-            let first = *firsts.entry((file.watch.0, &file.fingerprint)).or_insert(start.row.id.0);
-            if first != start.row.id.0 {
-                answers.give(unit, Ok(duplicate(start, Some(first))));
-                continue;
-            }
+    for (_, start) in &starts {
+        if let StartFrom::File(file) = &start.from
+            && let Entry::Vacant(first) = firsts.entry((file.watch.0, &file.fingerprint))
+        {
+            first.insert(start.row.id.0);
             files.push(FileColumns::of(file, &start.row));
         }
-        fresh.push((unit, start));
     }
     let inserted = ids(&ask(tx, sql::INSERT_FILES, &files).await?)?;
-    if inserted.len() == files.len() {
-        return Ok((fresh, files));
-    }
     let (files, known): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| inserted.contains(&file.id.0));
+    // Of a version that was recorded before, by the execution that was to take it in now.
     let mut recorded: HashMap<Uuid, First> = HashMap::new();
     for row in ask(tx, sql::FIND_BY_VERSION, &known).await? {
-        recorded.insert(row.try_get("", "id")?, row.try_get("", "execution_id")?);
+        recorded.insert(row.try_get("", "refused_id")?, row.try_get("", "execution_id")?);
     }
-    fresh.retain(|(unit, start)| {
-        let StartFrom::File(file) = &start.from else { return true };
-        let is_new = inserted.contains(&file.id.0);
-        if !is_new {
-            answers.give(*unit, Ok(duplicate(start, recorded.get(&file.id.0).copied().flatten())));
+    let mut fresh = Vec::with_capacity(starts.len());
+    for (unit, start) in starts {
+        let StartFrom::File(file) = &start.from else {
+            fresh.push((unit, start));
+            continue;
+        };
+        let first = firsts[&(file.watch.0, file.fingerprint.as_str())];
+        match recorded.get(&first) {
+            Some(earlier) => answers.give(unit, Ok(duplicate(start, *earlier))),
+            None if first == start.row.id.0 => fresh.push((unit, start)),
+            None => answers.give(unit, Ok(duplicate(start, Some(first)))),
         }
-        is_new
-    });
+    }
     Ok((fresh, files))
 }
 
@@ -148,8 +148,8 @@ async fn insert_executions<'u>(
             continue;
         }
         let answer = duplicate(start, firsts.get(&start.row.id.0).copied().flatten());
-        if matches!(start.from, StartFrom::File(_)) {
-            // Its file has been written already, and must not stay without an execution.
+        if !matches!(start.from, StartFrom::Request) {
+            // Its file has been written, or other starts of the batch were refused in its favour.
             return Err(Failure::TooLate(answer));
         }
         answers.give(unit, Ok(answer));

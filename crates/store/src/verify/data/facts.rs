@@ -94,9 +94,11 @@ fn counters(dialect: Dialect) -> Vec<Check> {
     // Ended deliveries of the last 30 days are all still there; a cancelled one may or may not have been counted.
     let webhooks = format!(
         "with c as (select webhook_id, count(case when status in ('delivered', 'dead') then 1 end) as ended, \
-         count(case when status in ('delivered', 'dead', 'cancelled') then 1 end) as most, count(case when status = 'dead' then 1 end) as dead \
+         count(case when status in ('delivered', 'dead', 'cancelled') then 1 end) as most, count(case when status = \
+         'dead' then 1 end) as dead \
          from webhook_deliveries group by webhook_id) \
-         select {id} as row_id, 'total_calls is ' || w.total_calls || ' (ended deliveries: ' || coalesce(c.ended, 0) || '), failed_calls is ' \
+         select {id} as row_id, 'total_calls is ' || w.total_calls || ' (ended deliveries: ' || coalesce(c.ended, 0) \
+         || '), failed_calls is ' \
          || w.failed_calls || ' (dead deliveries: ' || coalesce(c.dead, 0) || ')' as detail \
          from webhooks w left join c on c.webhook_id = w.id \
          where w.total_calls < coalesce(c.ended, 0) or w.failed_calls < coalesce(c.dead, 0) \
@@ -113,13 +115,15 @@ fn counters(dialect: Dialect) -> Vec<Check> {
 fn work(dialect: Dialect) -> Vec<Check> {
     let id = dialect.uuid("e.id");
     let owned = format!(
-        "select {id} as row_id, 'it is ' || e.status || ' and ' || case when e.owner_node_id is null then 'has no owner' \
+        "select {id} as row_id, 'it is ' || e.status || ' and ' || case when e.owner_node_id is null then 'has no \
+         owner' \
          when n.id is null then 'its owner does not exist' else 'its owner is ' || n.status end as detail \
          from workflow_executions e left join nodes n on n.id = e.owner_node_id \
          where e.status in ('running', 'compensating') and (n.id is null or n.status in ('stopped', 'lost'))"
     );
     let waiting = format!(
-        "select {id} as row_id, 'it is waiting, and no timer, signal, child or approval will wake it' as detail from workflow_executions e \
+        "select {id} as row_id, 'it is waiting, and no timer, signal, child or approval will wake it' as detail from \
+         workflow_executions e \
          where e.status = 'waiting' and e.next_wake_at is null \
          and not exists (select 1 from step_executions s where s.execution_id = e.id and s.status = 'waiting' \
              and (s.wait_signal_name is not null or s.wake_at is not null or s.timeout_at is not null)) \
@@ -152,9 +156,11 @@ fn workflows(dialect: Dialect) -> Vec<Check> {
     let flag = |flag: &str, table: &str, only: &str| {
         format!(
             "select {id} as row_id, case when w.{flag} = true then '{flag} is true and {table} has no row of it' \
-             else '{flag} is false and {table} has an enabled row of it' end as detail from workflows w where w.deleted_at is null and \
+             else '{flag} is false and {table} has an enabled row of it' end as detail from workflows w where \
+             w.deleted_at is null and \
              ((w.{flag} = true and not exists (select 1 from {table} t where t.workflow_id = w.id)) \
-             or (w.{flag} = false and exists (select 1 from {table} t where t.workflow_id = w.id and t.is_enabled = true{only})))"
+             or (w.{flag} = false and exists (select 1 from {table} t where t.workflow_id = w.id and t.is_enabled = \
+             true{only})))"
         )
     };
     let scheduled = flag("is_scheduled", "schedules", "");
@@ -169,9 +175,11 @@ fn workflows(dialect: Dialect) -> Vec<Check> {
 fn step_pair(dialect: Dialect, table: &TableDef, execution: &str) -> Check {
     let name = &table.name;
     let sql = format!(
-        "select {} as row_id, 'it names step ' || t.step_ordinal || ' of execution ' || {} || ', which does not exist' as detail from {name} t \
+        "select {} as row_id, 'it names step ' || t.step_ordinal || ' of execution ' || {} || ', which does not \
+         exist' as detail from {name} t \
          where t.step_ordinal is not null and t.{execution} is not null \
-         and not exists (select 1 from step_executions s where s.execution_id = t.{execution} and s.ordinal = t.step_ordinal)",
+         and not exists (select 1 from step_executions s where s.execution_id = t.{execution} and s.ordinal = \
+         t.step_ordinal)",
         dialect.row_id(table, "t"),
         dialect.uuid(&format!("t.{execution}"))
     );
@@ -182,7 +190,8 @@ fn step_pair(dialect: Dialect, table: &TableDef, execution: &str) -> Check {
 fn cycle(dialect: Dialect, table: &str, parent: &str) -> Check {
     let sql = format!(
         "with recursive reached(id) as (\
-         select c.id from {table} c left join {table} p on p.id = c.{parent} where c.{parent} is not null and p.{parent} is null \
+         select c.id from {table} c left join {table} p on p.id = c.{parent} where c.{parent} is not null and \
+         p.{parent} is null \
          union all select c.id from {table} c join reached r on c.{parent} = r.id) \
          select {} as row_id, '{parent} leads back to itself' as detail from {table} t \
          where t.{parent} is not null and not exists (select 1 from reached r where r.id = t.id)",
@@ -193,16 +202,20 @@ fn cycle(dialect: Dialect, table: &str, parent: &str) -> Check {
 
 fn records(dialect: Dialect) -> Vec<Check> {
     let compensations = format!(
-        "select {} as row_id, 'it names step ' || c.step_ordinal || ' of its execution, which does not exist' as detail \
+        "select {} as row_id, 'it names step ' || c.step_ordinal || ' of its execution, which does not exist' as \
+         detail \
          from saga_compensations c join saga_instances i on i.id = c.saga_id \
-         where not exists (select 1 from step_executions s where s.execution_id = i.execution_id and s.ordinal = c.step_ordinal)",
+         where not exists (select 1 from step_executions s where s.execution_id = i.execution_id and s.ordinal = \
+         c.step_ordinal)",
         dialect.uuid("c.id")
     );
-    let gaps = "select stream_id as row_id, 'versions ' || min(version) || ' to ' || max(version) || ' hold ' || count(*) || ' events' as detail \
+    let gaps = "select stream_id as row_id, 'versions ' || min(version) || ' to ' || max(version) || ' hold ' || \
+        count(*) || ' events' as detail \
         from event_store group by stream_id having max(version) - min(version) + 1 <> count(*)"
         .to_owned();
     let decisions = format!(
-        "select {} as row_id, 'it is settled and no decision is recorded' as detail from files f where f.settled_at is not null and f.decision_reason is null",
+        "select {} as row_id, 'it is settled and no decision is recorded' as detail from files f where f.settled_at \
+         is not null and f.decision_reason is null",
         dialect.uuid("f.id")
     );
     // The ledger row and last_due_at are written together; the oldest ledger rows go with retention.

@@ -51,7 +51,8 @@ fn tenant_mismatches(dialect: Dialect, table: &TableDef, key: &ForeignKeyDef) ->
     let (id, parent) = (dialect.row_id(table, "c"), dialect.uuid("p.id"));
     let (own, other) = (dialect.uuid("c.tenant_id"), dialect.uuid("p.tenant_id"));
     let sql = format!(
-        "select {id} as row_id, 'it belongs to tenant ' || {own} || ', its {column} names row ' || {parent} || ' of {target}, which belongs to tenant ' || {other} as detail \
+        "select {id} as row_id, 'it belongs to tenant ' || {own} || ', its {column} names row ' || {parent} || ' of \
+         {target}, which belongs to tenant ' || {other} as detail \
          from {name} c join {target} p on p.id = c.{column} where p.tenant_id <> c.tenant_id"
     );
     Check { kind: "tenant_mismatch", table: name.clone(), reads: vec![target.clone()], sql }

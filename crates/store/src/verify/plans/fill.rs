@@ -1,7 +1,8 @@
 //! Statements that fill a table with synthetic rows, set by set.
 //!
-//! Row `n` has the id `n`. Forty rows share a parent, true booleans and rare words are one row in ten,
-//! nullable columns that an index reads are NULL in one row of three, everything else differs by row.
+//! Row `n` has the id `n`. Forty tenants share a table, forty rows a parent; true booleans and rare words
+//! are one row in ten, nullable columns that an index reads are NULL in one row of three, everything else
+//! differs by row.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,9 @@ use cogwheel_schema::live::LiveColumn;
 use cogwheel_schema::{Backend, ColumnDef, ColumnType, LiveSchema, TableDef};
 
 use super::{CHILDREN, ROWS};
+
+/// Tenants among which the rows of a table are divided.
+const TENANTS: u32 = 40;
 
 /// The statement that fills one table.
 pub(super) struct Fill {
@@ -39,7 +43,8 @@ fn insert(backend: Backend, table: &TableDef, present: &BTreeMap<String, LiveCol
     let (names, values, last) = (names.join(", "), values.join(", "), ROWS - 1);
     match backend {
         Backend::Sqlite => format!(
-            "insert or ignore into {} ({names}) with recursive rows(n) as (select 0 union all select n + 1 from rows where n < {last}) select {values} from rows",
+            "insert or ignore into {} ({names}) with recursive rows(n) as (select 0 union all select n + 1 from rows \
+             where n < {last}) select {values} from rows",
             table.name
         ),
         Backend::Postgres => {
@@ -97,6 +102,9 @@ fn uuid(backend: Backend, number: &str) -> String {
 
 /// The number of the row that a uuid column names: the row itself, or that of a parent.
 fn row_referred_to(table: &TableDef, column: &str) -> String {
+    if column == "tenant_id" {
+        return format!("n / {} % {TENANTS}", ROWS / CHILDREN);
+    }
     let Some(position) = table.foreign_keys.iter().position(|key| key.column == column) else { return "n".to_owned() };
     let one_to_one =
         table.indexes.iter().any(|index| index.unique && index.predicate.is_none() && index.columns == [column]);

@@ -33,7 +33,8 @@ async fn in_scratch(
     // Plans are made without knowing the parameters, as for statements prepared once, and with the
     // costs of storage on which reading at random is cheap.
     conn.execute_unprepared(&format!(
-        "create schema {SCHEMA}; set local plan_cache_mode = force_generic_plan; set local random_page_cost = 1.1; set local jit = off; \
+        "create schema {SCHEMA}; set local plan_cache_mode = force_generic_plan; set local random_page_cost = 1.1; \
+         set local jit = off; \
          set local client_min_messages = error"
     ))
     .await?;

@@ -66,13 +66,16 @@ pub(super) async fn explain(
 /// Reads lines such as `SEARCH t USING INDEX idx_t_a (a=?)` and `USE TEMP B-TREE FOR ORDER BY`.
 fn read(lines: &[String]) -> Access {
     let mut access = Access { text: lines.join(" / "), ..Access::default() };
+    let made = |line: &'_ String| {
+        ["CO-ROUTINE ", "MATERIALIZE "].iter().find_map(|word| line.strip_prefix(word).map(str::to_owned))
+    };
+    let subqueries: Vec<String> = lines.iter().filter_map(made).collect();
     for line in lines {
-        if line.contains("TEMP B-TREE") {
-            access.sorts = true;
-        }
+        access.sorts |= line.contains("TEMP B-TREE");
+        let scanned = line.strip_prefix("SCAN ");
         match line.split_once("INDEX ") {
             Some((_, rest)) => access.indexes.extend(rest.split(' ').next().map(str::to_owned)),
-            None => access.scans |= line.starts_with("SCAN "),
+            None => access.scans |= scanned.is_some_and(|name| !subqueries.iter().any(|known| known == name)),
         }
     }
     access
@@ -88,6 +91,7 @@ mod tests {
         assert!(plan("SEARCH t USING COVERING INDEX idx_t_a (a=?)").indexes.contains("idx_t_a"));
         assert!(!plan("SCAN t USING INDEX idx_t_a").scans);
         assert!(plan("SCAN t").scans);
+        assert!(!read(&["CO-ROUTINE (subquery-3)".to_owned(), "SCAN (subquery-3)".to_owned()]).scans);
         assert!(plan("USE TEMP B-TREE FOR LAST TERM OF ORDER BY").sorts);
     }
 }

@@ -1,0 +1,8 @@
+//! The triggers of a running engine, on real folders and a store in memory.
+
+mod files;
+mod folders;
+mod reads;
+mod rig;
+mod schedules;
+mod store;

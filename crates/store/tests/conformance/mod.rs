@@ -1,0 +1,36 @@
+//! One suite for both databases: what the engine is promised holds on each.
+
+mod adoption;
+mod journal;
+mod opening;
+mod pages;
+mod plans;
+mod records;
+mod starts;
+mod tenants;
+mod workflows;
+mod world;
+
+/// Makes a test of each function, once per database.
+macro_rules! on_both {
+    ($($name:ident)+) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let world = crate::conformance::world::World::sqlite().await;
+                super::$name(&world).await;
+                world.end().await;
+            })+
+        }
+
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let world = crate::conformance::world::World::postgres().await;
+                super::$name(&world).await;
+                world.end().await;
+            })+
+        }
+    };
+}
+use on_both;

@@ -1,0 +1,139 @@
+//! Definitions come, change, go and come back.
+
+use cogwheel_engine::ports::{DueOutcome, Reads, SkipReason, Store, WatchHealth};
+use cogwheel_engine::views::{PageRequest, TriggerFilter, WorkflowFilter};
+
+use super::on_both;
+use super::world::{PLAIN, TRIGGERED, World, at};
+
+on_both! {
+    a_definition_is_saved_with_its_triggers
+    only_a_changed_text_makes_a_version
+    a_trigger_that_went_is_off_and_one_that_came_back_begins_anew
+    a_schedule_that_did_not_change_keeps_its_place
+    a_removed_workflow_is_gone_and_can_be_revived
+    an_installation_has_its_tenants_once
+    the_health_of_a_watch_is_kept
+}
+
+const ALL: PageRequest = PageRequest::Forward { first: 50, after: None };
+
+async fn a_definition_is_saved_with_its_triggers(world: &World) {
+    let saved = world.save(TRIGGERED, at(0)).await;
+    assert_eq!((saved.version, saved.is_enabled, saved.name.as_str()), (1, true, "triggered"));
+    let read = &world.workflows().await[0];
+    assert_eq!((read.id, read.version_id, &read.source), (saved.id, saved.version_id, &saved.source));
+    assert_eq!((read.schedules[0].id, read.schedules[0].since), (saved.schedules[0].id, at(0)));
+    assert_eq!(read.schedules[0].next_due_at, Some(at(300)));
+    assert_eq!(read.watches[0].id, saved.watches[0].id);
+    let view = world.store.workflow_by_name(world.tenant, "triggered").await.unwrap().unwrap();
+    assert_eq!((view.active_version, view.labels["team"].as_str()), (Some(saved.version_id), Some("data")));
+    let stored = "select count(*) from workflows where is_scheduled = true and trigger_on_file_upload = true \
+                  and max_retries = 0 and timeout_seconds = 90 and status = 'active'";
+    assert_eq!(world.number(stored).await, 1);
+    let version = &world.store.versions_by_id(world.tenant, &[saved.version_id]).await.unwrap()[0];
+    assert_eq!(version.definition["name"], "triggered");
+    assert_eq!(version.checksum, saved.checksum);
+    let watch = &world.store.watches(world.tenant, &TriggerFilter::default(), ALL).await.unwrap().items[0];
+    assert_eq!(
+        (watch.location.as_deref(), watch.settle_ms, watch.health.as_str()),
+        (Some("/data/inbox"), 250, "starting")
+    );
+    let schedule = &world.store.schedules(world.tenant, &TriggerFilter::default(), ALL).await.unwrap().items[0];
+    assert_eq!((schedule.cron.as_deref(), schedule.catch_up.as_str()), (Some("*/5 * * * *"), "last"));
+}
+
+async fn only_a_changed_text_makes_a_version(world: &World) {
+    let first = world.save(PLAIN, at(0)).await;
+    let same = world.save(PLAIN, at(5)).await;
+    assert_eq!((same.id, same.version_id, same.version), (first.id, first.version_id, 1));
+    let view = world.store.workflow_by_name(world.tenant, "plain").await.unwrap().unwrap();
+    assert_eq!(view.updated_at, at(0), "nothing changed");
+    let changed = world.save(&PLAIN.replace("hello", "hi"), at(9)).await;
+    assert_eq!((changed.id, changed.version), (first.id, 2));
+    let versions = world.store.versions_by_id(world.tenant, &[first.version_id, changed.version_id]).await.unwrap();
+    let active: Vec<i32> = versions.iter().filter(|v| v.is_active).map(|v| v.version).collect();
+    assert_eq!((versions.len(), active), (2, vec![2]));
+}
+
+async fn a_trigger_that_went_is_off_and_one_that_came_back_begins_anew(world: &World) {
+    let saved = world.save(TRIGGERED, at(0)).await;
+    let schedule = saved.schedules[0].id;
+    let skipped = DueOutcome::Skipped(SkipReason::Overlap);
+    world.store.tick(world.tick(schedule, &[(300, skipped)])).await.unwrap();
+    let without = TRIGGERED.replace("on:\n  schedule:\n    - cron: \"*/5 * * * *\"\n      id: often\n", "on:\n");
+    let without = world.save(&without, at(400)).await;
+    assert!(without.schedules.is_empty() && without.watches.len() == 1);
+    let view = &world.store.schedules_by_id(world.tenant, &[schedule]).await.unwrap()[0];
+    assert!(!view.is_enabled && view.next_due_at.is_none());
+    assert_eq!(world.number("select count(*) from workflows where is_scheduled = true").await, 0);
+    let back = world.save(TRIGGERED, at(2000)).await;
+    let revived = &back.schedules[0];
+    assert_eq!((revived.id, revived.since, revived.last_due_at), (schedule, at(2000), None));
+    let read = &world.workflows().await[0].schedules[0];
+    assert_eq!((read.since, read.last_due_at), (at(2000), None), "what fell due meanwhile is nobody's concern");
+}
+
+async fn a_schedule_that_did_not_change_keeps_its_place(world: &World) {
+    let saved = world.save(TRIGGERED, at(0)).await;
+    let skipped = DueOutcome::Skipped(SkipReason::Overlap);
+    world.store.tick(world.tick(saved.schedules[0].id, &[(300, skipped)])).await.unwrap();
+    let mut later = world.save_of(&TRIGGERED.replace("90s", "80s"), at(5000));
+    later.triggers.next_due[0].1 = Some(at(5100));
+    let kept = world.store.save_workflow(later).await.unwrap();
+    let schedule = &kept.schedules[0];
+    assert_eq!((schedule.last_due_at, schedule.next_due_at, schedule.since), (Some(at(300)), Some(at(600)), at(0)));
+    let mut changed = world.save_of(&TRIGGERED.replace("*/5", "*/7"), at(6000));
+    changed.triggers.next_due[0].1 = Some(at(6100));
+    let changed = world.store.save_workflow(changed).await.unwrap();
+    let schedule = &changed.schedules[0];
+    assert_eq!((schedule.last_due_at, schedule.next_due_at, schedule.since), (None, Some(at(6100)), at(6000)));
+}
+
+async fn a_removed_workflow_is_gone_and_can_be_revived(world: &World) {
+    let saved = world.save(TRIGGERED, at(0)).await;
+    world.store.remove_workflow(saved.id, at(50)).await.unwrap();
+    assert!(world.workflows().await.is_empty());
+    assert!(world.store.workflow_by_name(world.tenant, "triggered").await.unwrap().is_none());
+    assert_eq!(world.store.count_workflows(world.tenant, &WorkflowFilter::default()).await.unwrap(), 0);
+    assert_eq!(world.store.workflows_by_id(world.tenant, &[saved.id]).await.unwrap().len(), 1, "history needs it");
+    assert_eq!(world.store.count_schedules(world.tenant, &TriggerFilter::default()).await.unwrap(), 0);
+    let on = "select (select count(*) from schedules where is_enabled = true) + (select count(*) from file_watches where is_enabled = true)";
+    assert_eq!(world.number(on).await, 0);
+    let back = world.save(TRIGGERED, at(60)).await;
+    assert_eq!((back.id, back.version_id, back.schedules.len()), (saved.id, saved.version_id, 1));
+    assert_eq!(world.workflows().await.len(), 1);
+    world.store.remove_workflow(saved.id, at(70)).await.unwrap();
+    let mut elsewhere = world.save_of(TRIGGERED, at(80));
+    elsewhere.origin_path = Some("other.yaml".to_owned());
+    assert_ne!(world.store.save_workflow(elsewhere).await.unwrap().id, saved.id, "another file, another workflow");
+}
+
+async fn an_installation_has_its_tenants_once(world: &World) {
+    let calls: Vec<_> = (0..4)
+        .map(|_| {
+            let store = world.store.clone();
+            tokio::spawn(async move { store.default_tenant().await.unwrap() })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap(), world.tenant);
+    }
+    assert_eq!(world.number("select count(*) from tenants").await, 2);
+    let system = "select count(*) from tenants where slug = 'system' and is_system = true and status = 'active'";
+    assert_eq!(world.number(system).await, 1);
+}
+
+async fn the_health_of_a_watch_is_kept(world: &World) {
+    let saved = world.save(TRIGGERED, at(0)).await;
+    let watch = saved.watches[0].id;
+    let problem = Some("`/data/inbox` cannot be read".to_owned());
+    let ill = WatchHealth { healthy: false, problem: problem.clone(), last_scan_at: Some(at(3)) };
+    world.store.set_watch_health(watch, ill).await.unwrap();
+    let view = &world.store.watches_by_id(world.tenant, &[watch]).await.unwrap()[0];
+    assert_eq!((view.health.as_str(), &view.problem, view.last_scan_at), ("degraded", &problem, Some(at(3))));
+    let well = WatchHealth { healthy: true, problem: None, last_scan_at: None };
+    world.store.set_watch_health(watch, well).await.unwrap();
+    let view = &world.store.watches_by_id(world.tenant, &[watch]).await.unwrap()[0];
+    assert_eq!((view.health.as_str(), &view.problem, view.last_scan_at), ("healthy", &None, Some(at(3))));
+}
