@@ -104,8 +104,17 @@ impl Client {
     }
 
     /// Opens a subscription over WebSocket.
+    ///
+    /// # Panics
+    ///
+    /// When it is refused.
     pub fn subscribe(&self, query: &str, variables: &Value) -> Subscription {
-        Subscription::open(self, query, variables)
+        Subscription::open(self, query, variables).unwrap_or_else(|refused| panic!("{query}: {refused}"))
+    }
+
+    /// Opens a subscription over WebSocket, or tells how it was refused.
+    pub fn try_subscribe(&self, query: &str) -> Result<Subscription, String> {
+        Subscription::open(self, query, &Value::Null)
     }
 }
 

@@ -21,17 +21,18 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    pub(crate) fn open(client: &Client, query: &str, variables: &Value) -> Self {
+    pub(crate) fn open(client: &Client, query: &str, variables: &Value) -> Result<Self, String> {
         let stream = TcpStream::connect(client.address()).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket has time-outs");
-        let (socket, response) = tungstenite::client(request(client), stream).expect("the server speaks WebSocket");
+        let (socket, response) = tungstenite::client(request(client), stream).map_err(|error| error.to_string())?;
         assert_eq!(response.headers()["sec-websocket-protocol"], PROTOCOL);
         let mut subscription = Self { socket };
         subscription.send(&json!({"type": "connection_init"}));
-        assert_eq!(subscription.receive()["type"], "connection_ack");
-        subscription
-            .send(&json!({"type": "subscribe", "id": "1", "payload": {"query": query, "variables": variables}}));
-        subscription
+        assert_eq!(subscription.receive()?["type"], "connection_ack");
+        subscription.send(&json!({
+            "type": "subscribe", "id": "1", "payload": {"query": query, "variables": variables},
+        }));
+        Ok(subscription)
     }
 
     /// The next value.
@@ -40,7 +41,7 @@ impl Subscription {
     ///
     /// When the subscription fails, or nothing comes.
     pub fn next_value(&mut self) -> Option<Value> {
-        let mut message = self.receive();
+        let mut message = self.receive().unwrap_or_else(|closed| panic!("{closed}"));
         match message["type"].as_str() {
             Some("next") => {
                 assert!(message["payload"]["errors"].is_null(), "{message:#}");
@@ -55,7 +56,7 @@ impl Subscription {
         self.socket.send(Message::text(message.to_string())).expect("the socket is open");
     }
 
-    fn receive(&mut self) -> Value {
+    fn receive(&mut self) -> Result<Value, String> {
         loop {
             match self.socket.read().expect("a message comes") {
                 Message::Text(text) => {
@@ -63,10 +64,11 @@ impl Subscription {
                     if message["type"] == "ping" {
                         self.send(&json!({"type": "pong"}));
                     } else if message["type"] != "pong" {
-                        return message;
+                        return Ok(message);
                     }
                 }
-                Message::Close(reason) => panic!("the server closed the socket: {reason:?}"),
+                Message::Close(Some(reason)) => return Err(format!("closed: {} {}", reason.code, reason.reason)),
+                Message::Close(None) => return Err("closed".to_owned()),
                 _ => {}
             }
         }

@@ -1,10 +1,9 @@
 //! Who may ask, and how many servers there may be.
 
 use std::fs;
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 
-use cogwheel_tests::{Backend, Home, on_both_databases};
+use cogwheel_tests::{Backend, Client, Home, on_both_databases};
 use serde_json::json;
 
 on_both_databases!(
@@ -34,10 +33,12 @@ fn every_request_needs_the_admin_key(backend: Backend) {
 fn a_socket_needs_it_too(backend: Backend) {
     let home = Home::new(backend);
     let server = home.serve();
-    let stream = TcpStream::connect(server.address()).expect("it listens");
-    let request = format!("ws://{}/graphql", server.address());
-    let refused = tungstenite::client(request, stream).expect_err("no key was given");
-    assert!(refused.to_string().contains("401"), "{refused}");
+    let following =
+        |client: &Client| client.try_subscribe("subscription { executionChanged(workflow: \"x\") { position } }");
+    let refused = following(&server.with_key(Some("nonsense"))).expect_err("the key is wrong");
+    assert!(refused.contains("401"), "{refused}");
+    let refused = following(&server.with_key(None)).expect_err("there is no key");
+    assert!(refused.contains("4403") || refused.contains("4401"), "{refused}");
 }
 
 fn the_admin_key_is_kept_and_private(backend: Backend) {
@@ -58,7 +59,7 @@ fn a_second_server_on_the_data_folder_is_refused(backend: Backend) {
     assert!(second.stderr.contains("data"), "{second:#?}");
     if backend == Backend::Postgres {
         let second = home.run(&["serve", "--data-dir", "other"]).with_code(1);
-        assert!(second.stderr.contains("another server"), "{second:#?}");
+        assert!(second.stderr.contains("another Cogwheel server"), "{second:#?}");
     }
     assert_eq!(server.post("{ __typename }", &json!({})).status, 200);
     server.crash();

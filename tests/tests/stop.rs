@@ -24,12 +24,13 @@ steps:
             home.mark()
         ),
     );
+    home.write("workflows/probe.yaml", "steps: [{uses: log, with: {message: taken}}]\n");
     let mut server = home.serve();
     let id = server.start("work", &json!({}));
     until("the step to run", || (home.read("slow.txt") == "ran\n").then_some(()));
     server.ask_to_stop();
     until("new work to be refused", || {
-        let payload = server.start_payload(&json!({"workflow": "work"}));
+        let payload = server.start_payload(&json!({"workflow": "probe"}));
         (payload["userErrors"][0]["code"] == "SERVER_STOPPING").then_some(())
     });
     home.write("inbox/late.csv", "x\n");

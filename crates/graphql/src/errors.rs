@@ -1,6 +1,8 @@
 //! Errors as clients see them: a code to act on, a message for people, no internals.
 
-use async_graphql::{Error, ErrorExtensionValues, Response, ServerError, Value};
+use std::fmt::Display;
+
+use async_graphql::{Error, ErrorExtensionValues, Pos, Response, ServerError, Value};
 use cogwheel_engine::ports::StoreError;
 use tracing::error;
 use uuid::Uuid;
@@ -38,6 +40,11 @@ pub fn refusal(code: ErrorCode, message: impl Into<String>) -> Response {
     let mut error = ServerError::new(message, None);
     set_code(&mut error, code);
     Response::from_errors(vec![error])
+}
+
+/// The answer to a request that failed for reasons of ours: the cause goes to the log, its id to the client.
+pub fn failure(cause: &dyn Display) -> Response {
+    Response::from_errors(vec![internal(cause).into_server_error(Pos::default())])
 }
 
 /// Whether the answer says that nothing was executed: its errors belong to the request, not to a field.
@@ -104,7 +111,7 @@ pub(crate) fn store_failed(cause: &StoreError) -> Error {
 }
 
 /// A failure that only the operators can look into.
-pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Error {
+pub(crate) fn internal(cause: &dyn Display) -> Error {
     let id = Uuid::now_v7();
     error!(error_id = %id, error = %cause, "an API request failed");
     internal_with_id(id, internal_message(id))

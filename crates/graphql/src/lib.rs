@@ -14,9 +14,10 @@ mod loaders;
 mod roots;
 mod schema;
 mod services;
+mod shape;
 mod types;
 
-pub use errors::{ErrorCode, is_refused, refusal};
+pub use errors::{ErrorCode, failure, is_refused, refusal};
 pub use limits::Limits;
 pub use schema::{Schema, sdl};
 pub use services::Services;

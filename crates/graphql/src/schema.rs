@@ -12,6 +12,7 @@ use futures_util::{FutureExt, StreamExt};
 use crate::errors::{ErrorCode, complete, refusal};
 use crate::loaders::{Batches, Gathering};
 use crate::roots::{Mutation, Query, Subscription};
+use crate::shape::Shape;
 use crate::{Limits, Services};
 
 /// The API, ready to answer. Clones share everything.
@@ -32,7 +33,8 @@ impl Schema {
 
     /// A schema over anything that offers the engine's services.
     pub fn over(services: Arc<dyn Services>, limits: Limits) -> Self {
-        let builder = if limits.introspection { builder() } else { builder().disable_introspection().disable_suggestions() };
+        let builder =
+            if limits.introspection { builder() } else { builder().disable_introspection().disable_suggestions() };
         let inner = builder
             .limit_complexity(limits.complexity)
             // Depth and directives are checked, and named, before the library looks.
@@ -48,6 +50,43 @@ impl Schema {
 
     /// What the request would do, if it is within the limits and well-formed.
     pub fn operation(&self, request: &mut Request) -> Result<OperationType, Box<Response>> {
+        self.look(request).map(|(kind, _)| kind)
+    }
+
+    /// Answers a query or mutation.
+    pub async fn execute(&self, principal: Principal, mut request: Request) -> Response {
+        match self.look(&mut request) {
+            Ok((OperationType::Subscription, _)) => refusal(
+                ErrorCode::BadUserInput,
+                "subscriptions need a WebSocket with the sub-protocol graphql-transport-ws",
+            ),
+            Ok((OperationType::Query | OperationType::Mutation, shape)) => {
+                let gathering = Gathering::default();
+                let request = self.prepare(principal, request, &gathering);
+                self.finish(&shape, gathering.run(self.inner.execute(request)).await)
+            }
+            Err(refused) => *refused,
+        }
+    }
+
+    /// Answers any operation with a stream: a subscription with as many answers as it brings, anything else with one.
+    pub fn subscribe(&self, principal: Principal, mut request: Request) -> BoxStream<'static, Response> {
+        let schema = self.clone();
+        match self.look(&mut request) {
+            Ok((OperationType::Subscription, shape)) => {
+                let gathering = Gathering::default();
+                let answers = self.inner.execute_stream(self.prepare(principal, request, &gathering));
+                gathering.run_stream(answers).map(move |response| schema.finish(&shape, response)).boxed()
+            }
+            Ok((OperationType::Query | OperationType::Mutation, _)) => {
+                async move { schema.execute(principal, request).await }.into_stream().boxed()
+            }
+            Err(refused) => stream::iter([*refused]).boxed(),
+        }
+    }
+
+    /// What the request would do, and the order of its fields.
+    fn look(&self, request: &mut Request) -> Result<(OperationType, Shape), Box<Response>> {
         Limits::check_text(&request.query)?;
         let name = request.operation_name.clone();
         let document = match request.parsed_query() {
@@ -69,41 +108,11 @@ impl Schema {
             },
         };
         match operation {
-            Ok((_, operation)) => Ok(operation.node.ty),
+            Ok((_, operation)) => {
+                let shape = Shape::of(document, &operation.node.selection_set.node);
+                Ok((operation.node.ty, shape))
+            }
             Err(message) => Err(Box::new(refusal(ErrorCode::BadUserInput, message))),
-        }
-    }
-
-    /// Answers a query or mutation.
-    pub async fn execute(&self, principal: Principal, mut request: Request) -> Response {
-        match self.operation(&mut request) {
-            Ok(OperationType::Subscription) => refusal(
-                ErrorCode::BadUserInput,
-                "subscriptions need a WebSocket with the sub-protocol graphql-transport-ws",
-            ),
-            Ok(OperationType::Query | OperationType::Mutation) => {
-                let gathering = Gathering::default();
-                let request = self.prepare(principal, request, &gathering);
-                self.finish(gathering.run(self.inner.execute(request)).await)
-            }
-            Err(refused) => *refused,
-        }
-    }
-
-    /// Answers any operation with a stream: a subscription with as many answers as it brings, anything else with one.
-    pub fn subscribe(&self, principal: Principal, mut request: Request) -> BoxStream<'static, Response> {
-        match self.operation(&mut request) {
-            Ok(OperationType::Subscription) => {
-                let schema = self.clone();
-                let gathering = Gathering::default();
-                let answers = self.inner.execute_stream(self.prepare(principal, request, &gathering));
-                gathering.run_stream(answers).map(move |response| schema.finish(response)).boxed()
-            }
-            Ok(OperationType::Query | OperationType::Mutation) => {
-                let schema = self.clone();
-                async move { schema.execute(principal, request).await }.into_stream().boxed()
-            }
-            Err(refused) => stream::iter([*refused]).boxed(),
         }
     }
 
@@ -112,7 +121,8 @@ impl Schema {
         request.data(principal).data(loader).data(Arc::clone(&self.services))
     }
 
-    fn finish(&self, response: Response) -> Response {
+    fn finish(&self, shape: &Shape, mut response: Response) -> Response {
+        response.data = shape.arrange(response.data);
         complete(self.limits.name(response))
     }
 }

@@ -22,6 +22,9 @@ pub trait Services: Send + Sync + 'static {
     /// The known workflow files by path.
     fn workflow_files(&self) -> Vec<WorkflowFile>;
 
+    /// Whether the engine is stopping and takes no new work.
+    fn is_draining(&self) -> bool;
+
     /// Starts a workflow. Goes on to its end even if the caller stops waiting.
     async fn start(&self, request: StartRequest) -> Result<StartedExecution, StartError>;
 }
@@ -42,6 +45,10 @@ impl Services for Arc<Engine> {
 
     fn workflow_files(&self) -> Vec<WorkflowFile> {
         Engine::workflow_files(self)
+    }
+
+    fn is_draining(&self) -> bool {
+        Engine::is_draining(self)
     }
 
     async fn start(&self, request: StartRequest) -> Result<StartedExecution, StartError> {

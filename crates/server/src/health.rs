@@ -27,7 +27,7 @@ pub(crate) async fn ready(state: web::Data<State>) -> HttpResponse {
     let problem = database_problem(&state).await;
     let duration_ms = begin.elapsed().as_secs_f64() * 1_000.0;
     let mut checks = vec![check("database", duration_ms, problem)];
-    let is_stopping = state.stop.is_cancelled();
+    let is_stopping = state.schema.services().is_draining() || state.stop.is_cancelled();
     checks.push(check("acceptingWork", 0.0, is_stopping.then_some("the server is stopping")));
     if problem.is_none() && !is_stopping {
         write(HttpResponse::Ok(), &json!({"status": "ok", "checks": checks}))

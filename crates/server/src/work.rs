@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use async_graphql::{Request, Response};
 use cogwheel_access::Principal;
-use cogwheel_graphql::{ErrorCode, Schema, refusal};
+use cogwheel_graphql::{ErrorCode, Schema, failure, refusal};
 use futures_util::FutureExt;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::error;
 
 use crate::state::State;
 
@@ -43,6 +42,5 @@ pub(crate) fn over_time(limit: Duration) -> Response {
 /// The answer to a request that brought its code down; the details go to the log.
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Response {
     let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    error!(panic = said.unwrap_or("unknown"), "an API request panicked");
-    refusal(ErrorCode::Internal, "internal error; the server's log has the details")
+    failure(&format_args!("panicked: {}", said.unwrap_or("for reasons unknown")))
 }

@@ -29,7 +29,7 @@ pub(crate) trait Stored: Sized {
     fn from_word(word: &String, table: &'static str, id: impl ToString) -> Result<Self, StoreError> {
         Self::Word::try_from_value(word)
             .map(Self::from_stored)
-            .map_err(|_| corrupt(table, id, format!("`{word}` is no word of {}", std::any::type_name::<Self>())))
+            .map_err(|_| corrupt(table, &id, format!("`{word}` is no word of {}", std::any::type_name::<Self>())))
     }
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn counted(end: ExecutionStatus) -> (i64, i64) {
 }
 
 /// A row that cannot be understood.
-pub(crate) fn corrupt(table: &'static str, id: impl ToString, why: impl Into<String>) -> StoreError {
+pub(crate) fn corrupt(table: &'static str, id: &impl ToString, why: impl Into<String>) -> StoreError {
     StoreError::CorruptRow { table, id: id.to_string(), why: why.into() }
 }
 

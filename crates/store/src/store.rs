@@ -232,7 +232,7 @@ async fn read_workflows(connection: &DatabaseConnection, tenant: TenantId) -> Re
     rows.into_iter()
         .map(|row| {
             let version =
-                versions.remove(&row.id).ok_or_else(|| corrupt("workflows", row.id, "it has no active version"))?;
+                versions.remove(&row.id).ok_or_else(|| corrupt("workflows", &row.id, "it has no active version"))?;
             Ok(WorkflowRecord {
                 id: WorkflowId(row.id),
                 tenant,

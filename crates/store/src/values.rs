@@ -40,7 +40,7 @@ pub(crate) fn storable_text(text: &str) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() }
 }
 
-/// A SeaQuery value as rusqlite binds it: exactly what sqlx would have bound.
+/// A `SeaQuery` value as rusqlite binds it: exactly what sqlx would have bound.
 pub(crate) fn to_sqlite(value: Value) -> Result<SqliteValue, StoreError> {
     fn or_null<T>(value: Option<T>, convert: impl FnOnce(T) -> SqliteValue) -> SqliteValue {
         value.map_or(SqliteValue::Null, convert)
@@ -68,4 +68,52 @@ pub(crate) fn to_sqlite(value: Value) -> Result<SqliteValue, StoreError> {
         Value::ChronoDateTimeUtc(v) => or_null(v, |v| SqliteValue::Text(instant_text(v))),
         other => return Err(StoreError::Bug(format!("no column of this schema takes a value like {other:?}"))),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+    use serde_json::json;
+
+    use super::*;
+
+    /// An instant of the years 0 to 9999, on any nanosecond; a third of them on a whole millisecond or second.
+    fn instant(seconds: i64, nanos: u32, cut: u8) -> DateTime<Utc> {
+        let seconds = seconds.rem_euclid(315_537_897_600) - 62_135_596_800;
+        let nanos = match cut % 6 {
+            0 => 0,
+            1 => nanos / 1_000_000 * 1_000_000,
+            _ => nanos,
+        };
+        DateTime::from_timestamp(seconds, nanos % 1_000_000_000).expect("in range")
+    }
+
+    proptest! {
+        #[test]
+        fn text_order_is_time_order(
+            seconds in any::<i64>(), apart in 0..3_i64, nanos in any::<[u32; 2]>(), cut in any::<[u8; 2]>(),
+        ) {
+            let first = instant(seconds, nanos[0], cut[0]);
+            let second = instant(seconds.wrapping_add(apart), nanos[1], cut[1]);
+            let (one, other) = (instant_text(first), instant_text(second));
+            prop_assert_eq!(first.timestamp_micros().cmp(&second.timestamp_micros()), one.cmp(&other));
+            let read = DateTime::parse_from_rfc3339(&one).expect("RFC 3339");
+            prop_assert_eq!(read.timestamp_micros(), first.timestamp_micros());
+            prop_assert!(one.ends_with("+00:00"));
+        }
+    }
+
+    #[test]
+    fn what_no_database_keeps_is_replaced() {
+        let document = json!({ "a\0": ["x\0y", 1, null, true] });
+        assert_eq!(storable(&document), json!({ "a\u{fffd}": ["x\u{fffd}y", 1, null, true] }));
+        assert_eq!(storable_option(Some(&Json::Null)), None);
+    }
+
+    #[test]
+    fn an_id_is_of_its_instant() {
+        let at = instant(64_000_000_000, 5_000_000, 2);
+        let (seconds, nanos) = new_id(at).get_timestamp().expect("version 7").to_unix();
+        assert_eq!((i64::try_from(seconds).expect("positive"), nanos / 1_000_000), (at.timestamp(), 5));
+    }
 }

@@ -37,7 +37,8 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 /// Libraries whose own notices repeat what the server says, or say nothing to an operator. A more specific filter wins.
-const QUIET: &str = "sea_orm_migration=warn,tokio_cron_scheduler=warn";
+const QUIET: &str =
+    "sea_orm_migration=warn,tokio_cron_scheduler=warn,actix_server=warn,sqlx::postgres::notice=warn,sqlx::query=error";
 
 fn begin_logging(filter: &str, json: bool) -> anyhow::Result<()> {
     let subscriber = tracing_subscriber::fmt()

@@ -11,9 +11,6 @@ use crate::errors::{internal, store_failed};
 use crate::loaders::load;
 use crate::types::Execution;
 
-/// How many characters an idempotency key has at the most.
-const MAX_KEY: usize = 255;
-
 /// What can be done.
 pub(crate) struct Mutation;
 
@@ -66,13 +63,6 @@ impl StartWorkflowInput {
                 ));
             }
         };
-        if self.idempotency_key.as_ref().is_some_and(|key| key.is_empty() || key.chars().count() > MAX_KEY) {
-            return Err(UserError::new(
-                UserErrorCode::InvalidInput,
-                format!("`idempotencyKey` must have 1 to {MAX_KEY} characters"),
-                vec!["idempotencyKey".to_owned()],
-            ));
-        }
         Ok(StartRequest::manual(self.workflow, inputs, self.idempotency_key))
     }
 }

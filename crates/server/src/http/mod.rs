@@ -36,12 +36,18 @@ pub(crate) async fn get(state: web::Data<State>, request: HttpRequest, body: web
 }
 
 /// Any other method on `/graphql`.
-pub(crate) async fn other_method() -> HttpResponse {
+pub(crate) async fn other_method(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
+    if let Err(error) = authenticate(&state, &request) {
+        return unauthenticated(Media::Json, error);
+    }
     method_not_allowed("GET, POST", "use POST, or GET for queries")
 }
 
-/// Any other path.
-pub(crate) async fn nothing_here(request: HttpRequest) -> HttpResponse {
+/// Any other path: strangers are not told what there is.
+pub(crate) async fn nothing_here(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
+    if let Err(error) = authenticate(&state, &request) {
+        return unauthenticated(Media::Json, error);
+    }
     let message = format!("there is nothing at {}; the API is at /graphql", request.path());
     refused(StatusCode::NOT_FOUND, Media::Json, ErrorCode::NotFound, message)
 }

@@ -29,3 +29,12 @@ fn a_failing_database_makes_it_unready_and_tells_strangers_nothing() {
     assert!(!ready.body.to_string().contains("bob"), "{}", ready.body);
     assert_eq!(health(&server, "live").status, 200);
 }
+
+#[test]
+fn a_stopping_engine_makes_it_unready() {
+    let server = Running::new();
+    server.fake.rows(|rows| rows.is_draining = true);
+    let ready = health(&server, "ready");
+    assert_eq!(ready.status, 503);
+    assert_eq!(ready.body["checks"][1]["problem"], "the server is stopping");
+}

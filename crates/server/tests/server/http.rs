@@ -111,8 +111,13 @@ fn queries_may_be_got_and_mutations_may_not() {
 #[test]
 fn other_methods_and_paths_are_refused_in_json() {
     let server = Running::new();
-    let answer: Answer = server.agent.put(server.url("/graphql")).send("{}").unwrap().into();
+    let put = || server.agent.put(server.url("/graphql"));
+    let answer: Answer = put().header("Authorization", server.bearer()).send("{}").unwrap().into();
     assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, POST")));
+    let stranger: Answer = put().send("{}").unwrap().into();
+    assert_eq!((stranger.status, stranger.error().0), (401, "UNAUTHENTICATED"));
+    let stranger: Answer = server.agent.get(server.url("/nope")).call().unwrap().into();
+    assert_eq!((stranger.status, stranger.error().0), (401, "UNAUTHENTICATED"));
     for path in ["/", "/nope", "/graphql/x", "/health"] {
         let answer = server.get(path);
         assert_eq!((answer.status, answer.error().0), (404, "NOT_FOUND"), "{path}");

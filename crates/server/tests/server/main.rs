@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 #[expect(dead_code, reason = "the tests of the GraphQL crate use more of it")]
-#[path = "../../../graphql/tests/api/fake.rs"]
+#[path = "../../../graphql/tests/api/fake/mod.rs"]
 mod fake;
 
 mod health;

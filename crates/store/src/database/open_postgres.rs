@@ -1,5 +1,6 @@
 //! PostgreSQL: who connects as whom, and the lock that keeps a second server out.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use cogwheel_engine::ports::StoreError;
@@ -140,7 +141,7 @@ impl InstallationLock {
 
 fn cannot_connect(connect: &PgConnectOptions, error: &sqlx::Error) -> StoreError {
     let (place, user) = (place(connect), connect.get_username());
-    let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+    let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
     StoreError::Unavailable(match (code.as_deref(), error) {
         (Some("28P01" | "28000"), _) => {
             format!("{place} refuses user `{user}`: check the user and the password in the URL")

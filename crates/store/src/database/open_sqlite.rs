@@ -15,6 +15,9 @@ use crate::fault;
 /// How long a lock of another process (a backup, a check) is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes of write-ahead log that stay on the disk after a burst.
+const LARGEST_IDLE_LOG: i64 = 64 * 1024 * 1024;
+
 /// Statements that the writer keeps prepared.
 const PREPARED_STATEMENTS: usize = 128;
 
@@ -51,6 +54,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "journal_size_limit", LARGEST_IDLE_LOG)?;
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
         Ok(connection)
     };

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Due, DueOutcome, FileVersion, Head, NewRow, Record, ScheduleTick, StepRow, StoredLog};
 use cogwheel_entity::{files, schedule_fires};
+use cogwheel_machine::ExecutionStatus;
 use rusqlite::ToSql;
 use rusqlite::types::ToSqlOutput;
 use sea_orm::ActiveEnum;
@@ -225,7 +226,7 @@ impl ScheduleColumns {
 
 impl ScheduleColumns {
     /// Adds what a later tick of the same schedule says.
-    pub(super) fn go_on(&mut self, later: Self) {
+    pub(super) fn go_on(&mut self, later: &Self) {
         let last_due = self.last_due_at.map(|at| at.0).max(later.last_due_at.map(|at| at.0));
         self.last_due_at = last_due.map(Instant);
         self.last_fired_at = later.last_fired_at.or(self.last_fired_at);
@@ -256,7 +257,6 @@ pub(super) struct HeadColumns {
 impl HeadColumns {
     pub(super) fn of(record: &Record, head: &Head) -> Self {
         let ended = head.status.is_terminal();
-        let started = head.started_at.filter(|_| !ended);
         let took = head.started_at.zip(head.completed_at).map(|(from, to)| (to - from).num_milliseconds());
         Self {
             id: Key(record.execution.0),
@@ -265,8 +265,7 @@ impl HeadColumns {
             owner_node_id: head.owner.filter(|_| !ended).map(|owner| Key(owner.0)),
             started_at: head.started_at.map(Instant),
             deadline_at: head.deadline_at.map(Instant),
-            // Only what was claimed has a deadline to wake for.
-            next_wake_at: started.and(head.deadline_at).map(Instant),
+            next_wake_at: head.deadline_at.filter(|_| wakes_for_deadline(head.status)).map(Instant),
             completed_at: head.completed_at.map(Instant),
             execution_time_ms: took,
             result_data: Document::of_option(head.result.as_ref()),
@@ -274,6 +273,19 @@ impl HeadColumns {
             file_status: file_status_after(head.status).to_value(),
             updated_at: Instant(record.at),
         }
+    }
+}
+
+/// Whether the deadline is what it wakes for: what is queued has not been claimed, what ended sleeps.
+fn wakes_for_deadline(status: ExecutionStatus) -> bool {
+    match status {
+        ExecutionStatus::Running | ExecutionStatus::Waiting | ExecutionStatus::Compensating => true,
+        ExecutionStatus::Queued
+        | ExecutionStatus::Completed
+        | ExecutionStatus::Failed
+        | ExecutionStatus::Cancelled
+        | ExecutionStatus::TimedOut
+        | ExecutionStatus::Compensated => false,
     }
 }
 

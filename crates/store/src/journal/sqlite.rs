@@ -22,6 +22,12 @@ pub(super) struct Writer {
     connection: Connection,
 }
 
+/// What was recorded first for a cause.
+struct First {
+    /// Its execution, where that is still known.
+    execution: Option<Uuid>,
+}
+
 /// Why a unit was not written: a guard said no, or a statement failed.
 enum Refused {
     ByGuard(StoreError),
@@ -63,20 +69,18 @@ impl Writer {
         self.connection.prepare_cached(sql)?.execute(params)
     }
 
-    fn find(&self, sql: &str, params: impl Params) -> rusqlite::Result<Option<Option<Uuid>>> {
+    fn find(&self, sql: &str, params: impl Params) -> rusqlite::Result<Option<First>> {
         let found = self.connection.prepare_cached(sql)?.query_row(params, |row| row.get::<_, Option<[u8; 16]>>(0));
-        Ok(found.optional()?.map(|id| id.map(Uuid::from_bytes)))
+        Ok(found.optional()?.map(|id| First { execution: id.map(Uuid::from_bytes) }))
     }
 
     fn start(&self, start: &Start) -> rusqlite::Result<Started> {
         let row = &start.row;
-        if let Some(first) = self.first_of(start)? {
-            let itself = first == Some(row.id.0);
-            return Ok(if itself {
-                Started::Accepted
-            } else {
-                Started::Duplicate { execution: first.map(ExecutionId) }
-            });
+        if let Some(First { execution }) = self.first_of(start)? {
+            // A start that finds itself was recorded by an earlier call whose answer was lost.
+            let itself = execution == Some(row.id.0);
+            let execution = execution.map(ExecutionId);
+            return Ok(if itself { Started::Accepted } else { Started::Duplicate { execution } });
         }
         let e = ExecutionColumns::of(row);
         self.run(
@@ -128,8 +132,8 @@ impl Writer {
         Ok(Started::Accepted)
     }
 
-    /// The execution of an earlier start for the same cause; the inner option is empty where it is known no more.
-    fn first_of(&self, start: &Start) -> rusqlite::Result<Option<Option<Uuid>>> {
+    /// The earlier start for the same cause.
+    fn first_of(&self, start: &Start) -> rusqlite::Result<Option<First>> {
         let row = &start.row;
         if let Some(key) = idempotency_key(row) {
             let first = self.find(sql::FIND_BY_KEY, params![Key(row.tenant.0), Key(row.workflow.0), key])?;

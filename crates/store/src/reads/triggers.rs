@@ -69,7 +69,7 @@ pub(super) async fn fires_by_id(
         .all(connection)
         .await
         .map_err(fault::reading(FIRES))?;
-    Ok(rows.into_iter().map(fire_view).collect())
+    Ok(rows.iter().map(fire_view).collect())
 }
 
 pub(super) async fn fires(
@@ -83,7 +83,7 @@ pub(super) async fn fires(
         .all(connection)
         .await
         .map_err(fault::reading(FIRES))?;
-    Ok(page::cut(rows, &request, fire_view))
+    Ok(page::cut(rows, &request, |row| fire_view(&row)))
 }
 
 pub(super) async fn count_fires(
@@ -185,7 +185,7 @@ fn schedule_view(row: schedule_rows::Model) -> ScheduleView {
     }
 }
 
-fn fire_view(row: fire_rows::Model) -> FireView {
+fn fire_view(row: &fire_rows::Model) -> FireView {
     FireView {
         id: row.id,
         schedule: ScheduleId(row.schedule_id),

@@ -76,18 +76,18 @@ pub(crate) async fn adopt(
     node: NodeId,
     at: DateTime<Utc>,
 ) -> Result<Vec<StoredExecution>, StoreError> {
-    let (owner, now) = (Value::from(node.0), Value::from(at));
-    tx.execute(raw(tx, LOSE_OTHERS, [now.clone(), owner.clone()])).await?;
-    let owned = tx.query(raw(tx, OWNED, [owner.clone()])).await?;
+    let (us, now) = (Value::from(node.0), Value::from(at));
+    tx.execute(raw(tx, LOSE_OTHERS, [now.clone(), us.clone()])).await?;
+    let owned = tx.query(raw(tx, OWNED, [us.clone()])).await?;
     let owned = owned.iter().map(|row| row.get("id")).collect::<Result<HashSet<Uuid>, _>>()?;
-    tx.execute(raw(tx, TAKE_OVER, [owner.clone(), now])).await?;
+    tx.execute(raw(tx, TAKE_OVER, [us.clone(), now])).await?;
     let mut steps: HashMap<Uuid, Vec<StoredStep>> = HashMap::new();
-    for row in tx.query(raw(tx, READ_STEPS, [owner.clone()])).await? {
+    for row in tx.query(raw(tx, READ_STEPS, [us.clone()])).await? {
         let execution: Uuid = row.get("execution_id")?;
         steps.entry(execution).or_default().push(step(&row, execution)?);
     }
     let mut adopted = Vec::new();
-    for row in tx.query(raw(tx, READ_EXECUTIONS, [owner])).await? {
+    for row in tx.query(raw(tx, READ_EXECUTIONS, [us])).await? {
         let id: Uuid = row.get("id")?;
         if !owned.contains(&id) {
             adopted.push(execution(&row, id, steps.remove(&id).unwrap_or_default())?);

@@ -60,7 +60,11 @@ pub(crate) async fn set_health(
     health: WatchHealth,
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let state = if health.healthy { file_watches::WatchHealth::Healthy } else { file_watches::WatchHealth::Degraded };
+    let state = match (health.healthy, &health.problem) {
+        (true, None) => file_watches::WatchHealth::Healthy,
+        (true, Some(_)) => file_watches::WatchHealth::Degraded,
+        (false, _) => file_watches::WatchHealth::Failed,
+    };
     let mut row = file_watches::ActiveModel {
         health: Set(state),
         health_detail: Set(health.problem.map(|problem| storable(&json!({ "problem": problem })))),
@@ -247,5 +251,5 @@ fn seconds(duration: Duration) -> i64 {
 
 /// A word of the language that the schema has as well.
 fn word<W: ActiveEnum<Value = String>>(word: &str, table: &'static str, id: Uuid) -> Result<W, StoreError> {
-    W::try_from_value(&word.to_owned()).map_err(|_| corrupt(table, id, format!("`{word}` is not a word it can store")))
+    W::try_from_value(&word.to_owned()).map_err(|_| corrupt(table, &id, format!("`{word}` is not a word it can store")))
 }

@@ -17,7 +17,7 @@ on_both! {
     a_record_may_come_twice
 }
 
-fn is_conflict(answer: Result<(), StoreError>) -> bool {
+fn is_conflict(answer: &Result<(), StoreError>) -> bool {
     matches!(answer, Err(StoreError::Conflict(_)))
 }
 
@@ -27,13 +27,13 @@ async fn only_the_current_epoch_writes(world: &World) {
     let mut stale = world.running(&start, 1);
     stale.steps = vec![step(0, StepStatus::Completed)];
     stale.logs = vec![line(0, None, "from a ghost")];
-    assert!(is_conflict(world.store.record(stale.clone()).await));
+    assert!(is_conflict(&world.store.record(stale.clone()).await));
     stale.head = None;
-    assert!(is_conflict(world.store.record(stale).await), "a record without a head is fenced as well");
+    assert!(is_conflict(&world.store.record(stale).await), "a record without a head is fenced as well");
     assert_eq!(world.number("select count(*) from step_executions").await, 0);
     assert_eq!(world.number("select count(*) from execution_logs").await, 0);
     let unknown = world.request(&workflow, at(1));
-    assert!(is_conflict(world.store.record(world.running(&unknown, 0)).await));
+    assert!(is_conflict(&world.store.record(world.running(&unknown, 0)).await));
     world.store.record(world.running(&start, 0)).await.unwrap();
 }
 
@@ -44,7 +44,7 @@ async fn what_ended_stays_as_it_is(world: &World) {
     world.store.record(world.ended(&start, 0, ExecutionStatus::Completed)).await.unwrap();
     for late in [world.running(&start, 0), world.ended(&start, 0, ExecutionStatus::Failed), world.record_of(&start, 0)]
     {
-        assert!(is_conflict(world.store.record(late).await));
+        assert!(is_conflict(&world.store.record(late).await));
     }
     let read = &world.store.executions_by_id(world.tenant, &[start.row.id]).await.unwrap()[0];
     assert_eq!((read.status, read.result.clone()), (ExecutionStatus::Completed, Some(json!({ "rows": 3 }))));

@@ -49,8 +49,8 @@ async fn seen_by(
     let steps = PageRequest::Forward { first: 10, after: None };
     let logs = PageRequest::Forward { first: 10, after: None };
     let (schedule, watch) = (workflow.schedules[0].id, workflow.watches[0].id);
-    let own_file = store.files_of_executions(world.tenant, &[execution]).await.unwrap()[&execution][0].id;
-    let own_fire = store.fires(world.tenant, &FireFilter::default(), all).await.unwrap().items[0].id;
+    let file = store.files_of_executions(world.tenant, &[execution]).await.unwrap()[&execution][0].id;
+    let due = store.fires(world.tenant, &FireFilter::default(), all).await.unwrap().items[0].id;
     let of = ExecutionFilter { workflow: Some(workflow.name.clone()), ..ExecutionFilter::default() };
     let of_watch = FileFilter { watch: Some(watch), ..FileFilter::default() };
     let of_schedule = FireFilter { schedule: Some(schedule) };
@@ -71,15 +71,15 @@ async fn seen_by(
         ("step", store.steps_by_id(tenant, &[(execution, 0)]).await.unwrap().len()),
         ("logs", store.logs(tenant, execution, None, logs).await.unwrap().items.len()),
         ("count of logs", count(store.count_logs(tenant, execution, Some(0)).await.unwrap())),
-        ("file", store.files_by_id(tenant, &[own_file]).await.unwrap().len()),
+        ("file", store.files_by_id(tenant, &[file]).await.unwrap().len()),
         ("files", store.files(tenant, &of_watch, all).await.unwrap().items.len()),
         ("count of files", count(store.count_files(tenant, &FileFilter::default()).await.unwrap())),
         ("files of an execution", store.files_of_executions(tenant, &[execution]).await.unwrap().len()),
-        ("executions of a file", store.executions_of_files(tenant, &[own_file]).await.unwrap().len()),
+        ("executions of a file", store.executions_of_files(tenant, &[file]).await.unwrap().len()),
         ("schedule", store.schedules_by_id(tenant, &[schedule]).await.unwrap().len()),
         ("schedules", store.schedules(tenant, &triggers, all).await.unwrap().items.len()),
         ("count of schedules", count(store.count_schedules(tenant, &triggers).await.unwrap())),
-        ("fire", store.fires_by_id(tenant, &[own_fire]).await.unwrap().len()),
+        ("fire", store.fires_by_id(tenant, &[due]).await.unwrap().len()),
         ("fires", store.fires(tenant, &of_schedule, all).await.unwrap().items.len()),
         ("count of fires", count(store.count_fires(tenant, &FireFilter::default()).await.unwrap())),
         ("watch", store.watches_by_id(tenant, &[watch]).await.unwrap().len()),

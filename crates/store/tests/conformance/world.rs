@@ -1,5 +1,7 @@
 //! A migrated database with an open store, and short words for what tests put into it.
 
+use std::fmt::Write;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use cogwheel_engine::ports::{
     Due, DueOutcome, FileVersion, Head, NewNode, NewRow, Record, SaveWorkflow, SavedTriggers, ScheduleTick, Start,
@@ -11,6 +13,7 @@ use cogwheel_machine::{ExecutionId, ExecutionStatus, StepState, StepStatus};
 use cogwheel_store::{ConnectOptions, Database, SqlStore};
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::databases::{Copy, Template};
@@ -174,7 +177,7 @@ impl World {
             .iter()
             .map(|(due, outcome)| Due { due_at: at(*due), is_catch_up: false, outcome: outcome.clone() })
             .collect();
-        let last = due.last().map_or(at(0), |due| due.due_at);
+        let last = due.last().map_or_else(|| at(0), |due| due.due_at);
         let next_due_at = Some(last + TimeDelta::minutes(5));
         ScheduleTick { schedule, tenant: self.tenant, due, next_due_at, at: last + TimeDelta::milliseconds(12) }
     }
@@ -207,7 +210,7 @@ impl World {
     pub(super) fn record_of(&self, start: &Start, epoch: i64) -> Record {
         Record {
             execution: start.row.id,
-            tenant: start.row.tenant,
+            tenant: self.tenant,
             workflow: start.row.workflow,
             epoch,
             head: None,
@@ -273,6 +276,8 @@ pub(super) fn line(sequence: i64, step_ordinal: Option<i32>, message: &str) -> S
 }
 
 fn sha256(text: &str) -> String {
-    use sha2::{Digest, Sha256};
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
 }

@@ -19,7 +19,7 @@ pub(super) struct Known {
     pub(super) checked_at: Option<DateTime<Utc>>,
     /// What it defines, or defined when it was good last.
     pub(super) claim: Option<Claim>,
-    pub(super) status: Status,
+    status: Status,
     /// What is wrong with its present text, with what tells that text from another.
     refused: Option<(String, Vec<FileProblem>)>,
     /// Whether what is shown of it is up to date.
@@ -36,7 +36,7 @@ pub(super) struct Claim {
 
 /// Whether the workflow that a file defines is the one in use.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Status {
+enum Status {
     InUse,
     /// Another file defines the same workflow.
     NameTaken { by: String },
@@ -77,6 +77,13 @@ impl Known {
 
     /// Its workflow is its own.
     pub(super) fn win(&mut self) {
+        // What could not be saved stays so until it is.
+        if matches!(self.status, Status::NameTaken { .. }) {
+            self.set(Status::InUse);
+        }
+    }
+
+    pub(super) fn saved(&mut self) {
         self.set(Status::InUse);
     }
 
@@ -92,11 +99,12 @@ impl Known {
         }
     }
 
-    pub(super) fn not_saved(&mut self, document: Document, error: &StoreError) {
-        self.status = Status::NotSaved(error.to_string());
+    /// Notes that its workflow is not stored yet; answers whether that is news.
+    pub(super) fn not_saved(&mut self, document: Document, error: &StoreError) -> bool {
         if let Some(claim) = &mut self.claim {
             claim.document = Some(document);
         }
+        self.set(Status::NotSaved(error.to_string()))
     }
 
     fn set(&mut self, status: Status) -> bool {

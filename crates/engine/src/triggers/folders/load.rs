@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use tokio::task::JoinError;
 use tracing::{error, info, warn};
 
-use super::known::{Claim, Known, Status};
+use super::known::{Claim, Known};
 use super::read::{self, Document, Reading, Refusal, Stamp};
 use super::{Trouble, put_stored, saved};
 use crate::ports::{SaveWorkflow, StoreError, WorkflowRecord};
@@ -221,6 +221,7 @@ impl Loader {
                         (None, Some(record)) => put_stored(engine, record),
                         (_, None) => {}
                     }
+                    known.saved();
                 }
                 _ => saves.extend(claim.document.take().map(|document| (path.clone(), document))),
             }
@@ -250,14 +251,15 @@ impl Loader {
                         folder: Some(known.folder.clone()),
                         record: None,
                     };
-                    known.status = Status::InUse;
+                    known.saved();
                     info!(workflow = record.name, version = record.version, file = %path.display(), "workflow saved");
                     self.workflows.insert(record.name.clone(), stored);
                     engine.catalog().put(LoadedWorkflow::new(record, Arc::new(document.workflow)));
                 }
                 Err(error) => {
-                    warn!(file = %path.display(), %error, "a workflow could not be saved; it is tried again");
-                    known.not_saved(document, &error);
+                    if known.not_saved(document, &error) {
+                        warn!(file = %path.display(), %error, "a workflow could not be saved; it is tried again");
+                    }
                     all_saved = false;
                 }
             }

@@ -9,7 +9,7 @@ use cogwheel_definition::Overlap;
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::agenda::{Claimed, Line};
 use super::plan::{Batch, Past, missed_until};
@@ -68,7 +68,7 @@ impl Settler {
         past.now = now;
         let Some(mut batch) = line.rule.next_batch(*position, *past) else { return ControlFlow::Break(()) };
         if batch.skipped.iter().any(|due| due.is_catch_up) {
-            info!(workflow = line.workflow_name, schedule = line.trigger.key, instants = batch.skipped.len(), "not making up for missed due instants");
+            debug!(workflow = line.workflow_name, schedule = line.trigger.key, instants = batch.skipped.len(), "not making up for missed due instants");
         }
         if batch.fire.is_some() && line.trigger.overlap == Overlap::Skip && self.give_way(line, &mut batch, past).await.is_err() {
             return ControlFlow::Break(());

@@ -76,13 +76,12 @@ async fn refuse_known_instants<'u>(
     let mut fresh = Vec::with_capacity(starts.len());
     for (unit, start) in starts {
         let instant = instant(start);
-        match instant.and_then(|instant| known.get(&instant)) {
-            Some(first) => answers.give(unit, Ok(duplicate(start, *first))),
-            None => {
-                // The next start of this batch for the same instant is its duplicate.
-                known.extend(instant.map(|instant| (instant, Some(start.row.id.0))));
-                fresh.push((unit, start));
-            }
+        if let Some(first) = instant.and_then(|instant| known.get(&instant)) {
+            answers.give(unit, Ok(duplicate(start, *first)));
+        } else {
+            // The next start of this batch for the same instant is its duplicate.
+            known.extend(instant.map(|instant| (instant, Some(start.row.id.0))));
+            fresh.push((unit, start));
         }
     }
     Ok(fresh)
@@ -172,7 +171,7 @@ async fn move_schedules(
         fires.extend(FireColumns::of(tick, execution));
         let moved = ScheduleColumns::of(tick);
         match schedules.get_mut(&tick.schedule.0) {
-            Some(schedule) => schedule.go_on(moved),
+            Some(schedule) => schedule.go_on(&moved),
             None => drop(schedules.insert(tick.schedule.0, moved)),
         }
     }

@@ -1,0 +1,56 @@
+//! An API side that nobody asks.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use cogwheel_engine::ports::{Reads, StoreError};
+use cogwheel_engine::views::{
+    ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest,
+    ScheduleView, StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
+};
+use cogwheel_engine::{ExecutionId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use uuid::Uuid;
+
+pub(crate) struct NoReads;
+
+macro_rules! nothing {
+    ($($name:ident($($kind:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Reads for NoReads {
+            $(async fn $name(&self, $(_: $kind),*) -> Result<$answer, StoreError> {
+                Err(StoreError::Unavailable("there is no API here".to_owned()))
+            })*
+        }
+    };
+}
+
+nothing! {
+    workflow_by_name(TenantId, &str) -> Option<WorkflowView>;
+    workflows_by_id(TenantId, &[WorkflowId]) -> Vec<WorkflowView>;
+    workflows(TenantId, &WorkflowFilter, PageRequest) -> Page<WorkflowView>;
+    count_workflows(TenantId, &WorkflowFilter) -> u64;
+    versions_by_id(TenantId, &[VersionId]) -> Vec<VersionView>;
+    executions_by_id(TenantId, &[ExecutionId]) -> Vec<ExecutionView>;
+    executions(TenantId, &ExecutionFilter, PageRequest) -> Page<ExecutionView>;
+    count_executions(TenantId, &ExecutionFilter) -> u64;
+    steps(TenantId, &[ExecutionId], PageRequest<i32>) -> HashMap<ExecutionId, Page<StepView>>;
+    count_steps(TenantId, &[ExecutionId]) -> HashMap<ExecutionId, u64>;
+    steps_by_id(TenantId, &[(ExecutionId, i32)]) -> Vec<StepView>;
+    logs(TenantId, ExecutionId, Option<i32>, PageRequest<i64>) -> Page<LogView>;
+    count_logs(TenantId, ExecutionId, Option<i32>) -> u64;
+    files_by_id(TenantId, &[FileId]) -> Vec<FileView>;
+    files(TenantId, &FileFilter, PageRequest) -> Page<FileView>;
+    count_files(TenantId, &FileFilter) -> u64;
+    files_of_executions(TenantId, &[ExecutionId]) -> HashMap<ExecutionId, Vec<FileView>>;
+    executions_of_files(TenantId, &[FileId]) -> HashMap<FileId, Vec<ExecutionView>>;
+    schedules_by_id(TenantId, &[ScheduleId]) -> Vec<ScheduleView>;
+    schedules(TenantId, &TriggerFilter, PageRequest) -> Page<ScheduleView>;
+    count_schedules(TenantId, &TriggerFilter) -> u64;
+    fires_by_id(TenantId, &[Uuid]) -> Vec<FireView>;
+    fires(TenantId, &FireFilter, PageRequest) -> Page<FireView>;
+    count_fires(TenantId, &FireFilter) -> u64;
+    watches_by_id(TenantId, &[WatchId]) -> Vec<WatchView>;
+    watches(TenantId, &TriggerFilter, PageRequest) -> Page<WatchView>;
+    count_watches(TenantId, &TriggerFilter) -> u64;
+    ping() -> ();
+}

@@ -1,0 +1,236 @@
+//! A store in memory that keeps the promises triggers rely on, and lets tests wait for what is in it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use cogwheel_engine::ports::{
+    Due, DueOutcome, FileVersion, HandledFile, NewNode, NewRow, Record, SaveWorkflow, ScheduleRecord, ScheduleTick,
+    Start, StartFrom, Started, Store, StoreError, StoredExecution, WatchHealth, WatchRecord, WorkflowRecord,
+};
+use cogwheel_engine::{ExecutionId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// Long enough for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What is stored.
+#[derive(Default)]
+pub(crate) struct Tables {
+    pub(crate) workflows: HashMap<String, WorkflowRecord>,
+    pub(crate) schedules: HashMap<(String, String), ScheduleRecord>,
+    pub(crate) watches: HashMap<(String, String), WatchId>,
+    pub(crate) starts: Vec<NewRow>,
+    pub(crate) fires: Vec<(ScheduleId, Due)>,
+    pub(crate) files: Vec<FileVersion>,
+    pub(crate) health: Vec<WatchHealth>,
+    pub(crate) saves: usize,
+    pub(crate) live: HashSet<ExecutionId>,
+    /// Which executions each schedule started.
+    pub(crate) started_by: HashMap<ExecutionId, ScheduleId>,
+    /// While set, starts find no database.
+    pub(crate) is_away: bool,
+    /// How many did.
+    pub(crate) refused: usize,
+}
+
+pub(crate) struct MemoryStore {
+    tables: Mutex<Tables>,
+    changed: watch::Sender<()>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self { tables: Mutex::default(), changed: watch::Sender::new(()) }
+    }
+}
+
+impl MemoryStore {
+    pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().expect("no test panics while it holds the tables")
+    }
+
+    /// Changes the tables, and tells those who wait.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Tables) -> T) -> T {
+        let answer = change(&mut self.tables());
+        self.changed.send_replace(());
+        answer
+    }
+
+    /// Waits until the tables hold the answer.
+    pub(crate) async fn until<T>(&self, what: &str, ask: impl Fn(&Tables) -> Option<T>) -> T {
+        let mut changes = self.changed.subscribe();
+        let waiting = async {
+            loop {
+                if let Some(answer) = ask(&self.tables()) {
+                    return answer;
+                }
+                changes.changed().await.expect("the store lives");
+            }
+        };
+        let answer = tokio::time::timeout(PATIENCE, waiting).await;
+        answer.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    }
+}
+
+impl Tables {
+    fn record(&mut self, tick: &ScheduleTick) {
+        for due in &tick.due {
+            self.fires.push((tick.schedule, due.clone()));
+        }
+        let schedules = self.schedules.values_mut().chain(self.workflows.values_mut().flat_map(|w| &mut w.schedules));
+        for schedule in schedules.filter(|schedule| schedule.id == tick.schedule) {
+            schedule.last_due_at = schedule.last_due_at.max(tick.due.last().map(|due| due.due_at));
+            schedule.next_due_at = tick.next_due_at;
+        }
+    }
+
+    fn was_fired(&self, tick: &ScheduleTick) -> bool {
+        tick.due.last().is_some_and(|last| {
+            self.fires.iter().any(|(schedule, due)| *schedule == tick.schedule && due.due_at == last.due_at)
+        })
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn default_tenant(&self) -> Result<TenantId, StoreError> {
+        Ok(TenantId(Uuid::from_u128(1)))
+    }
+
+    async fn join(&self, _: NewNode) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn adopt(&self, _: NodeId, _: DateTime<Utc>) -> Result<Vec<StoredExecution>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn leave(&self, _: NodeId, _: DateTime<Utc>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn workflows(&self, _: TenantId) -> Result<Vec<WorkflowRecord>, StoreError> {
+        Ok(self.tables().workflows.values().cloned().collect())
+    }
+
+    async fn save_workflow(&self, save: SaveWorkflow) -> Result<WorkflowRecord, StoreError> {
+        Ok(self.change(|tables| {
+            tables.saves += 1;
+            let name = save.workflow.name.clone();
+            let schedules = save.triggers.next_due.into_iter().map(|(key, next)| {
+                let new = || ScheduleRecord {
+                    id: ScheduleId(Uuid::now_v7()),
+                    trigger_key: key.clone(),
+                    last_due_at: None,
+                    next_due_at: None,
+                    since: save.at,
+                };
+                let schedule = tables.schedules.entry((name.clone(), key.clone())).or_insert_with(new);
+                schedule.next_due_at = next;
+                schedule.clone()
+            });
+            let schedules = schedules.collect();
+            let watches = save.triggers.locations.into_iter().map(|(key, _)| {
+                let id = tables.watches.entry((name.clone(), key.clone())).or_insert_with(|| WatchId(Uuid::now_v7()));
+                WatchRecord { id: *id, trigger_key: key }
+            });
+            let watches = watches.collect();
+            let old = tables.workflows.get(&name);
+            let record = WorkflowRecord {
+                id: old.map_or_else(|| WorkflowId(Uuid::now_v7()), |old| old.id),
+                tenant: save.tenant,
+                name: name.clone(),
+                origin_path: save.origin_path,
+                version_id: VersionId(Uuid::now_v7()),
+                version: old.map_or(1, |old| old.version + i32::from(old.checksum != save.checksum)),
+                source: save.source,
+                checksum: save.checksum,
+                is_enabled: true,
+                schedules,
+                watches,
+            };
+            tables.workflows.insert(name, record.clone());
+            record
+        }))
+    }
+
+    async fn remove_workflow(&self, workflow: WorkflowId, _: DateTime<Utc>) -> Result<(), StoreError> {
+        self.change(|tables| tables.workflows.retain(|_, record| record.id != workflow));
+        Ok(())
+    }
+
+    async fn start(&self, start: Start) -> Result<Started, StoreError> {
+        self.change(|tables| {
+            if tables.is_away {
+                tables.refused += 1;
+                return Err(StoreError::Unavailable("away".to_owned()));
+            }
+            let is_known = match &start.from {
+                StartFrom::Request => false,
+                StartFrom::Schedule(tick) => tables.was_fired(tick),
+                StartFrom::File(file) => tables
+                    .files
+                    .iter()
+                    .any(|known| (known.watch, &known.fingerprint) == (file.watch, &file.fingerprint)),
+            };
+            if is_known {
+                return Ok(Started::Duplicate { execution: None });
+            }
+            match start.from {
+                StartFrom::Request => {}
+                StartFrom::Schedule(tick) => {
+                    assert_eq!(tick.due.last().map(|due| &due.outcome), Some(&DueOutcome::Fired));
+                    tables.started_by.insert(start.row.id, tick.schedule);
+                    tables.record(&tick);
+                }
+                StartFrom::File(file) => tables.files.push(file),
+            }
+            tables.live.insert(start.row.id);
+            tables.starts.push(start.row);
+            Ok(Started::Accepted)
+        })
+    }
+
+    async fn record(&self, record: Record) -> Result<(), StoreError> {
+        self.change(|tables| {
+            if record.head.is_some_and(|head| head.completed_at.is_some()) {
+                tables.live.remove(&record.execution);
+            }
+        });
+        Ok(())
+    }
+
+    async fn tick(&self, tick: ScheduleTick) -> Result<(), StoreError> {
+        assert!(tick.due.iter().all(|due| due.outcome != DueOutcome::Fired) && tick.due.len() <= 501);
+        self.change(|tables| tables.record(&tick));
+        Ok(())
+    }
+
+    async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError> {
+        let tables = self.tables();
+        Ok(tables.live.iter().any(|execution| tables.started_by.get(execution) == Some(&schedule)))
+    }
+
+    async fn handled_files(&self, watch: WatchId) -> Result<Vec<HandledFile>, StoreError> {
+        let tables = self.tables();
+        let files = tables.files.iter().filter(|file| file.watch == watch);
+        let newest: HashMap<_, _> = files.map(|file| (file.path.clone(), file)).collect();
+        let handled = newest.into_values().map(|file| HandledFile {
+            path: file.path.clone(),
+            size: file.size,
+            modified_at: file.modified_at,
+            device: file.device.clone(),
+            inode: file.inode.clone(),
+        });
+        Ok(handled.collect())
+    }
+
+    async fn set_watch_health(&self, _: WatchId, health: WatchHealth) -> Result<(), StoreError> {
+        self.change(|tables| tables.health.push(health));
+        Ok(())
+    }
+}
