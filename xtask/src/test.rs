@@ -52,12 +52,33 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
     Ok(code(outcome))
 }
 
+/// Brings a PostgreSQL, builds the release binary and measures it.
+pub(crate) fn bench(root: &Path) -> Result<ExitCode> {
+    let database = postgres::provide(POSTGRES_URL)?;
+    let built = status(Command::new(cargo()).args(["build", "--release", "--package", "cogwheel"]).current_dir(root))?;
+    if !built.success() {
+        bail!("the build failed, see above");
+    }
+    let mut bench = Command::new(cargo());
+    bench
+        .args(["run", "--quiet", "--package", END_TO_END, "--bin", "bench"])
+        .current_dir(root)
+        .env(POSTGRES_URL, database.url())
+        .env(BINARY, target_folder(root)?.join("release").join("cogwheel"));
+    status(&mut bench).map(code)
+}
+
 /// Builds the tests and the binary in one go: asked for together they share every dependency.
 fn build(root: &Path) -> Result<PathBuf> {
     let built = status(Command::new(cargo()).args(["build", "--workspace", "--bins", "--tests"]).current_dir(root))?;
     if !built.success() {
         bail!("the build failed, see above");
     }
+    Ok(target_folder(root)?.join("debug").join("cogwheel"))
+}
+
+/// Where cargo puts what it builds.
+fn target_folder(root: &Path) -> Result<PathBuf> {
     let metadata = Command::new(cargo())
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .current_dir(root)
@@ -65,8 +86,7 @@ fn build(root: &Path) -> Result<PathBuf> {
         .context("cannot run `cargo metadata`")?;
     let metadata: serde_json::Value =
         serde_json::from_slice(&metadata.stdout).context("`cargo metadata` printed no JSON")?;
-    let target = metadata["target_directory"].as_str().context("`cargo metadata` names no target folder")?;
-    Ok(Path::new(target).join("debug").join("cogwheel"))
+    metadata["target_directory"].as_str().map(PathBuf::from).context("`cargo metadata` names no target folder")
 }
 
 fn has_nextest() -> bool {

@@ -9,7 +9,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::table::{self, SETTINGS};
 
-/// Variables with the settings' prefix that are not settings: the file's own, what steps are given, and the tests'.
+/// What the variables of the tests begin with.
+const TEST_VARIABLES: &str = "COGWHEEL_TEST_";
+
+/// Variables with the settings' prefix that are not settings: the file's own, what steps are given, and the build's.
 const OTHER_VARIABLES: &[&str] = &[
     "COGWHEEL_CONFIG",
     "COGWHEEL_OUTPUT",
@@ -19,7 +22,6 @@ const OTHER_VARIABLES: &[&str] = &[
     "COGWHEEL_STEP",
     "COGWHEEL_ATTEMPT",
     "COGWHEEL_WORKDIR",
-    "COGWHEEL_TEST_POSTGRES_URL",
     "COGWHEEL_BUILD_CACHE",
 ];
 
@@ -116,7 +118,8 @@ impl Sources {
     /// Lays the environment over what is there.
     pub(crate) fn environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
         for (name, value) in variables {
-            if !name.starts_with("COGWHEEL_") || OTHER_VARIABLES.contains(&name.as_str()) {
+            let is_other = name.starts_with(TEST_VARIABLES) || OTHER_VARIABLES.contains(&name.as_str());
+            if !name.starts_with("COGWHEEL_") || is_other {
                 continue;
             }
             match SETTINGS.iter().find(|setting| setting.variable() == name) {

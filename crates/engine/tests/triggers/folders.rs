@@ -22,7 +22,9 @@ fn source(rig: &Rig, name: &str) -> Option<String> {
 async fn until_source(rig: &Rig, name: &str, expected: Option<String>) {
     let what = format!("{name} to be {expected:?}");
     rig.store
-        .until(&what, |tables| (tables.workflows.get(name).map(|record| &record.source) == expected.as_ref()).then_some(()))
+        .until(&what, |tables| {
+            (tables.workflows.get(name).map(|record| &record.source) == expected.as_ref()).then_some(())
+        })
         .await;
 }
 

@@ -88,7 +88,12 @@ impl Rig {
     }
 
     /// Waits until what is known of a workflow file is as it should be.
-    pub(crate) async fn file(&self, engine: &Engine, name: &str, is_it: impl Fn(&WorkflowFile) -> bool) -> WorkflowFile {
+    pub(crate) async fn file(
+        &self,
+        engine: &Engine,
+        name: &str,
+        is_it: impl Fn(&WorkflowFile) -> bool,
+    ) -> WorkflowFile {
         let find = || {
             let files = engine.workflow_files();
             files.into_iter().find(|file| Path::new(&file.path).ends_with(name)).filter(|file| is_it(file))

@@ -81,7 +81,10 @@ async fn missed_runs_that_must_not_overlap_wait_for_each_other() {
     rig.gate = Arc::new(Semaphore::new(0));
     let engine = rig.launch().await;
     for number in 1..=3 {
-        let live = rig.store.until("the next run", |tables| (fired(tables).len() == number).then_some(tables.live.len())).await;
+        let live = rig
+            .store
+            .until("the next run", |tables| (fired(tables).len() == number).then_some(tables.live.len()))
+            .await;
         assert_eq!(live, 1, "one at a time");
         rig.gate.add_permits(1);
     }

@@ -128,12 +128,15 @@ async fn the_health_of_a_watch_is_kept(world: &World) {
     let saved = world.save(TRIGGERED, at(0)).await;
     let watch = saved.watches[0].id;
     let problem = Some("`/data/inbox` cannot be read".to_owned());
-    let ill = WatchHealth { healthy: false, problem: problem.clone(), last_scan_at: Some(at(3)) };
-    world.store.set_watch_health(watch, ill).await.unwrap();
-    let view = &world.store.watches_by_id(world.tenant, &[watch]).await.unwrap()[0];
-    assert_eq!((view.health.as_str(), &view.problem, view.last_scan_at), ("degraded", &problem, Some(at(3))));
-    let well = WatchHealth { healthy: true, problem: None, last_scan_at: None };
-    world.store.set_watch_health(watch, well).await.unwrap();
-    let view = &world.store.watches_by_id(world.tenant, &[watch]).await.unwrap()[0];
-    assert_eq!((view.health.as_str(), &view.problem, view.last_scan_at), ("healthy", &None, Some(at(3))));
+    // What it last scanned stays known while it cannot scan.
+    for (healthy, problem, scanned, expected) in [
+        (false, problem.clone(), Some(at(3)), "failed"),
+        (true, problem, None, "degraded"),
+        (true, None, None, "healthy"),
+    ] {
+        let health = WatchHealth { healthy, problem: problem.clone(), last_scan_at: scanned };
+        world.store.set_watch_health(watch, health).await.unwrap();
+        let view = &world.store.watches_by_id(world.tenant, &[watch]).await.unwrap()[0];
+        assert_eq!((view.health.as_str(), &view.problem, view.last_scan_at), (expected, &problem, Some(at(3))));
+    }
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
 
 use super::identity::{Identity, changed_at};
 use crate::triggers::digest;
@@ -22,6 +24,8 @@ pub(super) struct Look {
     /// The version of this path that was handled last.
     pub(super) handled: Option<Identity>,
     pub(super) quiet: Quiet,
+    /// Ends the reading of a large file.
+    pub(super) stop: CancellationToken,
 }
 
 /// What makes a candidate count as whole.
@@ -46,6 +50,8 @@ pub(super) enum Found {
     NotOurs,
     /// This version was handled before.
     Handled,
+    /// Reading it was stopped.
+    Stopped,
     /// It changed since it was last seen.
     Changing(Identity),
     /// It cannot be read.
@@ -86,22 +92,24 @@ fn try_examine(look: &Look) -> io::Result<Found> {
     if !is_quiet {
         return Ok(Found::Changing(identity));
     }
-    let sha256 = hash(&look.path)?;
+    let Some(sha256) = hash(&look.path, &look.stop)? else { return Ok(Found::Stopped) };
     // Written to, or replaced, while it was read: what was read may be half of each.
     let after = Identity::of(&fs::metadata(&look.path)?);
     Ok(if after == identity { Found::Whole { identity, sha256 } } else { Found::Changing(after) })
 }
 
-fn hash(path: &Path) -> io::Result<String> {
+/// `None` if it was stopped.
+fn hash(path: &Path, stop: &CancellationToken) -> io::Result<Option<String>> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; BUFFER];
-    loop {
+    while !stop.is_cancelled() {
         match file.read(&mut buffer)? {
-            0 => return Ok(digest::hex(hasher)),
+            0 => return Ok(Some(digest::hex(hasher))),
             read => hasher.update(&buffer[..read]),
         }
     }
+    Ok(None)
 }
 
 /// What lies at a path of a watched folder.
@@ -131,8 +139,10 @@ pub(super) fn regular_file(folder: &Path, path: &Path) -> io::Result<Entry> {
                     return Ok(Entry::File(metadata));
                 }
             }
-            Ok(target) => tracing::debug!(link = %path.display(), target = %target.display(), "ignoring a link out of the watched folder"),
-            Err(error) => tracing::debug!(link = %path.display(), %error, "ignoring a link that leads nowhere"),
+            Ok(target) => {
+                debug!(link = %path.display(), target = %target.display(), "ignoring a link out of the watched folder");
+            }
+            Err(error) => debug!(link = %path.display(), %error, "ignoring a link that leads nowhere"),
         }
     }
     Ok(Entry::Other)
@@ -151,7 +161,13 @@ mod tests {
     use super::*;
 
     fn look(folder: &Path, name: &str, quiet: Quiet) -> Look {
-        Look { folder: folder.to_owned(), path: folder.join(name), handled: None, quiet }
+        Look {
+            folder: folder.to_owned(),
+            path: folder.join(name),
+            handled: None,
+            quiet,
+            stop: CancellationToken::new(),
+        }
     }
 
     #[test]
@@ -166,10 +182,15 @@ mod tests {
         let known = Look { handled: Some(identity), ..look(folder, "a.csv", Quiet::Closed) };
         assert!(matches!(examine(&known), Found::Handled));
         let other = Identity { size: 2, ..identity };
-        assert!(matches!(examine(&look(folder, "a.csv", Quiet::Still(other))), Found::Changing(now) if now == identity));
+        assert!(
+            matches!(examine(&look(folder, "a.csv", Quiet::Still(other))), Found::Changing(now) if now == identity)
+        );
         let before = Quiet::Since(DateTime::UNIX_EPOCH);
         assert!(matches!(examine(&look(folder, "a.csv", before)), Found::Changing(_)));
         assert!(matches!(examine(&look(folder, "b.csv", Quiet::Closed)), Found::Gone));
+        let stopped = look(folder, "a.csv", Quiet::Closed);
+        stopped.stop.cancel();
+        assert!(matches!(examine(&stopped), Found::Stopped));
     }
 
     #[test]

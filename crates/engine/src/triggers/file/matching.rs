@@ -7,9 +7,8 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use super::spec::WatchSpec;
 
 /// What programs leave behind while they write, beside everything hidden.
-const UNFINISHED: [&str; 10] = [
-    "*~", "#*#", "*.part", "*.partial", "*.tmp", "*.temp", "*.crdownload", "*.download", "*.swp", "*.filepart",
-];
+const UNFINISHED: [&str; 10] =
+    ["*~", "#*#", "*.part", "*.partial", "*.tmp", "*.temp", "*.crdownload", "*.download", "*.swp", "*.filepart"];
 
 /// The patterns of a watch.
 #[derive(Debug)]
@@ -98,7 +97,17 @@ mod tests {
     fn unfinished_files_are_never_taken() {
         let all = matcher(&["*"], &[]);
         for name in [
-            ".hidden", ".#lock", "a.csv~", "a.csv.part", "a.tmp", "a.partial", "a.crdownload", "a.download", ".a.swp", "a.swp", "#a.csv#",
+            ".hidden",
+            ".#lock",
+            "a.csv~",
+            "a.csv.part",
+            "a.tmp",
+            "a.partial",
+            "a.crdownload",
+            "a.download",
+            ".a.swp",
+            "a.swp",
+            "#a.csv#",
         ] {
             assert!(!takes(&all, name), "{name}");
         }

@@ -107,9 +107,13 @@ impl Observer {
 pub(super) fn explain(error: &Error) -> String {
     let only_scans = "changes are found by scanning only";
     match &error.kind {
-        ErrorKind::MaxFilesWatch => format!("the limit of watched folders is reached; {only_scans}; raise fs.inotify.max_user_watches"),
+        ErrorKind::MaxFilesWatch => {
+            format!("the limit of watched folders is reached; {only_scans}; raise fs.inotify.max_user_watches")
+        }
         ErrorKind::Io(error) if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
-            format!("the limit of watchers or open files is reached; {only_scans}; raise fs.inotify.max_user_instances or the limit of open files")
+            format!(
+                "the limit of watchers or open files is reached; {only_scans}; raise fs.inotify.max_user_instances or the limit of open files"
+            )
         }
         ErrorKind::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             format!("the folder may not be watched ({error}); {only_scans}")

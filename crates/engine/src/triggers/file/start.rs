@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::Shared;
@@ -37,12 +38,13 @@ pub(super) async fn start(
     spec: Arc<WatchSpec>,
     ready: &Ready,
     handled: Option<Identity>,
+    stop: CancellationToken,
 ) -> Verdict {
     let engine = &shared.engine;
     let found = {
         // Never closed, so that it never fails.
         let Ok(_permit) = shared.hashing.acquire().await else { return Verdict::Drop };
-        let look = Look { folder: spec.folder.clone(), path: ready.path.clone(), handled, quiet: ready.quiet };
+        let look = Look { folder: spec.folder.clone(), path: ready.path.clone(), handled, quiet: ready.quiet, stop };
         engine.trigger_tasks().spawn_blocking(move || examine(&look)).await
     };
     let (identity, sha256) = match found {
@@ -50,7 +52,7 @@ pub(super) async fn start(
         Ok(Found::Folder) => return Verdict::Folder,
         Ok(Found::Changing(identity)) => return Verdict::Changing(identity),
         Ok(Found::Unreadable(why)) => return Verdict::Unreadable(why),
-        Ok(Found::Gone | Found::NotOurs | Found::Handled) => return Verdict::Drop,
+        Ok(Found::Gone | Found::NotOurs | Found::Handled | Found::Stopped) => return Verdict::Drop,
         Err(panic) => return Verdict::Unreadable(panic.to_string()),
     };
     let Some(version) = version(&shared, &spec, ready, identity, sha256, handled.is_some()) else {

@@ -161,10 +161,10 @@ impl Watch {
         while self.in_flight < AT_ONCE {
             let Some(ready) = self.candidates.take_ready() else { break };
             let handled = ready.path.to_str().and_then(|path| self.handled.get(path)).map(|seen| seen.identity);
-            let (shared, spec) = (Arc::clone(&self.shared), Arc::clone(&self.spec));
+            let (shared, spec, stop) = (Arc::clone(&self.shared), Arc::clone(&self.spec), self.stop.clone());
             self.in_flight += 1;
             self.jobs.push(Box::pin(async move {
-                let verdict = start(shared, spec, &ready, handled).await;
+                let verdict = start(shared, spec, &ready, handled, stop).await;
                 Done::Worked(ready, verdict)
             }));
         }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use tracing::warn;
 
 use super::Trouble;
 use super::read::{Document, Stamp};
@@ -39,7 +40,9 @@ pub(super) struct Claim {
 enum Status {
     InUse,
     /// Another file defines the same workflow.
-    NameTaken { by: String },
+    NameTaken {
+        by: String,
+    },
     NotSaved(String),
 }
 
@@ -91,7 +94,8 @@ impl Known {
     pub(super) fn lose(&mut self, name: &str, owner: &Path) {
         let by = owner.display().to_string();
         if self.set(Status::NameTaken { by: by.clone() }) {
-            tracing::warn!(file = %Path::new(&self.folder).join(&self.origin).display(), workflow = name, by, "two files define the same workflow; this one is not used");
+            let file = self.folder.join(&self.origin);
+            warn!(file = %file.display(), workflow = name, by, "another file defines the same workflow; this one is not used");
         }
         if self.claim.as_ref().is_some_and(|claim| claim.document.is_none()) {
             // The text will be needed when the other file goes.

@@ -113,15 +113,13 @@ impl Loader {
                 Ok(files) => {
                     self.folder_is_readable(engine, &folder);
                     let present: HashSet<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
-                    let gone = |path: &PathBuf, known: &mut Known| {
-                        known.folder == folder && !present.contains(path.as_path())
-                    };
+                    let gone =
+                        |path: &PathBuf, known: &mut Known| known.folder == folder && !present.contains(path.as_path());
                     for (path, _) in self.files.extract_if(.., gone) {
                         engine.files().remove(&path.to_string_lossy());
                     }
                     for (path, stamp) in files {
-                        let known =
-                            self.files.entry(path.clone()).or_insert_with(|| Known::new(&folder, &path));
+                        let known = self.files.entry(path.clone()).or_insert_with(|| Known::new(&folder, &path));
                         if known.stamp != Some(stamp) {
                             to_read.push(path);
                         }
@@ -185,7 +183,8 @@ impl Loader {
 
     /// A file that is broken since before the start stands for the workflow that was stored from it.
     fn take_up_last_good(&mut self) {
-        let claimed: HashSet<String> = self.files.values().filter_map(|known| known.name().map(str::to_owned)).collect();
+        let claimed: HashSet<String> =
+            self.files.values().filter_map(|known| known.name().map(str::to_owned)).collect();
         for known in self.files.values_mut().filter(|known| known.claim.is_none() && known.checked_at.is_some()) {
             let of_file = |(name, stored): &(&String, &Stored)| {
                 stored.origin.as_deref() == Some(known.origin.as_str()) && !claimed.contains(name.as_str())

@@ -50,10 +50,14 @@ enum Trouble {
 impl Trouble {
     fn to_problem(&self) -> FileProblem {
         let (code, message, help) = match self {
-            Self::Unreadable(why) => ("COG0201", format!("it cannot be read: {why}"), "check that it exists and that the server may read it"),
-            Self::NameTaken { name, by } => {
-                ("COG0202", format!("the workflow `{name}` is already defined by {by}"), "give one of the two another `name`, or remove one")
+            Self::Unreadable(why) => {
+                ("COG0201", format!("it cannot be read: {why}"), "check that it exists and that the server may read it")
             }
+            Self::NameTaken { name, by } => (
+                "COG0202",
+                format!("the workflow `{name}` is already defined by {by}"),
+                "give one of the two another `name`, or remove one",
+            ),
             Self::NotSaved(why) => ("COG0203", format!("the workflow could not be saved: {why}"), "it is tried again"),
         };
         FileProblem { code: code.to_owned(), message, line: 1, column: 1, help: Some(help.to_owned()) }

@@ -136,7 +136,9 @@ mod tests {
         for name in ["w/a.yaml", "w/b.yml", "w/with space.yaml"] {
             assert!(is_workflow(Path::new(name)), "{name}");
         }
-        for name in ["w/.a.yaml", "w/.#a.yaml", "w/a.yaml~", "w/#a.yaml#", "w/.a.yaml.swp", "w/a.json", "w/yaml", "w/4913"] {
+        for name in
+            ["w/.a.yaml", "w/.#a.yaml", "w/a.yaml~", "w/#a.yaml#", "w/.a.yaml.swp", "w/a.json", "w/yaml", "w/4913"]
+        {
             assert!(!is_workflow(Path::new(name)), "{name}");
         }
     }

@@ -37,7 +37,11 @@ mod tests {
 
     #[test]
     fn names_the_coming_instant_and_the_folder() {
-        let text = "on:\n  schedule: {id: daily, cron: '0 6 * * *', timezone: Europe/Berlin}\n  file: {id: drop, path: ../in}\nsteps: [{run: 'true'}]\n";
+        let text = "on:
+  schedule: {id: daily, cron: '0 6 * * *', timezone: Europe/Berlin}
+  file: {id: drop, path: ../in}
+steps: [{run: 'true'}]
+";
         let workflow = parse(text.as_bytes(), "both").unwrap();
         let saved = super::triggers(&workflow, Path::new("/srv/data"), "2026-05-04T10:00:00Z".parse().unwrap());
         assert_eq!(saved.next_due, [("daily".to_owned(), "2026-05-05T04:00:00Z".parse().ok())]);

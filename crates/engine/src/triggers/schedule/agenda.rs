@@ -108,7 +108,12 @@ impl Agenda {
     ) -> Option<Entry> {
         if let Some(old) = old.as_ref().filter(|old| old.line.is_same(workflow, trigger)) {
             let Entry { line, position, next, settling } = old;
-            return Some(Entry { line: Arc::clone(line), position: *position, next: *next, settling: settling.clone() });
+            return Some(Entry {
+                line: Arc::clone(line),
+                position: *position,
+                next: *next,
+                settling: settling.clone(),
+            });
         }
         let rule = match Rule::new(trigger) {
             Ok(rule) => rule,

@@ -52,12 +52,7 @@ impl Settler {
     }
 
     /// Settles one batch.
-    async fn step(
-        &self,
-        line: &Line,
-        position: &mut DateTime<Utc>,
-        past: &mut Past,
-    ) -> ControlFlow<()> {
+    async fn step(&self, line: &Line, position: &mut DateTime<Utc>, past: &mut Past) -> ControlFlow<()> {
         let now = self.engine.clock().now();
         let Some(first) = line.rule.next_after(*position).filter(|first| *first <= now) else {
             return ControlFlow::Break(());
@@ -68,9 +63,17 @@ impl Settler {
         past.now = now;
         let Some(mut batch) = line.rule.next_batch(*position, *past) else { return ControlFlow::Break(()) };
         if batch.skipped.iter().any(|due| due.is_catch_up) {
-            debug!(workflow = line.workflow_name, schedule = line.trigger.key, instants = batch.skipped.len(), "not making up for missed due instants");
+            debug!(
+                workflow = line.workflow_name,
+                schedule = line.trigger.key,
+                instants = batch.skipped.len(),
+                "not making up for missed due instants"
+            );
         }
-        if batch.fire.is_some() && line.trigger.overlap == Overlap::Skip && self.give_way(line, &mut batch, past).await.is_err() {
+        if batch.fire.is_some()
+            && line.trigger.overlap == Overlap::Skip
+            && self.give_way(line, &mut batch, past).await.is_err()
+        {
             return ControlFlow::Break(());
         }
         let last = batch.fire.as_ref().or_else(|| batch.skipped.last()).map(|due| due.due_at);
@@ -85,12 +88,7 @@ impl Settler {
 
     /// Lets the instant pass while the previous run goes on. When every missed instant is to be run, they wait for each
     /// other instead, and what comes due meanwhile passes.
-    async fn give_way(
-        &self,
-        line: &Line,
-        batch: &mut Batch,
-        past: &mut Past,
-    ) -> Result<(), Ended> {
+    async fn give_way(&self, line: &Line, batch: &mut Batch, past: &mut Past) -> Result<(), Ended> {
         let is_catch_up = batch.fire.as_ref().is_some_and(|due| due.is_catch_up);
         if is_catch_up && line.rule.catches_up_with_all() {
             self.until_idle(line).await?;
@@ -159,7 +157,8 @@ impl Settler {
                     | StartError::InvalidInputs(_)
                     | StartError::InvalidIdempotencyKey(_)),
                 ) => {
-                    warn!(workflow = line.workflow_name, schedule = line.trigger.key, due_at = %fire.due_at, %error, "a due instant starts nothing");
+                    let (workflow, schedule) = (&line.workflow_name, &line.trigger.key);
+                    warn!(workflow, schedule, due_at = %fire.due_at, %error, "a due instant starts nothing");
                     if let Some(last) = due.last_mut() {
                         last.outcome = DueOutcome::Skipped(SkipReason::WorkflowNotExecutable);
                     }
@@ -225,7 +224,8 @@ impl<'a> Retry<'a> {
     }
 
     async fn after(&mut self, error: &StoreError) {
-        warn!(workflow = self.line.workflow_name, schedule = self.line.trigger.key, %error, retry_in = ?self.delay, "a due instant waits for the store");
+        let (workflow, schedule) = (&self.line.workflow_name, &self.line.trigger.key);
+        warn!(workflow, schedule, %error, retry_in = ?self.delay, "a due instant waits for the store");
         sleep(self.delay).await;
         self.delay = (self.delay * 2).min(LAST_RETRY);
     }
