@@ -103,7 +103,12 @@ impl Home {
 
     /// Gives a setting (`engine.kill_grace`) to every later command, through its environment variable.
     pub fn set(&mut self, key: &str, value: &str) {
-        self.settings.insert(format!("COGWHEEL_{}", key.replace('.', "__").to_uppercase()), value.to_owned());
+        self.settings.insert(variable(key), value.to_owned());
+    }
+
+    /// Takes a setting back; what it was.
+    pub fn unset(&mut self, key: &str) -> Option<String> {
+        self.settings.remove(&variable(key))
     }
 
     /// Writes a file of the home in one step: nobody sees half of it.
@@ -177,4 +182,9 @@ impl Home {
             None => Sql::open(&format!("sqlite://{}", self.data().join("cogwheel.db").display())),
         }
     }
+}
+
+/// The environment variable of a setting.
+fn variable(key: &str) -> String {
+    format!("COGWHEEL_{}", key.replace('.', "__").to_uppercase())
 }

@@ -58,6 +58,11 @@ impl Server {
         self.send(Signal::TERM);
     }
 
+    /// Sends SIGINT, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.send(Signal::INT);
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub fn stop(mut self) -> ExitStatus {
         self.ask_to_stop();

@@ -13,22 +13,27 @@ on_both_databases!(
     the_disk_is_reported
 );
 
-/// A home with the examples and the settings of the repository.
+/// A home with the examples and the settings of the repository; for PostgreSQL one line of these is changed.
 fn home(backend: Backend) -> Home {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in the repository");
-    let home = Home::new(backend);
+    let mut home = Home::new(backend);
     fs::create_dir_all(home.path("examples/workflows")).expect("a new folder");
     for entry in fs::read_dir(repository.join("examples/workflows")).expect("the examples are there").flatten() {
         let to = home.path("examples/workflows").join(entry.file_name());
         fs::copy(entry.path(), to).expect("an example can be copied");
     }
-    fs::copy(repository.join("config.toml"), home.path("config.toml")).expect("config.toml can be copied");
+    let settings = fs::read_to_string(repository.join("config.toml")).expect("config.toml is there");
+    let line = "\ndatabase_url = \"\"\n";
+    assert!(settings.contains(line), "{settings}");
+    let url = home.unset("database_url").unwrap_or_default();
+    home.write("config.toml", settings.replace(line, &format!("\ndatabase_url = \"{url}\"\n")));
     home
 }
 
 fn a_dropped_csv_is_checked_summarised_and_archived(backend: Backend) {
     let home = home(backend);
     let server = home.serve();
+    assert_eq!(home.data().join("cogwheel.db").exists(), backend == Backend::Sqlite);
     let content = "id,name,amount\n1,Ada,10\n2,Grace,20\n";
     home.write("inbox/people.csv", content);
 

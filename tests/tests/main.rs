@@ -7,6 +7,7 @@ mod drift;
 mod examples;
 mod files;
 mod flood;
+mod lists;
 mod schedules;
 mod settings;
 mod steps;

@@ -6,7 +6,8 @@ use serde_json::json;
 on_both_databases!(
     running_steps_may_end,
     steps_over_the_grace_are_ended_with_all_their_processes,
-    an_idle_server_stops_at_once,
+    a_second_signal_does_not_wait,
+    ctrl_c_stops_an_idle_server,
 );
 
 fn running_steps_may_end(backend: Backend) {
@@ -72,9 +73,29 @@ fn steps_over_the_grace_are_ended_with_all_their_processes(backend: Backend) {
     assert_eq!(server.execution(&id)["status"], "RUNNING");
 }
 
-fn an_idle_server_stops_at_once(backend: Backend) {
+fn a_second_signal_does_not_wait(backend: Backend) {
+    let mut home = Home::new(backend);
+    home.set("engine.shutdown_grace", "10m");
+    home.set("engine.kill_grace", "300ms");
+    home.write(
+        "workflows/long.yaml",
+        format!("env: {{MARK: {}}}\nsteps:\n  - {{id: stay, run: 'touch begun; sleep 1000'}}\n", home.mark()),
+    );
+    let mut server = home.serve();
+    server.start("long", &json!({}));
+    until("the step to run", || home.path("begun").exists().then_some(()));
+    server.ask_to_stop();
+    until("the stop to begin", || server.log().contains("stopping").then_some(()));
+    assert!(!home.marked_processes().is_empty());
+    server.ask_to_stop();
+    assert_eq!(server.ended().code(), Some(0), "{}", server.log());
+    assert!(home.marked_processes().is_empty());
+}
+
+fn ctrl_c_stops_an_idle_server(backend: Backend) {
     let home = Home::new(backend);
     home.write("workflows/never.yaml", "on: {file: [{path: inbox}]}\nsteps: [{run: 'true'}]\n");
-    let server = home.serve();
-    assert_eq!(server.stop().code(), Some(0));
+    let mut server = home.serve();
+    server.interrupt();
+    assert_eq!(server.ended().code(), Some(0), "{}", server.log());
 }

@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn settings_can_be_flags_before_and_after_the_command() {
-        let matches = command().get_matches_from(["cogwheel", "--insecure-no-auth", "serve", "--engine-kill-grace", "1s"]);
+        let matches =
+            command().get_matches_from(["cogwheel", "--insecure-no-auth", "serve", "--engine-kill-grace", "1s"]);
         assert_eq!(matches.get_one::<String>("insecure_no_auth").unwrap(), "true");
         assert_eq!(matches.get_one::<String>("engine.kill_grace").unwrap(), "1s");
     }

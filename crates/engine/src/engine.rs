@@ -185,7 +185,11 @@ impl Engine {
         }
         self.remove_stale_work_dirs(&jobs).await;
         if !jobs.is_empty() {
-            info!(executions = jobs.len(), lost_attempts = lost.len(), "going on with executions from before the start");
+            info!(
+                executions = jobs.len(),
+                lost_attempts = lost.len(),
+                "going on with executions from before the start"
+            );
         }
         for job in jobs {
             self.runner.submit(job);

@@ -2,8 +2,8 @@
 //!
 //! To follow one execution, start at [`Engine::start`], then `runner::drive`.
 
-pub mod clock;
 mod catalog;
+pub mod clock;
 mod engine;
 mod feed;
 mod ids;

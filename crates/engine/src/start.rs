@@ -60,11 +60,7 @@ pub struct StartRequest {
 
 impl StartRequest {
     /// A start by hand or by the API.
-    pub fn manual(
-        workflow: impl Into<String>,
-        inputs: Map<String, Value>,
-        idempotency_key: Option<String>,
-    ) -> Self {
+    pub fn manual(workflow: impl Into<String>, inputs: Map<String, Value>, idempotency_key: Option<String>) -> Self {
         Self { workflow: WorkflowRef::Name(workflow.into()), inputs, idempotency_key, cause: StartCause::Manual }
     }
 }
@@ -173,13 +169,8 @@ impl Engine {
             Started::Accepted => {}
         }
         self.feed().notify(Changed { execution: id, workflow: workflow.id });
-        let new = NewExecution {
-            id,
-            workflow: Arc::clone(definition),
-            workflow_version: workflow.version,
-            trigger,
-            inputs,
-        };
+        let new =
+            NewExecution { id, workflow: Arc::clone(definition), workflow_version: workflow.version, trigger, inputs };
         self.runner().submit(Job {
             execution: Execution::queued(new, self.limits()),
             tenant: workflow.tenant,

@@ -94,11 +94,7 @@ impl Execution {
                 debug_assert!(state.status.may_become(StepStatus::Retrying));
                 state.status = StepStatus::Retrying;
                 state.timeout_at = None;
-                state.history.push(LostAttempt {
-                    attempt: state.attempt,
-                    outcome: "lost".to_owned(),
-                    noticed_at: *at,
-                });
+                state.history.push(LostAttempt { attempt: state.attempt, outcome: "lost".to_owned(), noticed_at: *at });
             }
             Change::StepEnded { step, status, output, error, at } => {
                 self.number(*step);

@@ -130,14 +130,12 @@ impl StepStatus {
         use StepStatus as S;
         match self {
             S::Pending => matches!(next, S::Running | S::Skipped | S::Cancelled),
-            S::Running => matches!(
-                next,
-                S::Completed | S::Waiting | S::Retrying | S::Failed | S::TimedOut | S::Cancelled
-            ),
-            S::Waiting => matches!(
-                next,
-                S::Running | S::Completed | S::Retrying | S::Failed | S::TimedOut | S::Cancelled
-            ),
+            S::Running => {
+                matches!(next, S::Completed | S::Waiting | S::Retrying | S::Failed | S::TimedOut | S::Cancelled)
+            }
+            S::Waiting => {
+                matches!(next, S::Running | S::Completed | S::Retrying | S::Failed | S::TimedOut | S::Cancelled)
+            }
             S::Retrying => matches!(next, S::Running | S::TimedOut | S::Cancelled),
             S::Completed | S::Failed | S::Skipped | S::Cancelled | S::TimedOut => false,
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cogwheel_machine::{
-    Change, Decision, Effect, Execution, ExecutionId, ExecutionStatus, Failure, FailureKind, Input, Limits, NewExecution,
-    Outcome, Rejected, StepStatus, StoredStep,
+    Change, Decision, Effect, Execution, ExecutionId, ExecutionStatus, Failure, FailureKind, Input, Limits,
+    NewExecution, Outcome, Rejected, StepStatus, StoredStep,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -20,7 +20,8 @@ fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 fn new(source: &str) -> NewExecution {
-    let workflow = cogwheel_definition::parse(source.as_bytes(), "test").unwrap_or_else(|problems| panic!("{problems}"));
+    let workflow =
+        cogwheel_definition::parse(source.as_bytes(), "test").unwrap_or_else(|problems| panic!("{problems}"));
     NewExecution {
         id: ExecutionId(Uuid::from_u128(7)),
         workflow: Arc::new(workflow),
@@ -80,8 +81,9 @@ fn a_graph_runs_side_by_side_and_joins() {
 
 #[test]
 fn a_failure_skips_what_needs_it_and_is_the_cause() {
-    let mut execution =
-        execution("steps: [{id: a, run: x}, {id: b, needs: a, run: x}, {id: c, needs: b, run: x}, {id: d, needs: [], run: x}]");
+    let mut execution = execution(
+        "steps: [{id: a, run: x}, {id: b, needs: a, run: x}, {id: c, needs: b, run: x}, {id: d, needs: [], run: x}]",
+    );
     execution.handle(Input::Claimed, at(0)).unwrap();
     let next = failed(&execution, 0);
     execution.handle(next, at(1)).unwrap();

@@ -10,5 +10,7 @@ pub mod ddl;
 pub mod def;
 pub mod live;
 
-pub use def::{Backend, CheckDef, ColumnDef, ColumnType, Extra, ForeignKeyDef, IndexDef, OnDelete, SearchDef, Shape, TableDef};
+pub use def::{
+    Backend, CheckDef, ColumnDef, ColumnType, Extra, ForeignKeyDef, IndexDef, OnDelete, SearchDef, Shape, TableDef,
+};
 pub use live::LiveSchema;

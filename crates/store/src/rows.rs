@@ -3,7 +3,7 @@
 //! Each pair of vocabularies is matched word by word in both directions, so a new word does not compile until it is
 //! mapped.
 
-use cogwheel_engine::ports::{LogLevel, LogStream, SkipReason, StoreError, TriggerType};
+use cogwheel_engine::ports::{LogLevel, LogStream, SkipReason, StepEffect, StoreError, TriggerType};
 use cogwheel_engine::views::{FileStatus, WorkflowStatus};
 use cogwheel_entity::{execution_logs, files, schedule_fires, step_executions, workflow_executions, workflows};
 use cogwheel_machine::{ExecutionStatus, StepStatus};
@@ -53,6 +53,7 @@ same_words!(ExecutionStatus, workflow_executions::ExecutionStatus:
     Queued Running Waiting Completed Failed Cancelled TimedOut Compensating Compensated);
 same_words!(StepStatus, step_executions::StepStatus:
     Pending Running Waiting Retrying Completed Failed Skipped Cancelled TimedOut);
+same_words!(StepEffect, step_executions::EffectState: None Applied Unknown);
 same_words!(TriggerType, workflow_executions::TriggerType: Manual Schedule File Webhook Event Workflow JobFlow);
 same_words!(LogLevel, execution_logs::LogLevel: Debug Info Warn Error);
 same_words!(LogStream, execution_logs::LogStream: Engine Stdout Stderr);

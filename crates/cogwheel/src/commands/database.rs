@@ -26,7 +26,10 @@ pub(super) async fn connect(settings: &Settings, missing: Missing) -> anyhow::Re
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = std::path::Path::new(path.strip_prefix("//").unwrap_or(path));
         if missing == Missing::Refuse && !path.exists() {
-            anyhow::bail!("there is no database at {}: `cogwheel serve` or `cogwheel db migrate` makes it", path.display());
+            anyhow::bail!(
+                "there is no database at {}: `cogwheel serve` or `cogwheel db migrate` makes it",
+                path.display()
+            );
         }
         if let Some(folder) = path.parent() {
             prepare_folder(folder)?;

@@ -52,10 +52,8 @@ pub(super) async fn run(command: DbCommand, settings: &Settings) -> anyhow::Resu
 }
 
 fn print_applied(output: Output, steps: &[Applied], nothing: &str) -> anyhow::Result<ExitCode> {
-    let document: Vec<_> = steps
-        .iter()
-        .map(|step| json!({ "name": step.name, "direction": step.direction.to_string() }))
-        .collect();
+    let document: Vec<_> =
+        steps.iter().map(|step| json!({ "name": step.name, "direction": step.direction.to_string() })).collect();
     let rows: Vec<_> = steps.iter().map(|step| vec![step.direction.to_string(), step.name.clone()]).collect();
     let text = if rows.is_empty() { nothing.to_owned() } else { output::table(&["DIRECTION", "STEP"], &rows) };
     output::answer(output, &document, &text)?;

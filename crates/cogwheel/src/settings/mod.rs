@@ -72,9 +72,8 @@ impl Settings {
     /// Reads the settings: the file that `matches` names (or `config.toml` of the current folder, where there is one),
     /// then the environment, then the flags.
     pub(crate) fn load(matches: &ArgMatches) -> Result<Self, SettingsError> {
-        let current = std::env::current_dir().map_err(|error| SettingsError {
-            problems: vec![format!("the current folder cannot be read: {error}")],
-        })?;
+        let current = std::env::current_dir()
+            .map_err(|error| SettingsError { problems: vec![format!("the current folder cannot be read: {error}")] })?;
         let named = matches.get_one::<PathBuf>("config").map(|path| current.join(path));
         let file = named.clone().unwrap_or_else(|| current.join(DEFAULT_FILE));
         let mut sources = Sources::defaults();
@@ -83,9 +82,10 @@ impl Settings {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {}
             Err(error) => sources.problems.push(format!("{} cannot be read: {error}", file.display())),
         }
-        sources.environment(std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
-        }));
+        sources.environment(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))),
+        );
         sources.flags(matches);
         Self::resolve(&sources, file.parent().unwrap_or(&current), &current)
     }

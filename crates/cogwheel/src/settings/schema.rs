@@ -13,9 +13,9 @@ pub(crate) fn json_schema() -> Value {
                 properties.insert(setting.key.to_owned(), property(setting));
             }
             Some((section, name)) => {
-                let section = properties.entry(section).or_insert_with(|| {
-                    json!({ "type": "object", "additionalProperties": false, "properties": {} })
-                });
+                let section = properties
+                    .entry(section)
+                    .or_insert_with(|| json!({ "type": "object", "additionalProperties": false, "properties": {} }));
                 section["properties"][name] = property(setting);
             }
         }

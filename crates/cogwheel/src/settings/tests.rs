@@ -51,7 +51,10 @@ fn the_environment_overrides_the_file() {
 fn every_problem_is_named_with_its_place() {
     let cases = [
         ("listn = \"x\"", "config.toml:1:1: unknown setting `listn`; did you mean `listen`?"),
-        ("[engine]\nkill_grce = \"1s\"", "config.toml:2:1: unknown setting `engine.kill_grce`; did you mean `engine.kill_grace`?"),
+        (
+            "[engine]\nkill_grce = \"1s\"",
+            "config.toml:2:1: unknown setting `engine.kill_grce`; did you mean `engine.kill_grace`?",
+        ),
         ("listen = 5", "config.toml:1:1: setting `listen`: expected text, found the number 5"),
         ("listen = \"here\"", "`here` is not an address with a port"),
         ("[engine]\nkill_grace = \"soon\"", "setting `engine.kill_grace`"),

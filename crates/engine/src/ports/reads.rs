@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::views::{
-    ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest, PageSize, ScheduleView,
-    StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
+    ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest, PageSize,
+    ScheduleView, StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
 };
 use crate::{FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
@@ -93,7 +93,12 @@ pub trait Reads: Send + Sync + 'static {
     async fn files_by_id(&self, tenant: TenantId, ids: &[FileId]) -> Result<Vec<FileView>, StoreError>;
 
     /// Lists file versions.
-    async fn files(&self, tenant: TenantId, filter: &FileFilter, page: PageRequest) -> Result<Page<FileView>, StoreError>;
+    async fn files(
+        &self,
+        tenant: TenantId,
+        filter: &FileFilter,
+        page: PageRequest,
+    ) -> Result<Page<FileView>, StoreError>;
 
     /// Counts what [`Reads::files`] lists.
     async fn count_files(&self, tenant: TenantId, filter: &FileFilter) -> Result<u64, StoreError>;
@@ -130,7 +135,12 @@ pub trait Reads: Send + Sync + 'static {
     async fn fires_by_id(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<FireView>, StoreError>;
 
     /// Lists due instants with their outcomes, latest first; the cursor's time is `due_at`.
-    async fn fires(&self, tenant: TenantId, filter: &FireFilter, page: PageRequest) -> Result<Page<FireView>, StoreError>;
+    async fn fires(
+        &self,
+        tenant: TenantId,
+        filter: &FireFilter,
+        page: PageRequest,
+    ) -> Result<Page<FireView>, StoreError>;
 
     /// Counts what [`Reads::fires`] lists.
     async fn count_fires(&self, tenant: TenantId, filter: &FireFilter) -> Result<u64, StoreError>;

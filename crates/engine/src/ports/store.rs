@@ -397,8 +397,21 @@ pub struct StepRow {
     pub name: String,
     /// Its type: `shell`, `set`, `log`.
     pub step_type: &'static str,
+    /// What must be assumed about its effects outside.
+    pub effect: StepEffect,
     /// Everything else; `ordinal` is set.
     pub state: StepState,
+}
+
+/// What must be assumed about a step's effects outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepEffect {
+    /// There is none.
+    None,
+    /// It took place.
+    Applied,
+    /// It may have taken place: an attempt began and did not complete.
+    Unknown,
 }
 
 /// A log line to write.

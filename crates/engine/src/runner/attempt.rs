@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::drive::Drive;
-use crate::ports::{LogSink, StepContext, StepType};
+use crate::ports::{LogLine, LogSink, StepContext, StepType};
 
 /// An attempt under way.
 pub(super) struct Running {
@@ -59,12 +59,12 @@ impl Drive<'_> {
         let state = &self.execution.steps()[step];
         let attempt = state.attempt;
         let limit = state.timeout_at.map_or(Duration::MAX, |at| self.until(at));
-        let stop = CancellationToken::new();
+        let ending = CancellationToken::new();
         let prepared = match tokio::fs::create_dir_all(self.work_dir()).await {
-            Ok(()) => self.prepare(step, self.lines.clone(), stop.clone()),
+            Ok(()) => self.prepare(step, self.lines.clone(), ending.clone()),
             Err(error) => Err(internal("cannot make the scratch folder").with_detail(error.to_string())),
         };
-        self.running.push(Running { step, stop });
+        self.running.push(Running { step, stop: ending });
         self.attempts.spawn(async move {
             let outcome = match prepared {
                 Ok((step_type, context, input)) => run_limited(step_type, context, input, limit).await,
@@ -77,8 +77,8 @@ impl Drive<'_> {
     fn prepare(
         &self,
         step: usize,
-        lines: mpsc::Sender<(usize, i32, crate::ports::LogLine)>,
-        stop: CancellationToken,
+        lines: mpsc::Sender<(usize, i32, LogLine)>,
+        ending: CancellationToken,
     ) -> Result<(Arc<dyn StepType>, StepContext, Value), Failure> {
         let step_type = self.step_type(step)?;
         let workflow = self.execution.workflow();
@@ -93,7 +93,7 @@ impl Drive<'_> {
             work_dir: self.work_dir(),
             kill_grace: self.runner.kill_grace,
             logs: LogSink::new(lines, step, state.attempt, Arc::clone(&self.runner.clock)),
-            stop,
+            stop: ending,
         };
         Ok((step_type, context, state.input.clone().unwrap_or_default()))
     }
@@ -107,7 +107,7 @@ impl Drive<'_> {
 
 /// Runs an attempt, asks it to stop when its time is up, and survives its panics.
 async fn run_limited(step_type: Arc<dyn StepType>, context: StepContext, input: Value, limit: Duration) -> Outcome {
-    let stop = context.stop.clone();
+    let ending = context.stop.clone();
     let step = context.step.clone();
     let attempt = async {
         let run = step_type.run(context, input);
@@ -115,7 +115,7 @@ async fn run_limited(step_type: Arc<dyn StepType>, context: StepContext, input: 
         tokio::select! {
             outcome = &mut run => outcome,
             () = tokio::time::sleep(limit) => {
-                stop.cancel();
+                ending.cancel();
                 match run.await {
                     Outcome::Stopped => Outcome::TimedOut { output: None },
                     // It ended by itself at the last moment.

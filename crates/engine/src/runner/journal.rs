@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use cogwheel_machine::ExecutionStatus;
+use cogwheel_machine::{ExecutionStatus, StepStatus};
 use tracing::{error, warn};
 
 use super::drive::Drive;
-use crate::ports::{Head, Record, StepRow, StoreError, StoredLog};
+use crate::ports::{Head, Record, StepEffect, StepRow, StoreError, StoredLog};
 
 /// The longest pause between tries while the database is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -60,6 +60,7 @@ impl Drive<'_> {
                     key: step.id.clone(),
                     name: step.name.clone().unwrap_or_else(|| step.id.clone()),
                     step_type: step.action.step_type(),
+                    effect: self.effect(index),
                     state: self.execution.steps()[index].clone(),
                 }
             })
@@ -89,6 +90,17 @@ impl Drive<'_> {
             steps,
             logs,
             at: self.runner.clock.now(),
+        }
+    }
+
+    fn effect(&self, step: usize) -> StepEffect {
+        let state = &self.execution.steps()[step];
+        if self.only_computes(step) || state.attempt == 0 {
+            StepEffect::None
+        } else if state.status == StepStatus::Completed {
+            StepEffect::Applied
+        } else {
+            StepEffect::Unknown
         }
     }
 

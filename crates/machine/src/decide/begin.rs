@@ -72,7 +72,9 @@ impl Execution {
         let limit = TimeDelta::from_std(self.new.workflow.steps[step].timeout).unwrap_or(TimeDelta::MAX);
         let timeout_at = now.checked_add_signed(limit).unwrap_or(DateTime::<Utc>::MAX_UTC);
         let input = match self.step_input(step, now) {
-            Ok(input) if contains_nul(&input) => Err("its values hold the character U+0000, which cannot be stored".to_owned()),
+            Ok(input) if contains_nul(&input) => {
+                Err("its values hold the character U+0000, which cannot be stored".to_owned())
+            }
             Ok(input) => Ok(input),
             Err(error) => Err(error.to_string()),
         };

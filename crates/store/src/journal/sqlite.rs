@@ -198,6 +198,7 @@ impl Writer {
                     s.step_name,
                     s.step_type,
                     s.status,
+                    s.effect_state,
                     s.attempt,
                     s.attempt_history,
                     s.input_data,

@@ -7,7 +7,7 @@ use cogwheel_engine::ports::{
     Due, DueOutcome, FileVersion, Head, NewNode, NewRow, Record, SaveWorkflow, SavedTriggers, ScheduleTick, Start,
     StartFrom, Started, StepRow, Store, StoredLog, TriggerType, WorkflowRecord,
 };
-use cogwheel_engine::ports::{LogLevel, LogStream};
+use cogwheel_engine::ports::{LogLevel, LogStream, StepEffect};
 use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, WatchId};
 use cogwheel_machine::{ExecutionId, ExecutionStatus, StepState, StepStatus};
 use cogwheel_store::{ConnectOptions, Database, SqlStore};
@@ -260,7 +260,13 @@ pub(super) fn step(ordinal: i32, status: StepStatus) -> StepRow {
         timeout_at: (!status.is_terminal()).then(|| at(312)),
         completed_at: status.is_terminal().then(|| at(13)),
     };
-    StepRow { key: format!("step-{ordinal}"), name: format!("Step {ordinal}"), step_type: "set", state }
+    StepRow {
+        key: format!("step-{ordinal}"),
+        name: format!("Step {ordinal}"),
+        step_type: "set",
+        effect: StepEffect::None,
+        state,
+    }
 }
 
 pub(super) fn line(sequence: i64, step_ordinal: Option<i32>, message: &str) -> StoredLog {
