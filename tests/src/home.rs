@@ -170,11 +170,6 @@ impl Home {
         entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(carries).collect()
     }
 
-    /// Which database it has.
-    pub fn backend(&self) -> Backend {
-        if self.postgres.is_some() { Backend::Postgres } else { Backend::Sqlite }
-    }
-
     /// A connection to the database beside the server's.
     pub fn sql(&self) -> Sql {
         match &self.postgres {

@@ -17,7 +17,7 @@ pub use home::{Finished, Home};
 pub use server::Server;
 pub use socket::Subscription;
 pub use sql::Sql;
-pub use wait::{PATIENCE, until, within};
+pub use wait::{until, within};
 pub use workflows::{messages, step};
 
 /// Makes each named function two tests, one a database: `name::sqlite` and `name::postgres`.

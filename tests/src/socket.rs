@@ -1,7 +1,6 @@
 //! Subscriptions in the sub-protocol `graphql-transport-ws`.
 
 use std::net::TcpStream;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest as _;
@@ -10,9 +9,9 @@ use tungstenite::http::HeaderValue;
 use tungstenite::{Message, WebSocket};
 
 use crate::Client;
+use crate::wait::PATIENCE;
 
 const PROTOCOL: &str = "graphql-transport-ws";
-const PATIENCE: Duration = Duration::from_secs(40);
 
 /// One subscription on a WebSocket of its own.
 #[derive(Debug)]

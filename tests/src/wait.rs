@@ -5,9 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a thing may take that should happen soon: long enough for a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Asks until the answer is there, for as long as [`PATIENCE`] lasts.
+/// Asks until the answer is there, for 40 seconds at the most.
 ///
 /// # Panics
 ///

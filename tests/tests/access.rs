@@ -24,6 +24,7 @@ fn every_request_needs_the_admin_key(backend: Backend) {
         let answer = stranger.post(query, &json!({}));
         assert_eq!(answer.status, 401, "{wrong:?}: {answer:?}");
         assert!(answer.text.contains("UNAUTHENTICATED"), "{answer:?}");
+        assert!(answer.challenge.as_ref().is_some_and(|scheme| scheme.starts_with("Bearer")), "{answer:?}");
         for path in ["/graphql?query=%7B__typename%7D", "/", "/files", "/nowhere"] {
             assert_eq!(stranger.get(path).status, 401, "{wrong:?} {path}");
         }

@@ -1,7 +1,7 @@
 //! `check-layers`: what the crates depend on and name, against what they may.
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -9,7 +9,7 @@ use crate::{cargo, edges, words};
 
 /// Prints every breach; fails when there is one.
 pub(crate) fn check(root: &Path) -> Result<ExitCode> {
-    let output = Command::new(cargo())
+    let output = cargo()
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .current_dir(root)
         .output()

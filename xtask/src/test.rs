@@ -21,7 +21,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
     let packages = named_packages(arguments);
     let binary = if packages.is_empty() || packages.contains(&END_TO_END) { Some(build(root)?) } else { None };
     let tests = |words: &[&str]| {
-        let mut command = Command::new(cargo());
+        let mut command = cargo();
         command.args(words).current_dir(root).env(POSTGRES_URL, database.url());
         if let Some(binary) = &binary {
             command.env(BINARY, binary);
@@ -55,11 +55,11 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
 /// Brings a PostgreSQL, builds the release binary and measures it.
 pub(crate) fn bench(root: &Path) -> Result<ExitCode> {
     let database = postgres::provide(POSTGRES_URL)?;
-    let built = status(Command::new(cargo()).args(["build", "--release", "--package", "cogwheel"]).current_dir(root))?;
+    let built = status(cargo().args(["build", "--release", "--package", "cogwheel"]).current_dir(root))?;
     if !built.success() {
         bail!("the build failed, see above");
     }
-    let mut bench = Command::new(cargo());
+    let mut bench = cargo();
     bench
         .args(["run", "--quiet", "--package", END_TO_END, "--bin", "bench"])
         .current_dir(root)
@@ -70,7 +70,7 @@ pub(crate) fn bench(root: &Path) -> Result<ExitCode> {
 
 /// Builds the tests and the binary in one go: asked for together they share every dependency.
 fn build(root: &Path) -> Result<PathBuf> {
-    let built = status(Command::new(cargo()).args(["build", "--workspace", "--bins", "--tests"]).current_dir(root))?;
+    let built = status(cargo().args(["build", "--workspace", "--bins", "--tests"]).current_dir(root))?;
     if !built.success() {
         bail!("the build failed, see above");
     }
@@ -79,7 +79,7 @@ fn build(root: &Path) -> Result<PathBuf> {
 
 /// Where cargo puts what it builds.
 fn target_folder(root: &Path) -> Result<PathBuf> {
-    let metadata = Command::new(cargo())
+    let metadata = cargo()
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .current_dir(root)
         .output()
@@ -90,7 +90,7 @@ fn target_folder(root: &Path) -> Result<PathBuf> {
 }
 
 fn has_nextest() -> bool {
-    let mut version = Command::new(cargo());
+    let mut version = cargo();
     version.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
     version.status().is_ok_and(|status| status.success())
 }

@@ -19,21 +19,25 @@ pub(crate) fn from_db(error: &DbErr) -> StoreError {
     }
 }
 
-/// What a failed read of `table` means: a row that does not decode is named as such.
+/// What a failed read of `table` means, where the answer is not told row by row.
 pub(crate) fn reading(table: &'static str) -> impl Fn(DbErr) -> StoreError {
     move |error| {
-        let undecodable = match &error {
-            DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. } => true,
-            DbErr::Query(RuntimeErr::SqlxError(source)) => {
-                matches!(**source, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
-            }
-            _ => false,
-        };
-        if undecodable {
+        if is_undecodable(&error) {
             StoreError::CorruptRow { table, id: "of this answer".to_owned(), why: error.to_string() }
         } else {
             from_db(&error)
         }
+    }
+}
+
+/// Whether a row came, but holds what its columns cannot mean.
+pub(crate) fn is_undecodable(error: &DbErr) -> bool {
+    match error {
+        DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. } => true,
+        DbErr::Query(RuntimeErr::SqlxError(source)) => {
+            matches!(**source, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+        }
+        _ => false,
     }
 }
 

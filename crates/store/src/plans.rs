@@ -1,14 +1,14 @@
 //! The queries that must stay on their index, as the code builds them: `verify --plans` explains each.
 
 use cogwheel_engine::views::{ExecutionFilter, FileFilter, FireFilter, PageRequest, TimeCursor, WorkflowFilter};
-use cogwheel_engine::{ScheduleId, TenantId, WatchId};
+use cogwheel_engine::{ScheduleId, TenantId, WatchId, WorkflowId};
 use cogwheel_entity::{files, schedule_fires, workflow_executions, workflows};
 use cogwheel_machine::ExecutionStatus;
 use sea_orm::{DbBackend, EntityTrait, QueryTrait, Select, prelude::Uuid};
 
 use crate::reads::plans::{
-    executions, executions_of_status, files as list_files, files_of_status, fires, page_by_time,
-    workflows as list_workflows,
+    executions, executions_of_status, executions_of_workflow, files as list_files, files_of_status, fires, fires_of,
+    page_by_time, together, workflows as list_workflows,
 };
 use crate::store::{HANDLED_FILES, SCHEDULE_IS_BUSY};
 use crate::verify::DeclaredQuery;
@@ -40,6 +40,12 @@ pub fn declared_queries() -> Vec<DeclaredQuery> {
             "idx_workflow_executions_workflow_id",
             |backend| by_creation(executions(backend, tenant, Some(Uuid::nil()), &any)),
         ),
+        several(
+            "list_executions_of_workflows",
+            "workflow_executions",
+            "idx_workflow_executions_workflow_id",
+            |backend| executions_of_workflow(backend, tenant, WorkflowId(Uuid::nil()), &LATER_PAGE),
+        ),
         declared("list_executions_by_status", "workflow_executions", "idx_workflow_executions_status", |backend| {
             executions_of_status(backend, tenant, ExecutionStatus::Failed, &any, &LATER_PAGE)
         }),
@@ -58,6 +64,9 @@ pub fn declared_queries() -> Vec<DeclaredQuery> {
         declared("list_fires_of_schedule", "schedule_fires", "uq_schedule_fires_schedule_id_due_at", |backend| {
             by_due(fires(backend, tenant, &of_schedule))
         }),
+        several("list_fires_of_schedules", "schedule_fires", "uq_schedule_fires_schedule_id_due_at", |backend| {
+            fires_of(backend, tenant, ScheduleId(Uuid::nil()), &LATER_PAGE)
+        }),
         written("schedule_is_busy", "workflow_executions", "idx_workflow_executions_live", SCHEDULE_IS_BUSY),
         written("handled_files", "files", "uq_files_file_watch_id_fingerprint", HANDLED_FILES),
     ]
@@ -74,6 +83,20 @@ fn declared<E: EntityTrait>(
     build: impl Fn(DbBackend) -> Select<E>,
 ) -> DeclaredQuery {
     let sql = |backend| build(backend).build(backend).sql;
+    DeclaredQuery { name, table, sqlite: sql(DbBackend::Sqlite), postgres: sql(DbBackend::Postgres), index }
+}
+
+/// The same page of several parents in one statement.
+fn several<E: EntityTrait>(
+    name: &'static str,
+    table: &'static str,
+    index: &'static str,
+    build: impl Fn(DbBackend) -> Select<E>,
+) -> DeclaredQuery {
+    let sql = |backend: DbBackend| {
+        let lists = [build(backend), build(backend)];
+        together(lists.into_iter()).map(|query| backend.build(&query).sql).unwrap_or_default()
+    };
     DeclaredQuery { name, table, sqlite: sql(DbBackend::Sqlite), postgres: sql(DbBackend::Postgres), index }
 }
 

@@ -3,6 +3,7 @@
 mod executions;
 mod files;
 pub(crate) mod literal;
+mod models;
 mod page;
 mod steps;
 mod triggers;
@@ -11,6 +12,7 @@ mod workflows;
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Reads, StoreError};
 use cogwheel_engine::views::{
     ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest,
@@ -29,10 +31,13 @@ use crate::store::{Inner, SqlStore};
 
 /// The lists themselves, for whoever explains their plans.
 pub(crate) mod plans {
-    pub(crate) use super::executions::{select as executions, select_of_status as executions_of_status};
+    pub(crate) use super::executions::{
+        select as executions, select_of_status as executions_of_status, select_of_workflow as executions_of_workflow,
+    };
     pub(crate) use super::files::{select as files, select_of_status as files_of_status};
+    pub(crate) use super::models::together;
     pub(crate) use super::page::by_time as page_by_time;
-    pub(crate) use super::triggers::select_fires as fires;
+    pub(crate) use super::triggers::{select_fires as fires, select_fires_of as fires_of};
     pub(crate) use super::workflows::filtered as workflows;
 }
 
@@ -132,6 +137,31 @@ impl Reads for SqlStore {
         read!(self, executions::count(tenant, filter))
     }
 
+    async fn executions_of_workflows(
+        &self,
+        tenant: TenantId,
+        workflows: &[WorkflowId],
+        page: PageRequest,
+    ) -> Result<HashMap<WorkflowId, Page<ExecutionView>>, StoreError> {
+        read!(self, executions::of_workflows(tenant, workflows, page))
+    }
+
+    async fn count_executions_of_workflows(
+        &self,
+        tenant: TenantId,
+        workflows: &[WorkflowId],
+    ) -> Result<HashMap<WorkflowId, u64>, StoreError> {
+        read!(self, executions::count_of_workflows(tenant, workflows))
+    }
+
+    async fn newest_changes(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, DateTime<Utc>>, StoreError> {
+        read!(self, executions::newest_changes(tenant, executions))
+    }
+
     async fn steps(
         &self,
         tenant: TenantId,
@@ -153,23 +183,21 @@ impl Reads for SqlStore {
         read!(self, steps::by_id(tenant, ids))
     }
 
-    async fn logs(
+    async fn logs_of(
         &self,
         tenant: TenantId,
-        execution: ExecutionId,
-        step_ordinal: Option<i32>,
+        logs: &[(ExecutionId, Option<i32>)],
         page: PageRequest<i64>,
-    ) -> Result<Page<LogView>, StoreError> {
-        read!(self, steps::logs(tenant, execution, step_ordinal, page))
+    ) -> Result<HashMap<(ExecutionId, Option<i32>), Page<LogView>>, StoreError> {
+        read!(self, steps::logs(tenant, logs, page))
     }
 
-    async fn count_logs(
+    async fn count_logs_of(
         &self,
         tenant: TenantId,
-        execution: ExecutionId,
-        step_ordinal: Option<i32>,
-    ) -> Result<u64, StoreError> {
-        read!(self, steps::count_logs(tenant, execution, step_ordinal))
+        logs: &[(ExecutionId, Option<i32>)],
+    ) -> Result<HashMap<(ExecutionId, Option<i32>), u64>, StoreError> {
+        read!(self, steps::count_logs(tenant, logs))
     }
 
     async fn files_by_id(&self, tenant: TenantId, ids: &[FileId]) -> Result<Vec<FileView>, StoreError> {
@@ -222,6 +250,14 @@ impl Reads for SqlStore {
         read!(self, triggers::count_schedules(tenant, filter))
     }
 
+    async fn schedules_of_workflows(
+        &self,
+        tenant: TenantId,
+        workflows: &[WorkflowId],
+    ) -> Result<HashMap<WorkflowId, Vec<ScheduleView>>, StoreError> {
+        read!(self, triggers::schedules_of(tenant, workflows))
+    }
+
     async fn fires_by_id(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<FireView>, StoreError> {
         read!(self, triggers::fires_by_id(tenant, ids))
     }
@@ -239,6 +275,23 @@ impl Reads for SqlStore {
         read!(self, triggers::count_fires(tenant, filter))
     }
 
+    async fn fires_of_schedules(
+        &self,
+        tenant: TenantId,
+        schedules: &[ScheduleId],
+        page: PageRequest,
+    ) -> Result<HashMap<ScheduleId, Page<FireView>>, StoreError> {
+        read!(self, triggers::fires_of(tenant, schedules, page))
+    }
+
+    async fn count_fires_of_schedules(
+        &self,
+        tenant: TenantId,
+        schedules: &[ScheduleId],
+    ) -> Result<HashMap<ScheduleId, u64>, StoreError> {
+        read!(self, triggers::count_fires_of(tenant, schedules))
+    }
+
     async fn watches_by_id(&self, tenant: TenantId, ids: &[WatchId]) -> Result<Vec<WatchView>, StoreError> {
         read!(self, triggers::watches_by_id(tenant, ids))
     }
@@ -254,6 +307,14 @@ impl Reads for SqlStore {
 
     async fn count_watches(&self, tenant: TenantId, filter: &TriggerFilter) -> Result<u64, StoreError> {
         read!(self, triggers::count_watches(tenant, filter))
+    }
+
+    async fn watches_of_workflows(
+        &self,
+        tenant: TenantId,
+        workflows: &[WorkflowId],
+    ) -> Result<HashMap<WorkflowId, Vec<WatchView>>, StoreError> {
+        read!(self, triggers::watches_of(tenant, workflows))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

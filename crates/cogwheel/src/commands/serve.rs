@@ -13,7 +13,7 @@ use cogwheel_server::{Server, ServerConfig};
 use cogwheel_store::{Database, verify};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::database::{self, Missing};
 use super::node::{self, FolderLock};
@@ -49,11 +49,33 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let engine = Engine::launch(engine_config(&settings), parts).await?;
     let stop_serving = CancellationToken::new();
     let schema = Schema::new(Arc::clone(&engine), limits(&settings));
-    let serving = tokio::spawn(server.serve(schema, authenticator, stop_serving.clone()));
+    let mut serving = tokio::spawn(server.serve(schema, authenticator, stop_serving.clone()));
     info!("listening on http://{address}");
 
-    let signal = signals.next().await;
-    info!(signal, "stopping: no new work, waiting for running steps (once more to stop at once)");
+    let ended = tokio::select! {
+        signal = signals.next() => {
+            info!(signal, "stopping: no new work, waiting for running steps (once more to stop at once)");
+            None
+        }
+        ended = &mut serving => {
+            error!("the HTTP server ended by itself; stopping");
+            Some(ended)
+        }
+    };
+    stop_engine(&engine, &mut signals).await;
+    stop_serving.cancel();
+    let ended = match ended {
+        Some(ended) => ended,
+        None => serving.await,
+    };
+    store.close().await;
+    ended.context("the HTTP server failed")??;
+    info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets running steps end; a second signal does not wait for them.
+async fn stop_engine(engine: &Engine, signals: &mut Signals) {
     tokio::select! {
         () = engine.shut_down() => {}
         signal = signals.next() => {
@@ -61,11 +83,6 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
             engine.stop_now().await;
         }
     }
-    stop_serving.cancel();
-    serving.await.context("the HTTP server failed")??;
-    store.close().await;
-    info!("stopped");
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Brings the schema up to date if that is asked for, and makes sure it is the declared one. Answers its fingerprint.

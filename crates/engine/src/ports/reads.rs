@@ -9,15 +9,13 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::views::{
-    ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest, PageSize,
+    ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest,
     ScheduleView, StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
 };
 use crate::{FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
-/// How many rows the look-ups below that know no batch read at once.
-const WHOLE_PAGE: PageSize = 100;
-
-/// Lists by time run newest first. Batch look-ups leave out what does not exist.
+/// Lists by time run newest first. Batch look-ups leave out what does not exist, pages and counts of parents that have
+/// nothing included.
 #[async_trait]
 pub trait Reads: Send + Sync + 'static {
     /// A workflow by its name; deleted ones are not found.
@@ -71,23 +69,6 @@ pub trait Reads: Send + Sync + 'static {
 
     /// Steps by execution and ordinal.
     async fn steps_by_id(&self, tenant: TenantId, ids: &[(ExecutionId, i32)]) -> Result<Vec<StepView>, StoreError>;
-
-    /// An execution's log in order, optionally of one step only.
-    async fn logs(
-        &self,
-        tenant: TenantId,
-        execution: ExecutionId,
-        step_ordinal: Option<i32>,
-        page: PageRequest<i64>,
-    ) -> Result<Page<LogView>, StoreError>;
-
-    /// How many log lines an execution (or one of its steps) has.
-    async fn count_logs(
-        &self,
-        tenant: TenantId,
-        execution: ExecutionId,
-        step_ordinal: Option<i32>,
-    ) -> Result<u64, StoreError>;
 
     /// Files by id.
     async fn files_by_id(&self, tenant: TenantId, ids: &[FileId]) -> Result<Vec<FileView>, StoreError>;
@@ -164,23 +145,7 @@ pub trait Reads: Send + Sync + 'static {
         &self,
         tenant: TenantId,
         executions: &[ExecutionId],
-    ) -> Result<HashMap<ExecutionId, DateTime<Utc>>, StoreError> {
-        let rows = self.executions_by_id(tenant, executions).await?;
-        let mut newest: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row.updated_at)).collect();
-        for (id, at) in &mut newest {
-            let mut after = None;
-            loop {
-                let page = PageRequest::Forward { first: WHOLE_PAGE, after };
-                let Some(steps) = self.steps(tenant, &[*id], page).await?.remove(id) else { break };
-                *at = steps.items.iter().map(|step| step.updated_at).fold(*at, Ord::max);
-                after = steps.items.last().map(|step| step.ordinal);
-                if !steps.has_more {
-                    break;
-                }
-            }
-        }
-        Ok(newest)
-    }
+    ) -> Result<HashMap<ExecutionId, DateTime<Utc>>, StoreError>;
 
     /// A page of each workflow's executions, deleted workflows included.
     async fn executions_of_workflows(
@@ -188,62 +153,28 @@ pub trait Reads: Send + Sync + 'static {
         tenant: TenantId,
         workflows: &[WorkflowId],
         page: PageRequest,
-    ) -> Result<HashMap<WorkflowId, Page<ExecutionView>>, StoreError> {
-        let mut pages = HashMap::new();
-        for workflow in self.workflows_by_id(tenant, workflows).await? {
-            let filter = ExecutionFilter { workflow: Some(workflow.name), ..ExecutionFilter::default() };
-            pages.insert(workflow.id, self.executions(tenant, &filter, page).await?);
-        }
-        Ok(pages)
-    }
+    ) -> Result<HashMap<WorkflowId, Page<ExecutionView>>, StoreError>;
 
     /// How many executions each workflow has.
     async fn count_executions_of_workflows(
         &self,
         tenant: TenantId,
         workflows: &[WorkflowId],
-    ) -> Result<HashMap<WorkflowId, u64>, StoreError> {
-        let mut counts = HashMap::new();
-        for workflow in self.workflows_by_id(tenant, workflows).await? {
-            let filter = ExecutionFilter { workflow: Some(workflow.name), ..ExecutionFilter::default() };
-            counts.insert(workflow.id, self.count_executions(tenant, &filter).await?);
-        }
-        Ok(counts)
-    }
+    ) -> Result<HashMap<WorkflowId, u64>, StoreError>;
 
     /// Each workflow's schedules by trigger key.
     async fn schedules_of_workflows(
         &self,
         tenant: TenantId,
         workflows: &[WorkflowId],
-    ) -> Result<HashMap<WorkflowId, Vec<ScheduleView>>, StoreError> {
-        let mut lists = HashMap::new();
-        for workflow in self.workflows_by_id(tenant, workflows).await? {
-            let filter = TriggerFilter { workflow: Some(workflow.name) };
-            let page = PageRequest::Forward { first: WHOLE_PAGE, after: None };
-            let mut schedules = self.schedules(tenant, &filter, page).await?.items;
-            schedules.sort_by(|a, b| a.trigger_key.cmp(&b.trigger_key));
-            lists.insert(workflow.id, schedules);
-        }
-        Ok(lists)
-    }
+    ) -> Result<HashMap<WorkflowId, Vec<ScheduleView>>, StoreError>;
 
     /// Each workflow's watches by trigger key.
     async fn watches_of_workflows(
         &self,
         tenant: TenantId,
         workflows: &[WorkflowId],
-    ) -> Result<HashMap<WorkflowId, Vec<WatchView>>, StoreError> {
-        let mut lists = HashMap::new();
-        for workflow in self.workflows_by_id(tenant, workflows).await? {
-            let filter = TriggerFilter { workflow: Some(workflow.name) };
-            let page = PageRequest::Forward { first: WHOLE_PAGE, after: None };
-            let mut watches = self.watches(tenant, &filter, page).await?.items;
-            watches.sort_by(|a, b| a.trigger_key.cmp(&b.trigger_key));
-            lists.insert(workflow.id, watches);
-        }
-        Ok(lists)
-    }
+    ) -> Result<HashMap<WorkflowId, Vec<WatchView>>, StoreError>;
 
     /// A page of each schedule's due instants, latest first.
     async fn fires_of_schedules(
@@ -251,28 +182,14 @@ pub trait Reads: Send + Sync + 'static {
         tenant: TenantId,
         schedules: &[ScheduleId],
         page: PageRequest,
-    ) -> Result<HashMap<ScheduleId, Page<FireView>>, StoreError> {
-        let mut pages = HashMap::new();
-        for &schedule in schedules {
-            let filter = FireFilter { schedule: Some(schedule) };
-            pages.insert(schedule, self.fires(tenant, &filter, page).await?);
-        }
-        Ok(pages)
-    }
+    ) -> Result<HashMap<ScheduleId, Page<FireView>>, StoreError>;
 
     /// How many due instants each schedule has.
     async fn count_fires_of_schedules(
         &self,
         tenant: TenantId,
         schedules: &[ScheduleId],
-    ) -> Result<HashMap<ScheduleId, u64>, StoreError> {
-        let mut counts = HashMap::new();
-        for &schedule in schedules {
-            let filter = FireFilter { schedule: Some(schedule) };
-            counts.insert(schedule, self.count_fires(tenant, &filter).await?);
-        }
-        Ok(counts)
-    }
+    ) -> Result<HashMap<ScheduleId, u64>, StoreError>;
 
     /// A page of each log in order: an execution's whole log, or that of one of its steps.
     async fn logs_of(
@@ -280,26 +197,14 @@ pub trait Reads: Send + Sync + 'static {
         tenant: TenantId,
         logs: &[(ExecutionId, Option<i32>)],
         page: PageRequest<i64>,
-    ) -> Result<HashMap<(ExecutionId, Option<i32>), Page<LogView>>, StoreError> {
-        let mut pages = HashMap::new();
-        for &(execution, step) in logs {
-            pages.insert((execution, step), self.logs(tenant, execution, step, page).await?);
-        }
-        Ok(pages)
-    }
+    ) -> Result<HashMap<(ExecutionId, Option<i32>), Page<LogView>>, StoreError>;
 
     /// How many lines each log has.
     async fn count_logs_of(
         &self,
         tenant: TenantId,
         logs: &[(ExecutionId, Option<i32>)],
-    ) -> Result<HashMap<(ExecutionId, Option<i32>), u64>, StoreError> {
-        let mut counts = HashMap::new();
-        for &(execution, step) in logs {
-            counts.insert((execution, step), self.count_logs(tenant, execution, step).await?);
-        }
-        Ok(counts)
-    }
+    ) -> Result<HashMap<(ExecutionId, Option<i32>), u64>, StoreError>;
 
     /// A real round trip to the database.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Reads, StoreError};
 use cogwheel_engine::views::{
     ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest,
@@ -33,11 +34,14 @@ nothing! {
     executions_by_id(TenantId, &[ExecutionId]) -> Vec<ExecutionView>;
     executions(TenantId, &ExecutionFilter, PageRequest) -> Page<ExecutionView>;
     count_executions(TenantId, &ExecutionFilter) -> u64;
+    executions_of_workflows(TenantId, &[WorkflowId], PageRequest) -> HashMap<WorkflowId, Page<ExecutionView>>;
+    count_executions_of_workflows(TenantId, &[WorkflowId]) -> HashMap<WorkflowId, u64>;
+    newest_changes(TenantId, &[ExecutionId]) -> HashMap<ExecutionId, DateTime<Utc>>;
     steps(TenantId, &[ExecutionId], PageRequest<i32>) -> HashMap<ExecutionId, Page<StepView>>;
     count_steps(TenantId, &[ExecutionId]) -> HashMap<ExecutionId, u64>;
     steps_by_id(TenantId, &[(ExecutionId, i32)]) -> Vec<StepView>;
-    logs(TenantId, ExecutionId, Option<i32>, PageRequest<i64>) -> Page<LogView>;
-    count_logs(TenantId, ExecutionId, Option<i32>) -> u64;
+    logs_of(TenantId, &[(ExecutionId, Option<i32>)], PageRequest<i64>) -> HashMap<(ExecutionId, Option<i32>), Page<LogView>>;
+    count_logs_of(TenantId, &[(ExecutionId, Option<i32>)]) -> HashMap<(ExecutionId, Option<i32>), u64>;
     files_by_id(TenantId, &[FileId]) -> Vec<FileView>;
     files(TenantId, &FileFilter, PageRequest) -> Page<FileView>;
     count_files(TenantId, &FileFilter) -> u64;
@@ -46,11 +50,15 @@ nothing! {
     schedules_by_id(TenantId, &[ScheduleId]) -> Vec<ScheduleView>;
     schedules(TenantId, &TriggerFilter, PageRequest) -> Page<ScheduleView>;
     count_schedules(TenantId, &TriggerFilter) -> u64;
+    schedules_of_workflows(TenantId, &[WorkflowId]) -> HashMap<WorkflowId, Vec<ScheduleView>>;
     fires_by_id(TenantId, &[Uuid]) -> Vec<FireView>;
     fires(TenantId, &FireFilter, PageRequest) -> Page<FireView>;
     count_fires(TenantId, &FireFilter) -> u64;
+    fires_of_schedules(TenantId, &[ScheduleId], PageRequest) -> HashMap<ScheduleId, Page<FireView>>;
+    count_fires_of_schedules(TenantId, &[ScheduleId]) -> HashMap<ScheduleId, u64>;
     watches_by_id(TenantId, &[WatchId]) -> Vec<WatchView>;
     watches(TenantId, &TriggerFilter, PageRequest) -> Page<WatchView>;
     count_watches(TenantId, &TriggerFilter) -> u64;
+    watches_of_workflows(TenantId, &[WorkflowId]) -> HashMap<WorkflowId, Vec<WatchView>>;
     ping() -> ();
 }

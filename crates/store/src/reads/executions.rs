@@ -2,18 +2,21 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::StoreError;
 use cogwheel_engine::views::{ExecutionFilter, ExecutionView, Page, PageRequest};
 use cogwheel_engine::{FileId, TenantId, VersionId, WorkflowId};
 use cogwheel_entity::execution_files::{self as links, Column as LinkColumn};
+use cogwheel_entity::step_executions as steps;
 use cogwheel_entity::workflow_executions::{Column, Entity, Model};
 use cogwheel_machine::{ExecutionId, ExecutionStatus};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseExecutor, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
     Select, prelude::Uuid,
 };
 
-use super::{literal, page, workflows};
+use super::{literal, models, page, workflows};
 use crate::fault;
 use crate::rows::Stored;
 
@@ -26,7 +29,7 @@ pub(super) async fn by_id(
 ) -> Result<Vec<ExecutionView>, StoreError> {
     let ids = ids.iter().map(|id| id.0);
     let found = Entity::find().filter(Column::TenantId.eq(tenant.0)).filter(Column::Id.is_in(ids));
-    Ok(found.all(connection).await.map_err(fault::reading(TABLE))?.into_iter().map(view).collect())
+    Ok(models::all(connection, found).await?.into_iter().map(view).collect())
 }
 
 pub(super) async fn list(
@@ -41,10 +44,7 @@ pub(super) async fn list(
     let Some(list) = filtered(connection, tenant, filter).await? else {
         return Ok(Page { items: Vec::new(), has_more: false });
     };
-    let rows = page::by_time(list, Column::CreatedAt, Column::Id, &request)
-        .all(connection)
-        .await
-        .map_err(fault::reading(TABLE))?;
+    let rows = models::all(connection, page::by_time(list, Column::CreatedAt, Column::Id, &request)).await?;
     Ok(page::cut(rows, &request, view))
 }
 
@@ -58,7 +58,7 @@ async fn of_status(
     let mut rows = Vec::new();
     for status in &filter.status {
         let list = select_of_status(connection.get_database_backend(), tenant, *status, filter, &request);
-        rows.extend(list.all(connection).await.map_err(fault::reading(TABLE))?);
+        rows.extend(models::all(connection, list).await?);
     }
     let rows = page::merge(rows, &request, |row| (row.created_at, row.id));
     Ok(page::cut(rows, &request, view))
@@ -87,6 +87,76 @@ pub(super) async fn count(
         Some(list) => list.count(connection).await.map_err(fault::reading(TABLE)),
         None => Ok(0),
     }
+}
+
+/// A page of each workflow's executions, by the workflows' ids.
+pub(super) async fn of_workflows(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    workflows: &[WorkflowId],
+    request: PageRequest,
+) -> Result<HashMap<WorkflowId, Page<ExecutionView>>, StoreError> {
+    let backend = connection.get_database_backend();
+    let lists = workflows.iter().map(|workflow| select_of_workflow(backend, tenant, *workflow, &request)).collect();
+    let order = (&[Column::CreatedAt, Column::Id][..], page::time_order(&request));
+    let rows = models::of_each(connection, lists, order).await?;
+    Ok(page::cut_each(workflows, rows, &request, view))
+}
+
+/// One of those pages.
+pub(crate) fn select_of_workflow(
+    backend: DbBackend,
+    tenant: TenantId,
+    workflow: WorkflowId,
+    request: &PageRequest,
+) -> Select<Entity> {
+    let list = select(backend, tenant, Some(workflow.0), &ExecutionFilter::default());
+    page::by_time(list, Column::CreatedAt, Column::Id, request)
+}
+
+/// How many executions each workflow has.
+pub(super) async fn count_of_workflows(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    workflows: &[WorkflowId],
+) -> Result<HashMap<WorkflowId, u64>, StoreError> {
+    let of_tenant = literal::also_of_tenant(Column::TenantId, tenant, connection.get_database_backend());
+    let counted: Vec<(Uuid, i64)> = Entity::find()
+        .select_only()
+        .column(Column::WorkflowId)
+        .column_as(Column::Id.count(), "executions")
+        .filter(Column::WorkflowId.is_in(workflows.iter().map(|workflow| workflow.0)))
+        .filter(of_tenant)
+        .group_by(Column::WorkflowId)
+        .into_tuple()
+        .all(connection)
+        .await
+        .map_err(fault::reading(TABLE))?;
+    Ok(counted.into_iter().map(|(id, count)| (WorkflowId(id), page::counted(count))).collect())
+}
+
+/// When each execution or one of its steps last changed.
+pub(super) async fn newest_changes(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    executions: &[ExecutionId],
+) -> Result<HashMap<ExecutionId, DateTime<Utc>>, StoreError> {
+    let of_step = Query::select()
+        .expr(Expr::col((steps::Entity, steps::Column::UpdatedAt)).max())
+        .from(steps::Entity)
+        .and_where(Expr::col((steps::Entity, steps::Column::ExecutionId)).equals((Entity, Column::Id)))
+        .take();
+    let changes: Vec<(Uuid, DateTime<Utc>, Option<DateTime<Utc>>)> = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::UpdatedAt])
+        .expr_as(Expr::SubQuery(None, Box::new(of_step.into())), "newest_step")
+        .filter(Column::TenantId.eq(tenant.0))
+        .filter(Column::Id.is_in(executions.iter().map(|id| id.0)))
+        .into_tuple()
+        .all(connection)
+        .await
+        .map_err(fault::reading(TABLE))?;
+    Ok(changes.into_iter().map(|(id, own, step)| (ExecutionId(id), step.into_iter().fold(own, Ord::max))).collect())
 }
 
 /// The executions that took each file in, newest first.

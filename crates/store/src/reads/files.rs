@@ -13,7 +13,7 @@ use sea_orm::{
     QuerySelect, Select, prelude::Uuid,
 };
 
-use super::{literal, page};
+use super::{literal, models, page};
 use crate::fault;
 use crate::rows::Stored;
 
@@ -26,7 +26,7 @@ pub(super) async fn by_id(
 ) -> Result<Vec<FileView>, StoreError> {
     let ids = ids.iter().map(|id| id.0);
     let found = Entity::find().filter(Column::TenantId.eq(tenant.0)).filter(Column::Id.is_in(ids));
-    Ok(found.all(connection).await.map_err(fault::reading(TABLE))?.into_iter().map(view).collect())
+    Ok(models::all(connection, found).await?.into_iter().map(view).collect())
 }
 
 pub(super) async fn list(
@@ -41,15 +41,13 @@ pub(super) async fn list(
         // A list for each state, so that a rare one is not looked for in the whole history.
         for status in &filter.status {
             let list = select_of_status(backend, tenant, status.stored(), &request);
-            rows.extend(list.all(connection).await.map_err(fault::reading(TABLE))?);
+            rows.extend(models::all(connection, list).await?);
         }
         let rows = page::merge(rows, &request, |row| (row.created_at, row.id));
         return Ok(page::cut(rows, &request, view));
     }
-    let rows = page::by_time(select(backend, tenant, filter), Column::CreatedAt, Column::Id, &request)
-        .all(connection)
-        .await
-        .map_err(fault::reading(TABLE))?;
+    let list = page::by_time(select(backend, tenant, filter), Column::CreatedAt, Column::Id, &request);
+    let rows = models::all(connection, list).await?;
     Ok(page::cut(rows, &request, view))
 }
 

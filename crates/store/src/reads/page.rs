@@ -1,6 +1,8 @@
 //! Keyset pages over any entity: page 1000 costs what page 1 costs.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::hash::Hash;
 
 use chrono::{DateTime, Utc};
 use cogwheel_engine::views::{Page, PageRequest};
@@ -34,11 +36,16 @@ fn by_time_then<E: EntityTrait>(list: Select<E>, at: E::Column, id: &Expr, page:
         }
         PageRequest::Forward { after: None, .. } | PageRequest::Backward { before: None, .. } => list,
     };
-    let order = match page {
+    let order = time_order(page);
+    list.order_by(at, order.clone()).order_by(id.clone(), order).limit(limit(page))
+}
+
+/// In which order such a list is read.
+pub(super) fn time_order(page: &PageRequest) -> Order {
+    match page {
         PageRequest::Forward { .. } => Order::Desc,
         PageRequest::Backward { .. } => Order::Asc,
-    };
-    list.order_by(at, order.clone()).order_by(id.clone(), order).limit(limit(page))
+    }
 }
 
 /// A list by time of rows with one status, through the index that leads with the status.
@@ -80,6 +87,25 @@ pub(super) fn cut<M, T, C>(mut rows: Vec<M>, page: &PageRequest<C>, view: impl F
         rows.reverse();
     }
     Page { items: rows.into_iter().map(view).collect(), has_more }
+}
+
+/// A number of rows, as the port tells it.
+pub(super) fn counted(rows: i64) -> u64 {
+    u64::try_from(rows).unwrap_or(0)
+}
+
+/// The pages of several parents, without those that have no rows.
+pub(super) fn cut_each<P, M, T, C>(
+    parents: &[P],
+    lists: Vec<Vec<M>>,
+    page: &PageRequest<C>,
+    view: impl Fn(M) -> T,
+) -> HashMap<P, Page<T>>
+where
+    P: Copy + Eq + Hash,
+{
+    let read = parents.iter().copied().zip(lists).filter(|(_, rows)| !rows.is_empty());
+    read.map(|(parent, rows)| (parent, cut(rows, page, &view))).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Steps and log lines, which are reached through their execution.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cogwheel_engine::TenantId;
 use cogwheel_engine::ports::StoreError;
@@ -8,20 +8,20 @@ use cogwheel_engine::views::{LogView, Page, PageRequest, StepView};
 use cogwheel_entity::execution_logs::{self as logs, Column as LogColumn};
 use cogwheel_entity::step_executions::{Column, Entity, Model};
 use cogwheel_machine::ExecutionId;
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseExecutor, EntityTrait, FromQueryResult, Iterable, Order,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, prelude::Uuid,
+    ColumnTrait, Condition, DatabaseExecutor, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    prelude::Uuid,
 };
 
-use super::page;
+use super::{models, page};
 use crate::fault;
 use crate::rows::Stored;
 
 const STEPS: &str = "step_executions";
 const LOGS: &str = "execution_logs";
 
-/// A page of each execution's steps: one query, however many executions.
+/// A page of each execution's steps.
 pub(super) async fn pages(
     connection: &DatabaseExecutor<'_>,
     tenant: TenantId,
@@ -29,43 +29,17 @@ pub(super) async fn pages(
     request: PageRequest<i32>,
 ) -> Result<HashMap<ExecutionId, Page<StepView>>, StoreError> {
     let (place, order) = page::along(Column::Ordinal, &request);
-    let steps = steps_of(tenant, executions).apply_if(place, QueryFilter::filter);
-    let rows = if executions.len() == 1 {
-        let steps = steps.order_by(Column::Ordinal, order).limit(page::limit(&request));
-        steps.all(connection).await
-    } else {
-        numbered(connection, steps, order, page::limit(&request)).await
+    let list = |execution: &ExecutionId| {
+        Entity::find()
+            .filter(Column::TenantId.eq(tenant.0))
+            .filter(Column::ExecutionId.eq(execution.0))
+            .apply_if(place.clone(), QueryFilter::filter)
+            .order_by(Column::Ordinal, order.clone())
+            .limit(page::limit(&request))
     };
-    let mut read: HashMap<ExecutionId, Vec<Model>> = HashMap::new();
-    for row in rows.map_err(fault::reading(STEPS))? {
-        read.entry(ExecutionId(row.execution_id)).or_default().push(row);
-    }
-    Ok(read.into_iter().map(|(execution, rows)| (execution, page::cut(rows, &request, step_view))).collect())
-}
-
-/// The first rows of each execution, which a window function numbers.
-async fn numbered(
-    connection: &DatabaseExecutor<'_>,
-    steps: Select<Entity>,
-    order: Order,
-    limit: u64,
-) -> Result<Vec<Model>, sea_orm::DbErr> {
-    let (rows, place) = (Alias::new("rows_of_page"), Alias::new("place"));
-    let window = match order {
-        Order::Desc => "row_number() over (partition by execution_id order by ordinal desc)",
-        _ => "row_number() over (partition by execution_id order by ordinal)",
-    };
-    let mut numbered = steps.into_query();
-    numbered.expr_as(Expr::cust(window), place.clone());
-    let mut query = Query::select();
-    query
-        .columns(Column::iter().map(|column| (rows.clone(), column)))
-        .from_subquery(numbered, rows.clone())
-        .and_where(Expr::col(place.clone()).lte(i64::try_from(limit).unwrap_or(i64::MAX)))
-        .order_by(Column::ExecutionId, Order::Asc)
-        .order_by(place, Order::Asc);
-    let statement = connection.get_database_backend().build(&query);
-    Model::find_by_statement(statement).all(connection).await
+    let lists = executions.iter().map(list).collect();
+    let rows = models::of_each(connection, lists, (&[Column::Ordinal], order)).await?;
+    Ok(page::cut_each(executions, rows, &request, step_view))
 }
 
 pub(super) async fn counts(
@@ -73,16 +47,18 @@ pub(super) async fn counts(
     tenant: TenantId,
     executions: &[ExecutionId],
 ) -> Result<HashMap<ExecutionId, u64>, StoreError> {
-    let counted: Vec<(Uuid, i64)> = steps_of(tenant, executions)
+    let counted: Vec<(Uuid, i64)> = Entity::find()
         .select_only()
         .column(Column::ExecutionId)
         .column_as(Column::Ordinal.count(), "steps")
+        .filter(Column::TenantId.eq(tenant.0))
+        .filter(Column::ExecutionId.is_in(executions.iter().map(|execution| execution.0)))
         .group_by(Column::ExecutionId)
         .into_tuple()
         .all(connection)
         .await
         .map_err(fault::reading(STEPS))?;
-    Ok(counted.into_iter().map(|(id, steps)| (ExecutionId(id), u64::try_from(steps).unwrap_or(0))).collect())
+    Ok(counted.into_iter().map(|(id, steps)| (ExecutionId(id), page::counted(steps))).collect())
 }
 
 pub(super) async fn by_id(
@@ -96,48 +72,64 @@ pub(super) async fn by_id(
     if any.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = Entity::find().filter(Column::TenantId.eq(tenant.0)).filter(any).all(connection).await;
-    Ok(rows.map_err(fault::reading(STEPS))?.into_iter().map(step_view).collect())
+    let found = Entity::find().filter(Column::TenantId.eq(tenant.0)).filter(any);
+    Ok(models::all(connection, found).await?.into_iter().map(step_view).collect())
 }
 
+/// An execution's whole log, or that of one of its steps.
+type Log = (ExecutionId, Option<i32>);
+
+/// A page of each log.
 pub(super) async fn logs(
     connection: &DatabaseExecutor<'_>,
     tenant: TenantId,
-    execution: ExecutionId,
-    step_ordinal: Option<i32>,
+    logs: &[Log],
     request: PageRequest<i64>,
-) -> Result<Page<LogView>, StoreError> {
+) -> Result<HashMap<Log, Page<LogView>>, StoreError> {
     let (place, order) = page::along(LogColumn::Sequence, &request);
-    let rows = lines_of(tenant, execution, step_ordinal)
-        .apply_if(place, QueryFilter::filter)
-        .order_by(LogColumn::Sequence, order)
-        .limit(page::limit(&request))
-        .all(connection)
-        .await
-        .map_err(fault::reading(LOGS))?;
-    Ok(page::cut(rows, &request, log_view))
+    let list = |(execution, step): &Log| {
+        logs::Entity::find()
+            .filter(LogColumn::TenantId.eq(tenant.0))
+            .filter(LogColumn::ExecutionId.eq(execution.0))
+            .apply_if(*step, |lines, ordinal| lines.filter(LogColumn::StepOrdinal.eq(ordinal)))
+            .apply_if(place.clone(), QueryFilter::filter)
+            .order_by(LogColumn::Sequence, order.clone())
+            .limit(page::limit(&request))
+    };
+    let lists = logs.iter().map(list).collect();
+    let rows = models::of_each(connection, lists, (&[LogColumn::Sequence], order)).await?;
+    Ok(page::cut_each(logs, rows, &request, log_view))
 }
 
+/// How many lines each log has.
 pub(super) async fn count_logs(
     connection: &DatabaseExecutor<'_>,
     tenant: TenantId,
-    execution: ExecutionId,
-    step_ordinal: Option<i32>,
-) -> Result<u64, StoreError> {
-    lines_of(tenant, execution, step_ordinal).count(connection).await.map_err(fault::reading(LOGS))
-}
-
-fn steps_of(tenant: TenantId, executions: &[ExecutionId]) -> Select<Entity> {
-    Entity::find()
-        .filter(Column::TenantId.eq(tenant.0))
-        .filter(Column::ExecutionId.is_in(executions.iter().map(|execution| execution.0)))
-}
-
-fn lines_of(tenant: TenantId, execution: ExecutionId, step_ordinal: Option<i32>) -> Select<logs::Entity> {
-    logs::Entity::find()
+    logs: &[Log],
+) -> Result<HashMap<Log, u64>, StoreError> {
+    let counted: Vec<(Uuid, Option<i32>, i64)> = logs::Entity::find()
+        .select_only()
+        .columns([LogColumn::ExecutionId, LogColumn::StepOrdinal])
+        .column_as(LogColumn::Sequence.count(), "lines")
         .filter(LogColumn::TenantId.eq(tenant.0))
-        .filter(LogColumn::ExecutionId.eq(execution.0))
-        .apply_if(step_ordinal, |lines, ordinal| lines.filter(LogColumn::StepOrdinal.eq(ordinal)))
+        .filter(LogColumn::ExecutionId.is_in(logs.iter().map(|(execution, _)| execution.0)))
+        .group_by(LogColumn::ExecutionId)
+        .group_by(LogColumn::StepOrdinal)
+        .into_tuple()
+        .all(connection)
+        .await
+        .map_err(fault::reading(LOGS))?;
+    let mut counts: HashMap<Log, u64> = HashMap::new();
+    for (execution, step, lines) in counted {
+        let execution = ExecutionId(execution);
+        *counts.entry((execution, None)).or_default() += page::counted(lines);
+        if step.is_some() {
+            counts.insert((execution, step), page::counted(lines));
+        }
+    }
+    let asked: HashSet<&Log> = logs.iter().collect();
+    counts.retain(|log, _| asked.contains(log));
+    Ok(counts)
 }
 
 fn step_view(row: Model) -> StepView {

@@ -1,5 +1,7 @@
 //! Schedules with their ledger, and watches.
 
+use std::collections::HashMap;
+
 use cogwheel_engine::ports::StoreError;
 use cogwheel_engine::views::{FireFilter, FireView, Page, PageRequest, ScheduleView, TriggerFilter, WatchView};
 use cogwheel_engine::{ScheduleId, TenantId, WatchId, WorkflowId};
@@ -11,12 +13,12 @@ use cogwheel_machine::ExecutionId;
 use sea_orm::sea_query::Query;
 use sea_orm::{
     ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseExecutor, DbBackend, EntityTrait, PaginatorTrait, QueryFilter,
-    Select,
+    QueryOrder, QuerySelect, Select,
     prelude::{Expr, Uuid},
 };
 use serde_json::Value as Json;
 
-use super::{literal, page};
+use super::{literal, models, page};
 use crate::fault;
 
 const SCHEDULES: &str = "schedules";
@@ -28,12 +30,10 @@ pub(super) async fn schedules_by_id(
     tenant: TenantId,
     ids: &[ScheduleId],
 ) -> Result<Vec<ScheduleView>, StoreError> {
-    let rows = schedule_rows::Entity::find()
+    let found = schedule_rows::Entity::find()
         .filter(ScheduleColumn::TenantId.eq(tenant.0))
-        .filter(ScheduleColumn::Id.is_in(ids.iter().map(|id| id.0)))
-        .all(connection)
-        .await
-        .map_err(fault::reading(SCHEDULES))?;
+        .filter(ScheduleColumn::Id.is_in(ids.iter().map(|id| id.0)));
+    let rows = models::all(connection, found).await?;
     Ok(rows.into_iter().map(schedule_view).collect())
 }
 
@@ -43,10 +43,9 @@ pub(super) async fn schedules(
     filter: &TriggerFilter,
     request: PageRequest,
 ) -> Result<Page<ScheduleView>, StoreError> {
-    let rows = page::by_time(select_schedules(tenant, filter), ScheduleColumn::CreatedAt, ScheduleColumn::Id, &request)
-        .all(connection)
-        .await
-        .map_err(fault::reading(SCHEDULES))?;
+    let list = select_schedules(tenant, filter);
+    let list = page::by_time(list, ScheduleColumn::CreatedAt, ScheduleColumn::Id, &request);
+    let rows = models::all(connection, list).await?;
     Ok(page::cut(rows, &request, schedule_view))
 }
 
@@ -58,17 +57,31 @@ pub(super) async fn count_schedules(
     select_schedules(tenant, filter).count(connection).await.map_err(fault::reading(SCHEDULES))
 }
 
+/// Each live workflow's schedules by trigger key.
+pub(super) async fn schedules_of(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    workflows: &[WorkflowId],
+) -> Result<HashMap<WorkflowId, Vec<ScheduleView>>, StoreError> {
+    let list = select_schedules(tenant, &TriggerFilter::default())
+        .filter(ScheduleColumn::WorkflowId.is_in(workflows.iter().map(|workflow| workflow.0)))
+        .order_by_asc(ScheduleColumn::TriggerKey);
+    let mut found: HashMap<WorkflowId, Vec<ScheduleView>> = HashMap::new();
+    for view in models::all(connection, list).await?.into_iter().map(schedule_view) {
+        found.entry(view.workflow).or_default().push(view);
+    }
+    Ok(found)
+}
+
 pub(super) async fn fires_by_id(
     connection: &DatabaseExecutor<'_>,
     tenant: TenantId,
     ids: &[Uuid],
 ) -> Result<Vec<FireView>, StoreError> {
-    let rows = fire_rows::Entity::find()
+    let found = fire_rows::Entity::find()
         .filter(FireColumn::TenantId.eq(tenant.0))
-        .filter(FireColumn::Id.is_in(ids.iter().copied()))
-        .all(connection)
-        .await
-        .map_err(fault::reading(FIRES))?;
+        .filter(FireColumn::Id.is_in(ids.iter().copied()));
+    let rows = models::all(connection, found).await?;
     Ok(rows.iter().map(fire_view).collect())
 }
 
@@ -79,10 +92,7 @@ pub(super) async fn fires(
     request: PageRequest,
 ) -> Result<Page<FireView>, StoreError> {
     let list = select_fires(connection.get_database_backend(), tenant, filter);
-    let rows = page::by_time(list, FireColumn::DueAt, FireColumn::Id, &request)
-        .all(connection)
-        .await
-        .map_err(fault::reading(FIRES))?;
+    let rows = models::all(connection, page::by_time(list, FireColumn::DueAt, FireColumn::Id, &request)).await?;
     Ok(page::cut(rows, &request, |row| fire_view(&row)))
 }
 
@@ -95,17 +105,61 @@ pub(super) async fn count_fires(
     list.count(connection).await.map_err(fault::reading(FIRES))
 }
 
+/// A page of each schedule's due instants.
+pub(super) async fn fires_of(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    schedules: &[ScheduleId],
+    request: PageRequest,
+) -> Result<HashMap<ScheduleId, Page<FireView>>, StoreError> {
+    let backend = connection.get_database_backend();
+    let lists = schedules.iter().map(|schedule| select_fires_of(backend, tenant, *schedule, &request)).collect();
+    let order = (&[FireColumn::DueAt, FireColumn::Id][..], page::time_order(&request));
+    let rows = models::of_each(connection, lists, order).await?;
+    Ok(page::cut_each(schedules, rows, &request, |row| fire_view(&row)))
+}
+
+/// One of those pages.
+pub(crate) fn select_fires_of(
+    backend: DbBackend,
+    tenant: TenantId,
+    schedule: ScheduleId,
+    request: &PageRequest,
+) -> Select<fire_rows::Entity> {
+    let list = select_fires(backend, tenant, &FireFilter { schedule: Some(schedule) });
+    page::by_time(list, FireColumn::DueAt, FireColumn::Id, request)
+}
+
+/// How many due instants each schedule has.
+pub(super) async fn count_fires_of(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    schedules: &[ScheduleId],
+) -> Result<HashMap<ScheduleId, u64>, StoreError> {
+    let of_tenant = literal::also_of_tenant(FireColumn::TenantId, tenant, connection.get_database_backend());
+    let counted: Vec<(Uuid, i64)> = fire_rows::Entity::find()
+        .select_only()
+        .column(FireColumn::ScheduleId)
+        .column_as(FireColumn::Id.count(), "fires")
+        .filter(FireColumn::ScheduleId.is_in(schedules.iter().map(|schedule| schedule.0)))
+        .filter(of_tenant)
+        .group_by(FireColumn::ScheduleId)
+        .into_tuple()
+        .all(connection)
+        .await
+        .map_err(fault::reading(FIRES))?;
+    Ok(counted.into_iter().map(|(id, count)| (ScheduleId(id), page::counted(count))).collect())
+}
+
 pub(super) async fn watches_by_id(
     connection: &DatabaseExecutor<'_>,
     tenant: TenantId,
     ids: &[WatchId],
 ) -> Result<Vec<WatchView>, StoreError> {
-    let rows = watch_rows::Entity::find()
+    let found = watch_rows::Entity::find()
         .filter(WatchColumn::TenantId.eq(tenant.0))
-        .filter(WatchColumn::Id.is_in(ids.iter().map(|id| id.0)))
-        .all(connection)
-        .await
-        .map_err(fault::reading(WATCHES))?;
+        .filter(WatchColumn::Id.is_in(ids.iter().map(|id| id.0)));
+    let rows = models::all(connection, found).await?;
     Ok(rows.into_iter().map(watch_view).collect())
 }
 
@@ -115,10 +169,8 @@ pub(super) async fn watches(
     filter: &TriggerFilter,
     request: PageRequest,
 ) -> Result<Page<WatchView>, StoreError> {
-    let rows = page::by_time(select_watches(tenant, filter), WatchColumn::CreatedAt, WatchColumn::Id, &request)
-        .all(connection)
-        .await
-        .map_err(fault::reading(WATCHES))?;
+    let list = page::by_time(select_watches(tenant, filter), WatchColumn::CreatedAt, WatchColumn::Id, &request);
+    let rows = models::all(connection, list).await?;
     Ok(page::cut(rows, &request, watch_view))
 }
 
@@ -128,6 +180,22 @@ pub(super) async fn count_watches(
     filter: &TriggerFilter,
 ) -> Result<u64, StoreError> {
     select_watches(tenant, filter).count(connection).await.map_err(fault::reading(WATCHES))
+}
+
+/// Each live workflow's watches by trigger key.
+pub(super) async fn watches_of(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    workflows: &[WorkflowId],
+) -> Result<HashMap<WorkflowId, Vec<WatchView>>, StoreError> {
+    let list = select_watches(tenant, &TriggerFilter::default())
+        .filter(WatchColumn::WorkflowId.is_in(workflows.iter().map(|workflow| workflow.0)))
+        .order_by_asc(WatchColumn::TriggerKey);
+    let mut found: HashMap<WorkflowId, Vec<WatchView>> = HashMap::new();
+    for view in models::all(connection, list).await?.into_iter().map(watch_view) {
+        found.entry(view.workflow).or_default().push(view);
+    }
+    Ok(found)
 }
 
 fn select_schedules(tenant: TenantId, filter: &TriggerFilter) -> Select<schedule_rows::Entity> {

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 use std::collections::HashMap;
 
-use super::{literal, page};
+use super::{literal, models, page};
 use crate::fault;
 use crate::rows::Stored;
 
@@ -36,7 +36,7 @@ pub(super) async fn by_name(
     tenant: TenantId,
     name: &str,
 ) -> Result<Option<WorkflowView>, StoreError> {
-    let rows = named(tenant, name).all(connection).await.map_err(fault::reading(TABLE))?;
+    let rows = models::all(connection, named(tenant, name)).await?;
     Ok(views(connection, tenant, rows).await?.pop())
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn by_id(
 ) -> Result<Vec<WorkflowView>, StoreError> {
     let found =
         Entity::find().filter(Column::TenantId.eq(tenant.0)).filter(Column::Id.is_in(ids.iter().map(|id| id.0)));
-    let rows = found.all(connection).await.map_err(fault::reading(TABLE))?;
+    let rows = models::all(connection, found).await?;
     views(connection, tenant, rows).await
 }
 
@@ -57,10 +57,8 @@ pub(super) async fn list(
     filter: &WorkflowFilter,
     request: PageRequest,
 ) -> Result<Page<WorkflowView>, StoreError> {
-    let rows = page::by_time(filtered(tenant, filter), Column::CreatedAt, Column::Id, &request)
-        .all(connection)
-        .await
-        .map_err(fault::reading(TABLE))?;
+    let list = page::by_time(filtered(tenant, filter), Column::CreatedAt, Column::Id, &request);
+    let rows = models::all(connection, list).await?;
     let cut = page::cut(rows, &request, |row| row);
     Ok(Page { items: views(connection, tenant, cut.items).await?, has_more: cut.has_more })
 }
@@ -78,13 +76,10 @@ pub(super) async fn versions_by_id(
     tenant: TenantId,
     ids: &[VersionId],
 ) -> Result<Vec<VersionView>, StoreError> {
-    let rows = versions::Entity::find()
+    let found = versions::Entity::find()
         .filter(VersionColumn::TenantId.eq(tenant.0))
-        .filter(VersionColumn::Id.is_in(ids.iter().map(|id| id.0)))
-        .all(connection)
-        .await
-        .map_err(fault::reading("workflow_versions"))?;
-    Ok(rows.into_iter().map(version_view).collect())
+        .filter(VersionColumn::Id.is_in(ids.iter().map(|id| id.0)));
+    Ok(models::all(connection, found).await?.into_iter().map(version_view).collect())
 }
 
 fn named(tenant: TenantId, name: &str) -> Select<Entity> {

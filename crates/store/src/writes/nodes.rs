@@ -1,6 +1,6 @@
 //! Processes that come, go, and take over what others left behind.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{NewNode, StoreError, StoredExecution};
@@ -24,7 +24,6 @@ macro_rules! live {
     };
 }
 
-const OWNED: &str = "select id from workflow_executions where owner_node_id = $1";
 const LOSE_OTHERS: &str =
     "update nodes set status = 'lost', generation = generation + 1, stopped_at = $1, updated_at = $1
     where status in ('starting', 'active', 'draining') and id <> $2";
@@ -35,21 +34,26 @@ const TAKE_OVER: &str = concat!(
 );
 const LET_GO: &str = "update workflow_executions set owner_node_id = null, updated_at = $1 where owner_node_id = $2";
 const STOP: &str = "update nodes set status = 'stopped', stopped_at = $1, updated_at = $1 where id = $2";
-const READ_EXECUTIONS: &str =
+const READ_EXECUTIONS: &str = concat!(
     "select e.id, e.tenant_id, e.workflow_id, w.name, v.version, v.source_text, e.lease_epoch,
         e.status, e.trigger_data, e.input_data, e.started_at, e.deadline_at,
         (select max(l.sequence) from execution_logs l where l.execution_id = e.id) as last_sequence
     from workflow_executions e
-    join workflows w on w.id = e.workflow_id
-    join workflow_versions v on v.id = e.workflow_version_id
-    where e.owner_node_id = $1
-    order by e.priority_rank desc, e.id";
-const READ_STEPS: &str =
+    left join workflows w on w.id = e.workflow_id
+    left join workflow_versions v on v.id = e.workflow_version_id
+    where (e.owner_node_id is null or e.owner_node_id <> $1) and e.",
+    live!(),
+    " order by e.priority_rank desc, e.id"
+);
+const READ_STEPS: &str = concat!(
     "select s.execution_id, s.ordinal, s.step_key, s.status, s.attempt, s.attempt_history, s.input_data,
         s.output_data, s.error, s.started_at, s.timeout_at, s.completed_at
     from step_executions s
-    where s.execution_id in (select id from workflow_executions where owner_node_id = $1)
-    order by s.execution_id, s.ordinal";
+    where s.execution_id in (
+        select id from workflow_executions where (owner_node_id is null or owner_node_id <> $1) and ",
+    live!(),
+    ") order by s.execution_id, s.ordinal"
+);
 
 /// Records that a process runs. It is the only one, so it needs no lease.
 pub(crate) async fn join(tx: &mut dyn WriteTx, node: NewNode) -> Result<(), StoreError> {
@@ -71,6 +75,8 @@ pub(crate) async fn join(tx: &mut dyn WriteTx, node: NewNode) -> Result<(), Stor
 }
 
 /// Takes over what no running node owns. One server runs on a database, so every other node has ended.
+///
+/// What cannot be understood is reported and stays as it is: it must not keep the rest from going on.
 pub(crate) async fn adopt(
     tx: &mut dyn WriteTx,
     node: NodeId,
@@ -78,22 +84,49 @@ pub(crate) async fn adopt(
 ) -> Result<Vec<StoredExecution>, StoreError> {
     let (us, now) = (Value::from(node.0), Value::from(at));
     tx.execute(raw(tx, LOSE_OTHERS, [now.clone(), us.clone()])).await?;
-    let owned = tx.query(raw(tx, OWNED, [us.clone()])).await?;
-    let owned = owned.iter().map(|row| row.get("id")).collect::<Result<HashSet<Uuid>, _>>()?;
-    tx.execute(raw(tx, TAKE_OVER, [us.clone(), now])).await?;
-    let mut steps: HashMap<Uuid, Vec<StoredStep>> = HashMap::new();
-    for row in tx.query(raw(tx, READ_STEPS, [us.clone()])).await? {
-        let execution: Uuid = row.get("execution_id")?;
-        steps.entry(execution).or_default().push(step(&row, execution)?);
-    }
-    let mut adopted = Vec::new();
-    for row in tx.query(raw(tx, READ_EXECUTIONS, [us])).await? {
+    let mut steps = left_steps(tx, us.clone()).await?;
+    let (mut adopted, mut left) = (Vec::new(), Vec::new());
+    for row in tx.query(raw(tx, READ_EXECUTIONS, [us.clone()])).await? {
         let id: Uuid = row.get("id")?;
-        if !owned.contains(&id) {
-            adopted.push(execution(&row, id, steps.remove(&id).unwrap_or_default())?);
+        let steps = steps.remove(&id).unwrap_or_else(|| Ok(Vec::new()));
+        match steps.and_then(|steps| execution(&row, id, steps)) {
+            Ok(execution) => adopted.push(execution),
+            Err(error) => {
+                tracing::error!(
+                    execution = %id,
+                    %error,
+                    "this execution cannot be taken over and stays as it is; `cogwheel db verify --data` tells more"
+                );
+                left.push(Value::from(id));
+            }
         }
     }
+    let numbers: Vec<String> = (0..left.len()).map(|n| format!("${}", n + 3)).collect();
+    let mut take_over = TAKE_OVER.to_owned();
+    if !left.is_empty() {
+        take_over = format!("{take_over} and id not in ({})", numbers.join(", "));
+    }
+    tx.execute(raw(tx, &take_over, [us, now].into_iter().chain(left))).await?;
     Ok(adopted)
+}
+
+/// The steps of all that is to be taken over; of an execution with a step that cannot be understood, why not.
+async fn left_steps(
+    tx: &mut dyn WriteTx,
+    us: Value,
+) -> Result<HashMap<Uuid, Result<Vec<StoredStep>, StoreError>>, StoreError> {
+    let mut steps: HashMap<Uuid, Result<Vec<StoredStep>, StoreError>> = HashMap::new();
+    for row in tx.query(raw(tx, READ_STEPS, [us])).await? {
+        let execution: Uuid = row.get("execution_id")?;
+        let known = steps.entry(execution).or_insert_with(|| Ok(Vec::new()));
+        if let Ok(list) = known {
+            match step(&row, execution) {
+                Ok(step) => list.push(step),
+                Err(error) => *known = Err(error),
+            }
+        }
+    }
+    Ok(steps)
 }
 
 /// Records that a process ends.
@@ -104,15 +137,18 @@ pub(crate) async fn leave(tx: &mut dyn WriteTx, node: NodeId, at: DateTime<Utc>)
 }
 
 fn execution(row: &Row, id: Uuid, steps: Vec<StoredStep>) -> Result<StoredExecution, StoreError> {
+    const TABLE: &str = "workflow_executions";
+    let name: Option<String> = row.get("name")?;
+    let source: Option<String> = row.get("source_text")?;
     Ok(StoredExecution {
         id: ExecutionId(id),
         tenant: TenantId(row.get("tenant_id")?),
         workflow: WorkflowId(row.get("workflow_id")?),
-        workflow_name: row.get("name")?,
+        workflow_name: name.ok_or_else(|| corrupt(TABLE, &id, "its workflow does not exist"))?,
+        source: source.ok_or_else(|| corrupt(TABLE, &id, "its workflow version does not exist"))?,
         version: row.get("version")?,
-        source: row.get("source_text")?,
-        epoch: row.get("lease_epoch")?,
-        status: ExecutionStatus::from_word(&row.get("status")?, "workflow_executions", id)?,
+        epoch: row.get::<i64>("lease_epoch")? + 1,
+        status: ExecutionStatus::from_word(&row.get("status")?, TABLE, id)?,
         trigger: row.get("trigger_data")?,
         inputs: row.get("input_data")?,
         started_at: row.get("started_at")?,

@@ -24,6 +24,7 @@ struct Before {
     /// Whether it may be started: switched on and active.
     is_enabled: bool,
     is_deleted: bool,
+    origin_path: Option<String>,
 }
 
 /// The active version's row as it stood before.
@@ -42,7 +43,9 @@ pub(crate) async fn save(tx: &mut dyn WriteTx, save: SaveWorkflow) -> Result<Wor
     };
     let active = if before.is_some() { active_version(tx, id).await? } else { None };
     let unchanged = active.filter(|active| active.checksum == save.checksum);
-    if before.as_ref().is_some_and(|before| before.is_deleted || unchanged.is_none()) {
+    let is_stale =
+        |before: &Before| before.is_deleted || unchanged.is_none() || before.origin_path != save.origin_path;
+    if before.as_ref().is_some_and(is_stale) {
         update(tx, id, &save).await?;
     }
     let (version_id, version) = match unchanged {
@@ -86,6 +89,7 @@ async fn find(tx: &mut dyn WriteTx, save: &SaveWorkflow) -> Result<Option<Before
                 workflows::Column::IsEnabled,
                 workflows::Column::Status,
                 workflows::Column::DeletedAt,
+                workflows::Column::OriginPath,
             ])
             .filter(workflows::Column::TenantId.eq(save.tenant.0))
             .filter(workflows::Column::Name.eq(save.workflow.name.as_str()))
@@ -94,7 +98,8 @@ async fn find(tx: &mut dyn WriteTx, save: &SaveWorkflow) -> Result<Option<Before
         let deleted_at: Option<DateTime<Utc>> = row.get("deleted_at")?;
         let is_active = row.get::<String>("status")? == workflows::WorkflowStatus::Active.to_value();
         let is_enabled = is_active && row.get("is_enabled")?;
-        Ok(Before { id: row.get("id")?, is_enabled, is_deleted: deleted_at.is_some() })
+        let origin_path = row.get("origin_path")?;
+        Ok(Before { id: row.get("id")?, is_enabled, is_deleted: deleted_at.is_some(), origin_path })
     };
     if let Some(row) = rows(tx, named().filter(workflows::Column::DeletedAt.is_null())).await?.first() {
         return read(row).map(Some);

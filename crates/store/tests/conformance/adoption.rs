@@ -1,7 +1,7 @@
 //! What a server left behind is taken over by the next one.
 
 use cogwheel_engine::NodeId;
-use cogwheel_engine::ports::{Store, StoreError};
+use cogwheel_engine::ports::{Start, Store, StoreError};
 use cogwheel_machine::{ExecutionStatus, LostAttempt, StepStatus};
 use serde_json::json;
 use uuid::Uuid;
@@ -13,6 +13,7 @@ on_both! {
     the_next_node_gets_what_was_recorded
     urgent_and_old_come_first
     a_node_that_leaves_lets_go
+    what_cannot_be_understood_does_not_hold_up_the_rest
 }
 
 async fn the_next_node_gets_what_was_recorded(world: &World) {
@@ -77,4 +78,38 @@ async fn a_node_that_leaves_lets_go(world: &World) {
         adopted.iter().map(|execution| (execution.id, execution.epoch)).collect::<Vec<_>>(),
         [(start.row.id, 1)]
     );
+}
+
+async fn what_cannot_be_understood_does_not_hold_up_the_rest(world: &World) {
+    let workflow = world.save(PLAIN, at(0)).await;
+    let lost = world.save(&PLAIN.replace("plain", "lost"), at(0)).await;
+    let (word, history, orphan, good) = (
+        world.started(&workflow).await,
+        world.started(&workflow).await,
+        world.started(&lost).await,
+        world.started(&workflow).await,
+    );
+    for start in [&word, &history, &orphan, &good] {
+        let mut record = world.running(start, 0);
+        record.steps = vec![step(0, StepStatus::Completed), step(1, StepStatus::Running)];
+        world.store.record(record).await.unwrap();
+    }
+    let id = |start: &Start| world.literal(start.row.id.0);
+    for sql in [
+        format!("update step_executions set status = 'dozing' where execution_id = {} and ordinal = 1", id(&word)),
+        format!("update step_executions set attempt_history = '[7]' where execution_id = {}", id(&history)),
+        format!("delete from workflow_versions where id = {}", world.literal(lost.version_id.0)),
+    ] {
+        world.plant(&sql).await;
+    }
+    for n in 0..2 {
+        let next = NodeId(Uuid::now_v7());
+        world.join(next).await;
+        let adopted = world.store.adopt(next, at(40 + n)).await.unwrap();
+        assert_eq!(adopted.iter().map(|execution| execution.id).collect::<Vec<_>>(), [good.row.id]);
+        assert_eq!(adopted[0].steps.len(), 2);
+        let left = "select count(*) from workflow_executions e join nodes n on n.id = e.owner_node_id
+            where e.status = 'running' and n.status = 'lost' and e.lease_epoch = 0";
+        assert_eq!(world.number(left).await, 3, "for `db verify --data` to find");
+    }
 }

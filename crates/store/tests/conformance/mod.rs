@@ -1,6 +1,7 @@
 //! One suite for both databases: what the engine is promised holds on each.
 
 mod adoption;
+mod batches;
 mod journal;
 mod opening;
 mod pages;

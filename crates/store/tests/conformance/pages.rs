@@ -133,7 +133,8 @@ async fn logs_are_paged_by_their_place(world: &World) {
     record.logs = (0..10).map(|n| line(n, Some(i32::from(n % 2 == 0)), &format!("line {n}"))).collect();
     world.store.record(record).await.unwrap();
     let lines = async |step, request| {
-        let page = world.store.logs(world.tenant, start.row.id, step, request).await.unwrap();
+        let log = (start.row.id, step);
+        let page = world.store.logs_of(world.tenant, &[log], request).await.unwrap().remove(&log).unwrap();
         (page.items.iter().map(|line| line.sequence).collect::<Vec<_>>(), page.has_more)
     };
     assert_eq!(lines(None, PageRequest::Forward { first: 3, after: Some(1) }).await, (vec![2, 3, 4], true));

@@ -117,14 +117,12 @@ async fn steps_and_logs_are_read_back(world: &World) {
     assert_eq!(steps[0].output, Some(json!({ "out": "ünïcode" })));
     assert_eq!(steps[1].error.as_ref().unwrap()["title"], "exited with 3");
     assert_eq!((steps[1].output.clone(), steps[0].execution_time_ms), (None, Some(1000)));
-    let logs = world
-        .store
-        .logs(world.tenant, start.row.id, None, PageRequest::Forward { first: 10, after: None })
-        .await
-        .unwrap();
-    let lines: Vec<&str> = logs.items.iter().map(|line| line.message.as_str()).collect();
+    let (log, of_step) = ((start.row.id, None), (start.row.id, Some(1)));
+    let all = PageRequest::Forward { first: 10, after: None };
+    let logs = world.store.logs_of(world.tenant, &[log], all).await.unwrap();
+    let lines: Vec<&str> = logs[&log].items.iter().map(|line| line.message.as_str()).collect();
     assert_eq!(lines, ["nul \u{fffd} and ansi \u{1b}[1m", "two", "three"]);
-    assert_eq!(world.store.count_logs(world.tenant, start.row.id, Some(1)).await.unwrap(), 1);
+    assert_eq!(world.store.count_logs_of(world.tenant, &[of_step]).await.unwrap()[&of_step], 1);
     assert_eq!(world.store.count_steps(world.tenant, &[start.row.id]).await.unwrap()[&start.row.id], 2);
     let one = world.store.steps_by_id(world.tenant, &[(start.row.id, 1)]).await.unwrap();
     assert_eq!(one[0].step_key, "step-1");

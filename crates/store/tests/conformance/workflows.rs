@@ -12,6 +12,7 @@ on_both! {
     a_trigger_that_went_is_off_and_one_that_came_back_begins_anew
     a_schedule_that_did_not_change_keeps_its_place
     a_removed_workflow_is_gone_and_can_be_revived
+    a_renamed_file_is_known_by_its_new_name
     an_installation_has_its_tenants_once
     the_health_of_a_watch_is_kept
 }
@@ -88,6 +89,18 @@ async fn a_schedule_that_did_not_change_keeps_its_place(world: &World) {
     let changed = world.store.save_workflow(changed).await.unwrap();
     let schedule = &changed.schedules[0];
     assert_eq!((schedule.last_due_at, schedule.next_due_at, schedule.since), (None, Some(at(6100)), at(6000)));
+}
+
+async fn a_renamed_file_is_known_by_its_new_name(world: &World) {
+    let saved = world.save(TRIGGERED, at(0)).await;
+    let mut renamed = world.save_of(TRIGGERED, at(50));
+    renamed.origin_path = Some("folder/renamed.yaml".to_owned());
+    let again = world.store.save_workflow(renamed).await.unwrap();
+    assert_eq!((again.id, again.version_id, again.version), (saved.id, saved.version_id, 1));
+    let found = &world.workflows().await[0];
+    assert_eq!(found.origin_path.as_deref(), Some("folder/renamed.yaml"));
+    let view = world.store.workflow_by_name(world.tenant, "triggered").await.unwrap().unwrap();
+    assert_eq!((view.origin_path.as_deref(), view.updated_at), (Some("folder/renamed.yaml"), at(50)));
 }
 
 async fn a_removed_workflow_is_gone_and_can_be_revived(world: &World) {

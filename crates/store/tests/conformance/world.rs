@@ -103,6 +103,19 @@ impl World {
         db.close().await.unwrap();
     }
 
+    /// Runs SQL whose result no constraint of the schema would let through.
+    pub(super) async fn plant(&self, sql: &str) {
+        if !self.is_sqlite() {
+            let checks = "do $$ declare c record; begin
+                for c in select conrelid::regclass as rel, conname from pg_constraint
+                    where contype = 'c' and connamespace = current_schema()::regnamespace and coninhcount = 0
+                loop execute format('alter table %s drop constraint %I', c.rel, c.conname); end loop;
+            end $$";
+            self.execute(checks).await;
+        }
+        self.copy.execute(sql).await.unwrap();
+    }
+
     pub(super) fn is_sqlite(&self) -> bool {
         self.template.backend() == cogwheel_schema::Backend::Sqlite
     }

@@ -1,25 +1,37 @@
 //! Databases for tests: migrated once, copied for each case, removed afterwards.
 
+mod postgres;
+mod sqlite;
+
 use std::path::PathBuf;
 
 use cogwheel_schema::Backend;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
-use tempfile::TempDir;
-use uuid::Uuid;
 
 const POSTGRES_URL: &str = "COGWHEEL_TEST_POSTGRES_URL";
 
-/// A migrated database that cases are copied from.
-pub(crate) enum Template {
-    Sqlite { folder: TempDir },
-    Postgres { server: String, name: String },
+/// A migrated database that cases are copied from; all tests of a run share it.
+pub(crate) struct Template {
+    kind: Kind,
+    /// What the cases are copied from instead, where rows were added.
+    seeded: Option<Copy>,
+}
+
+enum Kind {
+    Sqlite(sqlite::Template),
+    Postgres(postgres::Template),
 }
 
 /// One copy; must be given back with [`Copy::remove`].
 pub(crate) struct Copy {
     url: String,
-    /// The server and the name to drop, on PostgreSQL.
-    database: Option<(String, String)>,
+    place: Place,
+}
+
+enum Place {
+    File(PathBuf),
+    /// A name on a server.
+    Database(String, String),
 }
 
 /// Opens a connection that logs nothing.
@@ -39,9 +51,7 @@ async fn on_server(server: &str, sql: &str) {
 impl Template {
     /// A migrated SQLite file.
     pub(crate) async fn sqlite() -> Self {
-        let folder = TempDir::new().unwrap();
-        migrate(&format!("sqlite://{}?mode=rwc", folder.path().join("template.db").display())).await;
-        Self::Sqlite { folder }
+        Self { kind: Kind::Sqlite(sqlite::Template::find().await), seeded: None }
     }
 
     /// A migrated PostgreSQL database.
@@ -49,51 +59,43 @@ impl Template {
         let server = std::env::var(POSTGRES_URL).unwrap_or_else(|_| {
             panic!("set {POSTGRES_URL} to a PostgreSQL server, e.g. postgres://postgres@127.0.0.1:5432/postgres")
         });
-        let name = format!("cogwheel_template_{}", Uuid::now_v7().simple());
-        on_server(&server, &format!("create database {name}")).await;
-        migrate(&with_database(&server, &name)).await;
-        Self::Postgres { server, name }
+        Self { kind: Kind::Postgres(postgres::Template::find(server).await), seeded: None }
     }
 
     /// Which database it is.
     pub(crate) fn backend(&self) -> Backend {
-        match self {
-            Self::Sqlite { .. } => Backend::Sqlite,
-            Self::Postgres { .. } => Backend::Postgres,
+        match self.kind {
+            Kind::Sqlite(_) => Backend::Sqlite,
+            Kind::Postgres(_) => Backend::Postgres,
         }
     }
 
-    /// Runs statements in the template itself, for all later copies.
-    pub(crate) async fn seed(&self, sql: &str) {
-        let url = match self {
-            Self::Sqlite { folder } => format!("sqlite://{}?mode=rwc", folder.path().join("template.db").display()),
-            Self::Postgres { server, name } => with_database(server, name),
-        };
-        let db = connect(&url).await;
-        db.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("cannot seed {url}: {error}"));
+    /// Runs statements whose effects all later copies have.
+    pub(crate) async fn seed(&mut self, sql: &str) {
+        let copy = self.copy().await;
+        let db = copy.open().await;
+        db.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("cannot seed {}: {error}", copy.url));
         db.close().await.unwrap();
+        self.seeded = Some(copy);
     }
 
     /// A copy in the state of the template.
     pub(crate) async fn copy(&self) -> Copy {
-        match self {
-            Self::Sqlite { folder } => {
-                let file: PathBuf = folder.path().join(format!("{}.db", Uuid::now_v7().simple()));
-                std::fs::copy(folder.path().join("template.db"), &file).unwrap();
-                Copy { url: format!("sqlite://{}?mode=rwc", file.display()), database: None }
-            }
-            Self::Postgres { server, name } => {
-                let copy = format!("cogwheel_case_{}", Uuid::now_v7().simple());
-                on_server(server, &format!("create database {copy} template {name}")).await;
-                Copy { url: with_database(server, &copy), database: Some((server.clone(), copy)) }
-            }
+        match (&self.kind, self.seeded.as_ref().map(|copy| &copy.place)) {
+            (Kind::Sqlite(template), Some(Place::File(from))) => template.copy(from),
+            (Kind::Sqlite(template), _) => template.copy(template.file()),
+            (Kind::Postgres(template), Some(Place::Database(_, from))) => template.copy(from).await,
+            (Kind::Postgres(template), _) => template.copy(template.name()).await,
         }
     }
 
-    /// Removes the template.
+    /// Removes what was made for it, and the template once no test needs it any more.
     pub(crate) async fn remove(self) {
-        if let Self::Postgres { server, name } = self {
-            on_server(&server, &format!("drop database {name} with (force)")).await;
+        if let Some(seeded) = self.seeded {
+            seeded.remove().await;
+        }
+        if let Kind::Postgres(template) = self.kind {
+            template.leave().await;
         }
     }
 }
@@ -141,7 +143,7 @@ impl Copy {
 
     /// Removes the copy.
     pub(crate) async fn remove(self) {
-        if let Some((server, name)) = self.database {
+        if let Place::Database(server, name) = self.place {
             on_server(&server, &format!("drop database {name} with (force)")).await;
         }
     }
@@ -153,10 +155,8 @@ async fn migrate(url: &str) {
     db.close().await.unwrap();
 }
 
-fn with_database(server: &str, name: &str) -> String {
-    let (base, parameters) =
-        server.split_once('?').map_or((server, String::new()), |(base, rest)| (base, format!("?{rest}")));
-    let authority = base.find("://").map_or(0, |at| at + 3);
-    let end = base[authority..].find('/').map_or(base.len(), |at| authority + at);
-    format!("{}/{name}{parameters}", &base[..end])
+/// A name for what all tests of this run share: the same in each of its processes, another in other runs.
+fn run() -> String {
+    let run = std::env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| format!("of_process_{}", std::process::id()));
+    run.replace(|character: char| !character.is_ascii_alphanumeric(), "_")
 }

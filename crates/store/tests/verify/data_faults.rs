@@ -84,7 +84,7 @@ async fn every_fault_of_postgres_rows_is_named() {
     planted(Template::postgres().await, &faults).await;
 }
 
-async fn planted(template: Template, faults: &[Fault]) {
+async fn planted(mut template: Template, faults: &[Fault]) {
     template.seed(&written(template.backend(), SEED)).await;
     let copy = template.copy().await;
     let db = copy.open().await;

@@ -181,16 +181,6 @@ impl Reads for Fake {
         })
     }
 
-    async fn logs(
-        &self,
-        _: TenantId,
-        execution: ExecutionId,
-        step: Option<i32>,
-        page: PageRequest<i64>,
-    ) -> Result<Page<LogView>, StoreError> {
-        self.read("logs", |rows| log_page(rows, execution, step, page))
-    }
-
     async fn logs_of(
         &self,
         _: TenantId,
@@ -198,10 +188,6 @@ impl Reads for Fake {
         page: PageRequest<i64>,
     ) -> Result<HashMap<(ExecutionId, Option<i32>), Page<LogView>>, StoreError> {
         self.read("logs_of", |rows| logs.iter().map(|key| (*key, log_page(rows, key.0, key.1, page))).collect())
-    }
-
-    async fn count_logs(&self, _: TenantId, _: ExecutionId, _: Option<i32>) -> Result<u64, StoreError> {
-        self.read("count_logs", |rows| rows.logs.len() as u64)
     }
 
     async fn count_logs_of(
