@@ -16,7 +16,7 @@ use uuid::Uuid;
 const LIMITS: Limits = Limits { parallel_steps: 4, lost_retries: 3 };
 
 fn at(seconds: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    DateTime::from_timestamp(1_800_000_000 + seconds, 0).expect("a time that exists")
 }
 
 fn new(source: &str) -> NewExecution {
@@ -90,8 +90,8 @@ fn a_failure_skips_what_needs_it_and_is_the_cause() {
     assert_eq!(execution.status(), ExecutionStatus::Running, "an independent branch goes on");
     let next = completed(&execution, 3, json!({}));
     execution.handle(next, at(2)).unwrap();
-    use StepStatus as S;
-    assert_eq!(statuses(&execution), [S::Failed, S::Skipped, S::Skipped, S::Completed]);
+    let expected = [StepStatus::Failed, StepStatus::Skipped, StepStatus::Skipped, StepStatus::Completed];
+    assert_eq!(statuses(&execution), expected);
     assert_eq!(execution.status(), ExecutionStatus::Failed);
     assert_eq!(execution.error().unwrap().step.as_deref(), Some("a"));
 }
@@ -214,7 +214,7 @@ fn graph(needs: &[Vec<usize>]) -> String {
     let mut source = "steps:\n".to_owned();
     for (step, needs) in needs.iter().enumerate() {
         let needs: Vec<String> = needs.iter().map(|need| format!("s{need}")).collect();
-        writeln!(source, "- {{id: s{step}, needs: [{}], run: x}}", needs.join(", ")).unwrap();
+        writeln!(source, "- {{id: s{step}, needs: [{}], run: x}}", needs.join(", ")).expect("text can grow");
     }
     source
 }
@@ -314,9 +314,10 @@ proptest! {
             };
             last = Some(input.clone());
             let before = execution.status();
-            match execution.handle(input, now) {
-                Ok(decision) => rows.write(&execution, &decision.changes),
-                Err(_) => prop_assert_eq!(execution.status(), before),
+            if let Ok(decision) = execution.handle(input, now) {
+                rows.write(&execution, &decision.changes);
+            } else {
+                prop_assert_eq!(execution.status(), before);
             }
             if before.is_terminal() {
                 prop_assert_eq!(execution.status(), before);

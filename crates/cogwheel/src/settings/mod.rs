@@ -23,6 +23,7 @@ const DEFAULT_FILE: &str = "config.toml";
 
 /// Every setting, read and checked.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in config.toml")]
 pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     pub(crate) root: PathBuf,
@@ -78,7 +79,7 @@ impl Settings {
         let file = named.clone().unwrap_or_else(|| current.join(DEFAULT_FILE));
         let mut sources = Sources::defaults();
         match std::fs::read_to_string(&file) {
-            Ok(text) => sources.file(named.as_deref().unwrap_or(Path::new(DEFAULT_FILE)), &text),
+            Ok(text) => sources.file(named.as_deref().unwrap_or_else(|| Path::new(DEFAULT_FILE)), &text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {}
             Err(error) => sources.problems.push(format!("{} cannot be read: {error}", file.display())),
         }

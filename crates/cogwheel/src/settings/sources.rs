@@ -122,15 +122,12 @@ impl Sources {
             if !name.starts_with("COGWHEEL_") || is_other {
                 continue;
             }
-            match SETTINGS.iter().find(|setting| setting.variable() == name) {
-                Some(setting) => {
-                    let given = Given { raw: Raw::Text(value), origin: Origin::Variable(name) };
-                    self.given.insert(setting.key, given);
-                }
-                None => {
-                    let near = nearest(&name, SETTINGS.iter().map(table::Setting::variable));
-                    self.problems.push(format!("environment variable {name} is not a setting{near}"));
-                }
+            if let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == name) {
+                let given = Given { raw: Raw::Text(value), origin: Origin::Variable(name) };
+                self.given.insert(setting.key, given);
+            } else {
+                let near = nearest(&name, SETTINGS.iter().map(table::Setting::variable));
+                self.problems.push(format!("environment variable {name} is not a setting{near}"));
             }
         }
     }
@@ -146,14 +143,11 @@ impl Sources {
     }
 
     fn put(&mut self, key: &str, raw: Raw, origin: Origin) {
-        match table::find(key) {
-            Some(setting) => {
-                self.given.insert(setting.key, Given { raw, origin });
-            }
-            None => {
-                let near = nearest(key, SETTINGS.iter().map(|setting| setting.key.to_owned()));
-                self.problems.push(format!("{origin}: unknown setting `{key}`{near}"));
-            }
+        if let Some(setting) = table::find(key) {
+            self.given.insert(setting.key, Given { raw, origin });
+        } else {
+            let near = nearest(key, SETTINGS.iter().map(|setting| setting.key.to_owned()));
+            self.problems.push(format!("{origin}: unknown setting `{key}`{near}"));
         }
     }
 }

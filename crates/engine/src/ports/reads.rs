@@ -14,8 +14,8 @@ use crate::views::{
 };
 use crate::{FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
-/// Lists by time run newest first. Batch look-ups leave out what does not exist, pages and counts of parents that have
-/// nothing included.
+/// Lists by time run newest first. Batch look-ups leave out what does not exist: also the pages and counts of parents
+/// that have nothing. However many parents there are, they cost no query each.
 #[async_trait]
 pub trait Reads: Send + Sync + 'static {
     /// A workflow by its name; deleted ones are not found.
@@ -52,7 +52,7 @@ pub trait Reads: Send + Sync + 'static {
     /// Counts what [`Reads::executions`] lists.
     async fn count_executions(&self, tenant: TenantId, filter: &ExecutionFilter) -> Result<u64, StoreError>;
 
-    /// A page of each execution's steps in order of their ordinal, for many executions in one query.
+    /// A page of each execution's steps in order of their ordinal.
     async fn steps(
         &self,
         tenant: TenantId,
@@ -162,14 +162,14 @@ pub trait Reads: Send + Sync + 'static {
         workflows: &[WorkflowId],
     ) -> Result<HashMap<WorkflowId, u64>, StoreError>;
 
-    /// Each workflow's schedules by trigger key.
+    /// The schedules of each workflow that is not deleted, by trigger key.
     async fn schedules_of_workflows(
         &self,
         tenant: TenantId,
         workflows: &[WorkflowId],
     ) -> Result<HashMap<WorkflowId, Vec<ScheduleView>>, StoreError>;
 
-    /// Each workflow's watches by trigger key.
+    /// The watches of each workflow that is not deleted, by trigger key.
     async fn watches_of_workflows(
         &self,
         tenant: TenantId,

@@ -11,7 +11,7 @@ use sea_orm::{
 use crate::fault;
 use crate::rows::corrupt;
 
-/// Lists that one statement reads; `SQLite` takes up to 500.
+/// Lists that one statement reads; SQLite takes up to 500.
 const LISTS_IN_A_STATEMENT: usize = 250;
 
 /// The column that tells which list a row is of.

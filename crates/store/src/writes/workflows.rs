@@ -43,8 +43,7 @@ pub(crate) async fn save(tx: &mut dyn WriteTx, save: SaveWorkflow) -> Result<Wor
     };
     let active = if before.is_some() { active_version(tx, id).await? } else { None };
     let unchanged = active.filter(|active| active.checksum == save.checksum);
-    let is_stale =
-        |before: &Before| before.is_deleted || unchanged.is_none() || before.origin_path != save.origin_path;
+    let is_stale = |before: &Before| before.is_deleted || unchanged.is_none() || before.origin_path != save.origin_path;
     if before.as_ref().is_some_and(is_stale) {
         update(tx, id, &save).await?;
     }

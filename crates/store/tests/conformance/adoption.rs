@@ -83,20 +83,20 @@ async fn a_node_that_leaves_lets_go(world: &World) {
 async fn what_cannot_be_understood_does_not_hold_up_the_rest(world: &World) {
     let workflow = world.save(PLAIN, at(0)).await;
     let lost = world.save(&PLAIN.replace("plain", "lost"), at(0)).await;
-    let (word, history, orphan, good) = (
+    let (misspelt, history, orphan, good) = (
         world.started(&workflow).await,
         world.started(&workflow).await,
         world.started(&lost).await,
         world.started(&workflow).await,
     );
-    for start in [&word, &history, &orphan, &good] {
+    for start in [&misspelt, &history, &orphan, &good] {
         let mut record = world.running(start, 0);
         record.steps = vec![step(0, StepStatus::Completed), step(1, StepStatus::Running)];
         world.store.record(record).await.unwrap();
     }
     let id = |start: &Start| world.literal(start.row.id.0);
     for sql in [
-        format!("update step_executions set status = 'dozing' where execution_id = {} and ordinal = 1", id(&word)),
+        format!("update step_executions set status = 'dozing' where execution_id = {} and ordinal = 1", id(&misspelt)),
         format!("update step_executions set attempt_history = '[7]' where execution_id = {}", id(&history)),
         format!("delete from workflow_versions where id = {}", world.literal(lost.version_id.0)),
     ] {
