@@ -10,6 +10,7 @@ use std::env;
 
 use anyhow::{Context as _, Result};
 use cluster::Cluster;
+pub(crate) use cluster::Durability;
 
 /// A PostgreSQL server for the tests; a private one is stopped and removed when this is dropped.
 pub(crate) enum Database {
@@ -28,12 +29,12 @@ impl Database {
 }
 
 /// Takes the server that the environment variable `variable` names, else starts one from the installed programs, else
-/// installs them first.
+/// installs them first. `durability` is that of a server it starts.
 ///
 /// # Errors
 ///
 /// When the named server does not answer, or when there is no PostgreSQL and none may be installed.
-pub(crate) fn provide(variable: &str) -> Result<Database> {
+pub(crate) fn provide(variable: &str, durability: Durability) -> Result<Database> {
     if let Some(url) = env::var(variable).ok().filter(|url| !url.is_empty()) {
         address::knock(&url).with_context(|| {
             format!(
@@ -47,7 +48,7 @@ pub(crate) fn provide(variable: &str) -> Result<Database> {
         Some(programs) => programs,
         None => install::postgresql(variable)?,
     };
-    let cluster = Cluster::start(&programs)?;
+    let cluster = Cluster::start(&programs, durability)?;
     println!("xtask: started PostgreSQL {} for the tests", programs.version);
     Ok(Database::Private(cluster))
 }

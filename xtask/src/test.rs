@@ -5,7 +5,8 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{cargo, postgres};
+use crate::cargo;
+use crate::postgres::{self, Durability};
 
 /// Where the tests find their PostgreSQL.
 const POSTGRES_URL: &str = "COGWHEEL_TEST_POSTGRES_URL";
@@ -17,7 +18,7 @@ const BINARY: &str = "COGWHEEL_TEST_BINARY";
 /// Brings a PostgreSQL, builds, runs the documentation's examples and then every test, so that the runner's own summary
 /// stands last. `arguments` go to the runner; with any, the documentation's examples are left out.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
-    let database = postgres::provide(POSTGRES_URL)?;
+    let database = postgres::provide(POSTGRES_URL, Durability::Forgetful)?;
     let packages = named_packages(arguments);
     let binary = if packages.is_empty() || packages.contains(&END_TO_END) { Some(build(root)?) } else { None };
     let tests = |words: &[&str]| {
@@ -54,7 +55,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
 
 /// Brings a PostgreSQL, builds the release binary and measures it.
 pub(crate) fn bench(root: &Path) -> Result<ExitCode> {
-    let database = postgres::provide(POSTGRES_URL)?;
+    let database = postgres::provide(POSTGRES_URL, Durability::Full)?;
     let built = status(cargo().args(["build", "--release", "--package", "cogwheel"]).current_dir(root))?;
     if !built.success() {
         bail!("the build failed, see above");

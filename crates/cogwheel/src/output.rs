@@ -1,6 +1,6 @@
 //! Prints answers to standard output and complaints to standard error.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use serde::Serialize;
 
@@ -16,8 +16,11 @@ pub(crate) fn answer(output: Output, document: &impl Serialize, text: &str) -> a
 
 /// Prints a text and ends its last line.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{}", text.trim_end())?;
-    Ok(())
+    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+        // The reader has seen enough, as `head` has.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 /// Prints an error with its causes, once each.

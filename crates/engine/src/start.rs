@@ -1,10 +1,13 @@
 //! The one way an execution begins, whatever sets it off.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cogwheel_definition::InputProblem;
 use cogwheel_machine::{Execution, ExecutionId, NewExecution, contains_nul};
 use serde_json::{Map, Value, json};
+use tokio::time::sleep;
+use tracing::warn;
 
 use crate::ports::{FileVersion, NewRow, ScheduleTick, Start, StartFrom, Started, StoreError, TriggerType};
 use crate::runner::Job;
@@ -12,6 +15,10 @@ use crate::{Changed, Engine, LoadedWorkflow, WorkflowId};
 
 /// The longest idempotency key, in characters.
 const LONGEST_IDEMPOTENCY_KEY: usize = 255;
+
+/// The first and the longest pause between questions about a start whose answer got lost.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Which workflow to start.
 #[derive(Clone, Debug)]
@@ -163,7 +170,7 @@ impl Engine {
         }
         let start = self.new_start(&workflow, Value::Object(inputs), request.idempotency_key, request.cause);
         let (id, trigger, inputs) = (start.row.id, start.row.trigger.clone(), start.row.inputs.clone());
-        match self.store().start(start).await? {
+        match self.record(start).await? {
             Started::Duplicate { execution: Some(id) } => return Ok(StartedExecution { id, is_new: false }),
             Started::Duplicate { execution: None } => return Err(StartError::AlreadyRecorded),
             Started::Accepted => {}
@@ -179,6 +186,27 @@ impl Engine {
             next_log_sequence: 0,
         });
         Ok(StartedExecution { id, is_new: true })
+    }
+
+    /// When the answer gets lost, the same start is asked about until it is known what became of it: what is recorded
+    /// must run now, not after the next restart.
+    async fn record(&self, start: Start) -> Result<Started, StoreError> {
+        let mut answer = self.store().start(start.clone()).await;
+        if !matches!(answer, Err(StoreError::Unanswered(_))) {
+            return answer;
+        }
+        let mut pause = FIRST_PAUSE;
+        while let Err(error) = &answer
+            && error.is_transient()
+        {
+            warn!(execution = %start.row.id, %error, "asking again whether a start is recorded");
+            if self.stop().run_until_cancelled(sleep(pause)).await.is_none() {
+                break;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            answer = self.store().start(start.clone()).await;
+        }
+        answer
     }
 
     fn find(&self, reference: &WorkflowRef) -> Result<Arc<LoadedWorkflow>, StartError> {

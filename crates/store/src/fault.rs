@@ -19,6 +19,14 @@ pub(crate) fn from_db(error: &DbErr) -> StoreError {
     }
 }
 
+/// What a failed commit means: when the connection broke, it may have succeeded.
+pub(crate) fn from_commit(error: &DbErr) -> StoreError {
+    match from_db(error) {
+        StoreError::Unavailable(why) => StoreError::Unanswered(why),
+        other => other,
+    }
+}
+
 /// What a failed read of `table` means, where the answer is not told row by row.
 pub(crate) fn reading(table: &'static str) -> impl Fn(DbErr) -> StoreError {
     move |error| {

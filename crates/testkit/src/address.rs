@@ -36,6 +36,7 @@ mod tests {
         for (url, expected) in [
             ("postgres://me:pw@host:5433/postgres", "postgres://me:pw@host:5433/mine"),
             ("postgres://host", "postgres://host/mine"),
+            ("postgres://me@host?host=/run/pg", "postgres://me@host/mine?host=/run/pg"),
             ("postgres://host/?sslmode=disable", "postgres://host/mine?sslmode=disable"),
             ("postgres:///x?host=/run/pg&port=5499", "postgres:///mine?host=/run/pg&port=5499"),
         ] {

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 
 use crate::address::{server, with_database};
-use crate::database::{TestDatabase, connect};
+use crate::database::{TestDatabase, close, connect, execute};
 
 /// Held while a template is looked for and made.
 const LOCK: i64 = 0x434f_4757_4845_454c;
@@ -27,9 +27,9 @@ impl TestDatabase {
             prepare(&with_database(&server, &template)).await;
             execute(&lock, &format!("alter database {template} is_template true")).await;
         }
-        let copy = Self::on_server(&template).await;
+        let copy = Self::on_server(&lock, &template).await;
         // Closing the connection lets go of the lock.
-        lock.close().await.expect("the server answers");
+        close(lock).await;
         copy
     }
 }
@@ -41,10 +41,6 @@ async fn templates(server: &DatabaseConnection) -> Vec<String> {
     rows.iter().map(|row| row.try_get_by_index(0).expect("a name")).collect()
 }
 
-async fn execute(server: &DatabaseConnection, sql: &str) {
-    server.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,7 +49,7 @@ mod tests {
     async fn has_table(url: &str) -> bool {
         let db = connect(url).await;
         let found = db.execute_unprepared("select * from prepared").await.is_ok();
-        db.close().await.expect("it closes");
+        close(db).await;
         found
     }
 
@@ -64,7 +60,7 @@ mod tests {
             assert!(!has_table(first.url()).await);
             let db = connect(first.url()).await;
             execute(&db, "create table prepared (id integer)").await;
-            db.close().await.expect("it closes");
+            close(db).await;
             let copy = first.copy().await;
             assert!(has_table(copy.url()).await);
             drop(first);

@@ -5,7 +5,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ fn start_to_ready(backend: Backend, name: &'static str) -> Figure {
     let url = format!("http://127.0.0.1:{port}/health/ready");
     let times = (0..RUNS).map(|_| {
         let began = Instant::now();
-        let mut child = home.command(&["serve"]).spawn().expect("the binary runs");
+        let mut child = home.command(&["serve"]).stderr(Stdio::null()).spawn().expect("the binary runs");
         while ureq::get(&url).call().is_err() {
             assert!(child.try_wait().expect("it is our child").is_none(), "the server ended");
             pause(Duration::from_micros(200));
@@ -96,7 +96,7 @@ fn start_to_ready(backend: Backend, name: &'static str) -> Figure {
 fn idle(backend: Backend, name: &'static str) -> [Figure; 2] {
     let home = Home::new(backend);
     let server = home.serve();
-    let written = |server: &Server| proc_figure(server.pid(), "io", "wchar:");
+    let written = |server: &Server| proc_figure(server.pid(), "io", "write_bytes:");
     pause(Duration::from_secs(2));
     let before = written(&server);
     pause(IDLE);
@@ -111,7 +111,7 @@ fn idle(backend: Backend, name: &'static str) -> [Figure; 2] {
             value: json!(resident),
         },
         Figure {
-            workload: "idle: bytes written in 10 s",
+            workload: "idle: bytes written to disk in 10 s",
             backend: name,
             measured: wrote.to_string(),
             reach: "0",

@@ -17,19 +17,28 @@ use super::programs::Programs;
 /// Between asking for a free port and listening on it, another program may take it.
 const ATTEMPTS: usize = 3;
 
-/// Speed instead of durability: the folder is thrown away. Room for one connection pool a test.
+/// What a private server promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// Nothing beyond its own life: for tests, since the folder is thrown away.
+    Forgetful,
+    /// What PostgreSQL promises by default: for measuring.
+    Full,
+}
+
+/// Room for one connection pool a test.
 const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=''",
     "max_connections=400",
     "max_locks_per_transaction=256",
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
     "wal_level=minimal",
     "max_wal_senders=0",
     "jit=off",
 ];
+
+/// Speed instead of durability.
+const FORGETFUL: &[&str] = &["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
 
 /// Waits until its standard input closes, which happens when we end in whatever way, then removes the server.
 const CARETAKER: &str = r#"
@@ -47,7 +56,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Creates a server in a new folder and starts it on a free port of the loopback interface.
-    pub(super) fn start(programs: &Programs) -> Result<Self> {
+    pub(super) fn start(programs: &Programs, durability: Durability) -> Result<Self> {
         let account = Account::needed()?;
         let folder = new_folder(account)?;
         let caretaker = caretaker(programs, account, &folder)?;
@@ -55,7 +64,7 @@ impl Cluster {
         let mut cluster = Self { url: String::new(), caretaker };
         let password = password()?;
         create(programs, account, &folder, &password)?;
-        let port = listen(programs, account, &folder)?;
+        let port = listen(programs, account, &folder, durability)?;
         cluster.url = format!("postgres://cogwheel:{password}@127.0.0.1:{port}/postgres");
         Ok(cluster)
     }
@@ -117,9 +126,10 @@ fn create(programs: &Programs, account: Option<Account>, folder: &Path, password
     complete(run_as(account, command), "initdb")
 }
 
-fn listen(programs: &Programs, account: Option<Account>, folder: &Path) -> Result<u16> {
+fn listen(programs: &Programs, account: Option<Account>, folder: &Path, durability: Durability) -> Result<u16> {
     let log = folder.join("log");
-    let settings = SETTINGS.iter().map(|setting| format!("-c {setting}")).collect::<Vec<_>>().join(" ");
+    let more = if durability == Durability::Forgetful { FORGETFUL } else { &[] };
+    let settings = SETTINGS.iter().chain(more).map(|setting| format!("-c {setting}")).collect::<Vec<_>>().join(" ");
     let mut outcome = Ok(0);
     for _ in 0..ATTEMPTS {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr())?.port();
@@ -165,7 +175,7 @@ mod tests {
     fn a_private_server_runs_and_leaves_nothing() {
         // The test command has installed the programs before it runs this test.
         let programs = programs::find().expect("PostgreSQL is installed");
-        let cluster = Cluster::start(&programs).expect("it starts");
+        let cluster = Cluster::start(&programs, Durability::Forgetful).expect("it starts");
         address::knock(cluster.url()).expect("it answers");
         let url = cluster.url().to_owned();
         let folder = env::temp_dir().join(format!("cogwheel-test-postgres-{}", process::id()));

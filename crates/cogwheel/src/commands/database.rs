@@ -1,7 +1,8 @@
 //! Finds the database that the settings mean.
 
 use anyhow::Context as _;
-use cogwheel_store::{ConnectOptions, Database};
+use cogwheel_engine::ports::StoreError;
+use cogwheel_store::{ConnectOptions, Database, InstallationLock};
 
 use crate::settings::Settings;
 
@@ -36,6 +37,15 @@ pub(super) async fn connect(settings: &Settings, missing: Missing) -> anyhow::Re
         }
     }
     Ok(Database::connect(&url, ConnectOptions::default()).await?)
+}
+
+/// Makes sure that no other server works on the database, as long as the lock is held.
+pub(super) async fn lock(database: &Database) -> anyhow::Result<InstallationLock> {
+    database.lock_installation().await.map_err(|error| match error {
+        // Who has it is all there is to say.
+        StoreError::Conflict(holder) => anyhow::anyhow!(holder),
+        other => other.into(),
+    })
 }
 
 /// Makes a folder that only its owner may look into, where it is missing.

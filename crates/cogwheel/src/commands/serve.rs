@@ -24,7 +24,7 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     database::prepare_folder(&settings.data_dir)?;
     let _folder_lock = FolderLock::take(&settings.data_dir)?;
     let database = database::connect(&settings, Missing::Create).await?;
-    let _installation_lock = database.lock_installation().await?;
+    let _installation_lock = database::lock(&database).await?;
     let schema_fingerprint = prepare_schema(&database, settings.migrate_on_start).await?;
     let authenticator = authenticator(&settings)?;
     let server = Server::bind(server_config(&settings))?;

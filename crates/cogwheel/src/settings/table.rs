@@ -72,7 +72,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "database_url",
         Kind::Url,
         "\"\"",
-        "Database: empty for SQLite in the data folder, or postgres://user:password@host/database.",
+        "Database: empty for SQLite in the data folder, sqlite:PATH, or postgres://user:password@host/database.",
     ),
     setting(
         "insecure_no_auth",

@@ -42,7 +42,8 @@ fn text(bytes: &[u8]) -> Result<&str, Diagnostics> {
         Diagnostics::one(Diagnostic { code, message, line, column, length: 1, help: Some(help.to_owned()) })
     };
     if bytes.len() > MAX_SOURCE_BYTES {
-        let message = format!("the file has {} bytes; a workflow has at most {MAX_SOURCE_BYTES}", bytes.len());
+        // Readers stop just beyond the limit, so the length of what is here is not the file's.
+        let message = format!("the file has more than {MAX_SOURCE_BYTES} bytes, the most that a workflow may have");
         return Err(one(
             Code::TooLarge,
             message,

@@ -6,6 +6,9 @@ pub enum StoreError {
     /// The database cannot be reached or is too busy; the same call may work later.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The connection broke while the write was being committed; the same call tells what became of it.
+    #[error("the database went away before it told whether the write is recorded: {0}")]
+    Unanswered(String),
     /// The write contradicts what is stored: another node owns the row, or it is final.
     #[error("the write was refused: {0}")]
     Conflict(String),
@@ -27,6 +30,6 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Unanswered(_))
     }
 }

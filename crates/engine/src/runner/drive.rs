@@ -17,7 +17,10 @@ use crate::ports::LogLine;
 use crate::{Changed, TenantId, WorkflowId};
 
 /// How many log lines an execution may be ahead of the journal before its processes have to wait.
-const LOG_BACKLOG: usize = 1024;
+const LOG_BACKLOG: usize = 256;
+
+/// How many bytes of log lines fill a write: long lines must not make it larger than memory, or the database, takes.
+const LOG_BYTES: usize = 1024 * 1024;
 
 /// An execution under way.
 pub(super) struct Drive<'a> {
@@ -88,8 +91,9 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job) {
         next = match heard {
             Heard::Lines(lines) => drive.write_lines(lines).await,
             Heard::Ended(ended) => {
-                while let Ok(line) = heard_lines.try_recv() {
-                    drive.unwritten.logs.push(line);
+                // Those of the ended attempt are among the waiting ones; those of others may never come to an end.
+                for _ in 0..heard_lines.len() {
+                    drive.unwritten.logs.extend(heard_lines.try_recv());
                 }
                 drive.attempt_ended(*ended).await
             }
@@ -119,25 +123,34 @@ impl Drive<'_> {
         draining: bool,
         deadline_heard: bool,
     ) -> Heard {
-        let until_deadline = self.execution.deadline_at().map(|at| self.until(at));
+        let until_deadline = self.execution.deadline_at().filter(|_| !deadline_heard).map(|at| self.until(at));
+        let deadline_passed = async {
+            match until_deadline {
+                Some(Duration::ZERO) => {}
+                Some(left) => tokio::time::sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        // The lines come last: a step that writes without end must not keep anything else from being heard.
         tokio::select! {
             biased;
             () = self.runner.killing.cancelled() => Heard::Kill,
             () = self.runner.draining.cancelled(), if !draining => Heard::Drain,
-            Some(line) = lines.recv() => {
-                let mut batch = vec![line];
-                while batch.len() < LOG_BACKLOG && let Ok(line) = lines.try_recv() {
-                    batch.push(line);
-                }
-                Heard::Lines(batch)
-            }
             Some(ended) = self.attempts.join_next() => match ended {
                 Ok(ended) => Heard::Ended(Box::new(ended)),
                 // An attempt catches its own panics and is aborted by nobody.
                 Err(_) => Heard::Kill,
             },
-            () = tokio::time::sleep(until_deadline.unwrap_or(Duration::MAX)),
-                if until_deadline.is_some() && !deadline_heard => Heard::DeadlinePassed,
+            () = deadline_passed => Heard::DeadlinePassed,
+            Some(line) = lines.recv() => {
+                let mut bytes = line.2.message.len();
+                let mut batch = vec![line];
+                while batch.len() < LOG_BACKLOG && bytes < LOG_BYTES && let Ok(line) = lines.try_recv() {
+                    bytes += line.2.message.len();
+                    batch.push(line);
+                }
+                Heard::Lines(batch)
+            }
         }
     }
 

@@ -27,14 +27,21 @@ impl Drive<'_> {
         }
         let record = self.take_record();
         let mut pause = Duration::from_millis(50);
+        let mut is_unanswered = false;
         loop {
             match self.runner.store.record(record.clone()).await {
                 Ok(()) => {
                     self.notify();
                     return Written::Durable;
                 }
-                Err(StoreError::Unavailable(why)) => {
-                    warn!(execution = %self.execution.id(), why, "the database is away; the execution stands still");
+                // Its end is refused because it is there: it was recorded, but the answer got lost.
+                Err(StoreError::Conflict(_)) if is_unanswered && self.execution.status().is_terminal() => {
+                    self.notify();
+                    return Written::Durable;
+                }
+                Err(error) if error.is_transient() => {
+                    is_unanswered |= matches!(error, StoreError::Unanswered(_));
+                    warn!(execution = %self.execution.id(), %error, "the database is away; the execution stands still");
                     tokio::select! {
                         () = self.runner.killing.cancelled() => return Written::Refused,
                         () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),

@@ -8,7 +8,14 @@ mod location;
 mod schedule;
 mod workflow_files;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 use crate::{Engine, EngineError};
 
@@ -24,8 +31,45 @@ pub(crate) async fn load_workflows(engine: &Arc<Engine>) -> Result<(), EngineErr
 pub(crate) async fn spawn(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let rescans = housekeeping::spawn(engine).await?;
     let tasks = engine.trigger_tasks();
-    tasks.spawn(folders::follow(Arc::clone(engine), rescans.workflows));
+    let retry = engine.config().watch_retry;
+    let this = Arc::clone(engine);
+    let follow = move || folders::follow(Arc::clone(&this), rescans.workflows.clone());
+    tasks.spawn(kept("workflow folders", retry, engine.stop().clone(), follow));
     tasks.spawn(file::supervise(Arc::clone(engine), rescans.files));
-    tasks.spawn(schedule::keep(Arc::clone(engine)));
+    let this = Arc::clone(engine);
+    let keep = move || schedule::keep(Arc::clone(&this));
+    tasks.spawn(kept("schedules", retry, engine.stop().clone(), keep));
     Ok(())
+}
+
+/// Begins a task anew when it panics: otherwise what it looks after would be still until the next start, unnoticed.
+async fn kept<F: Future<Output = ()>>(
+    task: &'static str,
+    retry: Duration,
+    stop: CancellationToken,
+    mut begin: impl FnMut() -> F,
+) {
+    while AssertUnwindSafe(begin()).catch_unwind().await.is_err() {
+        error!(task, ?retry, "a task of the triggers panicked; it begins anew");
+        if stop.run_until_cancelled(sleep(retry)).await.is_none() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_begins_anew_and_one_that_ends_does_not() {
+        let mut times = 0;
+        let begin = || {
+            times += 1;
+            let panics = times < 3;
+            async move { assert!(!panics, "asked for") }
+        };
+        kept("test", Duration::from_millis(1), CancellationToken::new(), begin).await;
+        assert_eq!(times, 3);
+    }
 }

@@ -165,6 +165,18 @@ async fn files_wait_for_the_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_start_whose_answer_got_lost_runs_all_the_same() {
+    let rig = Rig::new();
+    let engine = watching(&rig, "*", "0s").await;
+    rig.store.change(|tables| tables.loses_answers = true);
+    rig.put("inbox/a", "a");
+    taken(&rig, 1).await;
+    rig.store.until("its end", |tables| tables.live.is_empty().then_some(())).await;
+    assert_eq!(rig.store.tables().starts.len(), 1);
+    engine.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_trigger_is_another_watch() {
     let rig = Rig::new();
     let engine = watching(&rig, "*.csv", "0s").await;

@@ -4,5 +4,6 @@ mod files;
 mod folders;
 mod reads;
 mod rig;
+mod runs;
 mod schedules;
 mod store;

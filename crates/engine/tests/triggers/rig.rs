@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
-use cogwheel_engine::ports::{NewNode, StepContext, StepRegistry, StepType};
+use cogwheel_engine::ports::{LogLevel, LogStream, NewNode, StepContext, StepRegistry, StepType};
 use cogwheel_engine::{Engine, EngineConfig, NodeId, Outcome, Parts, WorkflowFile};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -111,7 +111,7 @@ impl Rig {
     }
 }
 
-/// A `shell` step that runs nothing, and ends when the test lets it.
+/// A `shell` step that runs nothing, and ends when the test lets it; the script `flood` logs until it is stopped.
 struct Gate(Arc<Semaphore>);
 
 #[async_trait]
@@ -124,7 +124,13 @@ impl StepType for Gate {
         false
     }
 
-    async fn run(&self, context: StepContext, _: Value) -> Outcome {
+    async fn run(&self, context: StepContext, input: Value) -> Outcome {
+        if input["script"] == "flood" {
+            while !context.stop.is_cancelled() {
+                context.logs.line(LogStream::Stdout, LogLevel::Info, "and on".to_owned()).await;
+            }
+            return Outcome::Stopped;
+        }
         tokio::select! {
             () = context.stop.cancelled() => Outcome::Stopped,
             permit = self.0.acquire() => {

@@ -35,6 +35,8 @@ pub(crate) struct Tables {
     pub(crate) is_away: bool,
     /// How many did.
     pub(crate) refused: usize,
+    /// While set, the next start is recorded and its answer gets lost.
+    pub(crate) loses_answers: bool,
 }
 
 pub(crate) struct MemoryStore {
@@ -169,6 +171,9 @@ impl Store for MemoryStore {
                 tables.refused += 1;
                 return Err(StoreError::Unavailable("away".to_owned()));
             }
+            if tables.starts.iter().any(|row| row.id == start.row.id) {
+                return Ok(Started::Accepted);
+            }
             let is_known = match &start.from {
                 StartFrom::Request => false,
                 StartFrom::Schedule(tick) => tables.was_fired(tick),
@@ -191,6 +196,9 @@ impl Store for MemoryStore {
             }
             tables.live.insert(start.row.id);
             tables.starts.push(start.row);
+            if std::mem::take(&mut tables.loses_answers) {
+                return Err(StoreError::Unanswered("gone".to_owned()));
+            }
             Ok(Started::Accepted)
         })
     }

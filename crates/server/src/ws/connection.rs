@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, ProtocolError, Session};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseReason, ProtocolError, Session};
 use cogwheel_access::Principal;
 use cogwheel_graphql::{ErrorCode, refusal};
 use serde_json::{Map, Value};
@@ -28,7 +28,9 @@ const GOODBYE: Duration = Duration::from_secs(1);
 enum End {
     /// The server ends it.
     Close(Close),
-    /// The client ended it.
+    /// The client ended it, saying so; the protocol wants its goodbye answered.
+    Left(Option<CloseReason>),
+    /// The client is gone.
     Gone,
 }
 
@@ -70,13 +72,15 @@ impl Connection {
 
     /// Talks to the client until one side ends it. What still runs for it ends with it.
     pub(crate) async fn run(mut self, messages: AggregatedMessageStream) {
-        match self.talk(messages).await {
-            End::Gone => {}
+        let goodbye = match self.talk(messages).await {
+            End::Gone => return,
+            End::Left(reason) => reason,
             End::Close(close) => {
                 debug!(?close, "closing a WebSocket");
-                let _ = tokio::time::timeout(GOODBYE, self.session.close(Some(close.into()))).await;
+                Some(close.into())
             }
-        }
+        };
+        let _ = tokio::time::timeout(GOODBYE, self.session.close(goodbye)).await;
     }
 
     async fn talk(&mut self, mut messages: AggregatedMessageStream) -> End {
@@ -107,7 +111,8 @@ impl Connection {
 
     async fn hear(&mut self, message: Option<Result<AggregatedMessage, ProtocolError>>) -> Result<(), End> {
         match message {
-            None | Some(Ok(AggregatedMessage::Close(_))) => Err(End::Gone),
+            None => Err(End::Gone),
+            Some(Ok(AggregatedMessage::Close(reason))) => Err(End::Left(reason)),
             Some(Ok(AggregatedMessage::Text(text))) => self.obey(ClientMessage::parse(&text)?).await,
             Some(Ok(AggregatedMessage::Binary(_))) => {
                 Err(Close::BadRequest("messages are texts, not binary".to_owned()).into())

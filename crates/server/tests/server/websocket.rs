@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::HandshakeError;
 use tungstenite::http::HeaderValue;
+use tungstenite::protocol::CloseFrame;
+use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Bytes, Error, Message, WebSocket};
 
 use crate::fake::at;
@@ -176,6 +178,14 @@ fn a_wrong_key_is_forbidden_and_a_missing_one_is_waited_for() {
     client.say(&json!({"type": "connection_init"}));
     assert_eq!(client.close_code(), 4403);
     assert_eq!(Client::open(&server).close_code(), 4408);
+}
+
+#[test]
+fn a_goodbye_is_answered() {
+    let server = Running::with(config());
+    let mut client = Client::acknowledged(&server);
+    client.0.close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })).unwrap();
+    assert_eq!(client.close_code(), 1000);
 }
 
 #[test]

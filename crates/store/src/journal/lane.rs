@@ -1,11 +1,13 @@
 //! The loop of the one writer: take all that waits, write it in one transaction, answer.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use cogwheel_engine::ports::{Record, ScheduleTick, Start, Started, StoreError};
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,6 +16,10 @@ use crate::tx::WriteTx;
 
 /// The most units in one transaction: enough to hide the disk, few enough that none waits long for its company.
 const MAX_BATCH: usize = 512;
+
+/// The most bytes of log lines in one transaction, but for a single unit that holds more: PostgreSQL refuses messages
+/// of a gigabyte, and memory has to hold several copies.
+const MAX_LOG_BYTES: usize = 16 * 1024 * 1024;
 
 /// Where the answer to a unit goes.
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -100,7 +106,7 @@ pub(super) async fn run(mut writer: impl Writer, mut units: mpsc::Receiver<Unit>
                 }
                 Unit::Cold(mut unit) => {
                     batch.commit(&mut writer, &counters).await;
-                    let committed = writer.commit_one(unit.as_mut()).await;
+                    let committed = surviving(writer.commit_one(unit.as_mut())).await;
                     counters.count(1, committed.is_ok());
                     unit.answer(committed);
                 }
@@ -123,16 +129,23 @@ struct Batch {
     replies: Vec<Reply<Started>>,
     /// Executions that the batch already writes: a statement over many rows cannot write one row twice.
     recorded: HashSet<cogwheel_machine::ExecutionId>,
+    log_bytes: usize,
 }
 
 impl Batch {
     fn admits(&self, work: &Hot) -> bool {
-        !matches!(work, Hot::Record(record) if self.recorded.contains(&record.execution))
+        match work {
+            Hot::Record(record) => {
+                !self.recorded.contains(&record.execution) && self.log_bytes + log_bytes(record) <= MAX_LOG_BYTES
+            }
+            Hot::Start(_) | Hot::Tick(_) => true,
+        }
     }
 
     fn push(&mut self, work: Hot, reply: Reply<Started>) {
         if let Hot::Record(record) = &work {
             self.recorded.insert(record.execution);
+            self.log_bytes += log_bytes(record);
         }
         self.work.push(work);
         self.replies.push(reply);
@@ -141,11 +154,12 @@ impl Batch {
     /// Commits and empties the batch. If it fails as a whole, each unit is tried alone, so that a bad one fails alone.
     async fn commit(&mut self, writer: &mut impl Writer, counters: &Counters) {
         self.recorded.clear();
+        self.log_bytes = 0;
         let (work, replies) = (std::mem::take(&mut self.work), std::mem::take(&mut self.replies));
         if work.is_empty() {
             return;
         }
-        let written = writer.commit_all(&work).await;
+        let written = surviving(writer.commit_all(&work)).await;
         counters.count(work.len(), written.is_ok());
         let answers = match written {
             Ok(answers) => answers,
@@ -154,7 +168,7 @@ impl Batch {
                 tracing::debug!(%error, units = work.len(), "a batch failed; writing its units one at a time");
                 let mut answers = Vec::with_capacity(work.len());
                 for unit in work.chunks(1) {
-                    let written = writer.commit_all(unit).await;
+                    let written = surviving(writer.commit_all(unit)).await;
                     counters.count(1, written.is_ok());
                     answers.push(written.and_then(single));
                 }
@@ -168,6 +182,18 @@ impl Batch {
     }
 }
 
+fn log_bytes(record: &Record) -> usize {
+    record.logs.iter().map(|log| log.message.len()).sum()
+}
+
+/// A unit that makes the writer panic fails; everything that is written later does not.
+async fn surviving<T>(commit: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    AssertUnwindSafe(commit).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!("the journal's writer panicked");
+        Err(StoreError::Bug("the journal's writer panicked".to_owned()))
+    })
+}
+
 fn single(answers: Vec<Result<Started, StoreError>>) -> Result<Started, StoreError> {
     answers.into_iter().next().unwrap_or_else(|| Err(StoreError::Bug("a unit got no answer".to_owned())))
 }
@@ -178,5 +204,98 @@ impl Counters {
             self.transactions.fetch_add(1, Ordering::Relaxed);
             self.units.fetch_add(units as u64, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use cogwheel_engine::ports::{LogLevel, LogStream, StoredLog};
+    use cogwheel_engine::{ScheduleId, TenantId, WorkflowId};
+    use cogwheel_machine::ExecutionId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Panics at the ticks of the nil schedule, and keeps how many units came together.
+    struct Fragile(Vec<usize>);
+
+    #[async_trait]
+    impl Writer for Fragile {
+        async fn commit_all(&mut self, units: &[Hot]) -> Result<Vec<Result<Started, StoreError>>, StoreError> {
+            for unit in units {
+                assert!(!matches!(unit, Hot::Tick(tick) if tick.schedule.0.is_nil()), "asked for");
+            }
+            self.0.push(units.len());
+            Ok(units.iter().map(|_| Ok(Started::Accepted)).collect())
+        }
+
+        async fn commit_one(&mut self, _: &mut dyn Cold) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    fn tick(schedule: u128) -> Hot {
+        let (schedule, tenant) = (ScheduleId(Uuid::from_u128(schedule)), TenantId(Uuid::nil()));
+        let at = DateTime::<Utc>::UNIX_EPOCH;
+        Hot::Tick(Box::new(ScheduleTick { schedule, tenant, due: Vec::new(), next_due_at: None, at }))
+    }
+
+    fn lines(execution: u128, bytes: usize) -> Hot {
+        let at = DateTime::<Utc>::UNIX_EPOCH;
+        let log = StoredLog {
+            sequence: 0,
+            step_ordinal: None,
+            attempt: None,
+            level: LogLevel::Info,
+            stream: LogStream::Stdout,
+            message: "x".repeat(bytes),
+            at,
+        };
+        Hot::Record(Box::new(Record {
+            execution: ExecutionId(Uuid::from_u128(execution)),
+            tenant: TenantId(Uuid::nil()),
+            workflow: WorkflowId(Uuid::nil()),
+            epoch: 0,
+            head: None,
+            steps: Vec::new(),
+            logs: vec![log],
+            at,
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_unit_that_panics_fails_alone() {
+        let (units, waiting) = mpsc::channel(8);
+        let mut answers = Vec::new();
+        for schedule in [1, 0, 2] {
+            let (reply, answer) = oneshot::channel();
+            units.send(Unit::Hot { work: tick(schedule), reply }).await.unwrap();
+            answers.push(answer);
+        }
+        drop(units);
+        run(Fragile(Vec::new()), waiting, Arc::default()).await;
+        let mut accepted = Vec::new();
+        for answer in answers {
+            accepted.push(answer.await.unwrap().is_ok());
+        }
+        assert_eq!(accepted, [true, false, true]);
+    }
+
+    #[tokio::test]
+    async fn many_long_lines_are_spread_over_transactions() {
+        let (mut batch, mut writer) = (Batch::default(), Fragile(Vec::new()));
+        for execution in 0..5 {
+            let work = lines(execution, MAX_LOG_BYTES / 2);
+            if !batch.admits(&work) {
+                batch.commit(&mut writer, &Counters::default()).await;
+            }
+            batch.push(work, oneshot::channel().0);
+        }
+        batch.commit(&mut writer, &Counters::default()).await;
+        assert_eq!(writer.0, [2, 2, 1]);
+        batch.push(lines(9, 2 * MAX_LOG_BYTES), oneshot::channel().0);
+        batch.commit(&mut writer, &Counters::default()).await;
+        assert_eq!(writer.0, [2, 2, 1, 1], "what is larger than the limit goes by itself");
     }
 }

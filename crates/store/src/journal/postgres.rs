@@ -75,7 +75,7 @@ impl lane::Writer for Writer {
         let tx = self.begin().await?;
         let failure = match write(&tx, units).await {
             Ok(answers) => {
-                tx.commit().await.map_err(|error| fault::from_db(&error))?;
+                tx.commit().await.map_err(|error| fault::from_commit(&error))?;
                 let unanswered = || Err(StoreError::Bug("a unit got no answer".to_owned()));
                 return Ok(answers.0.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect());
             }
@@ -93,7 +93,7 @@ impl lane::Writer for Writer {
     async fn commit_one(&mut self, unit: &mut dyn Cold) -> Result<(), StoreError> {
         let tx = self.begin().await?;
         match unit.run(&mut PostgresTx(&tx)).await {
-            Ok(()) => tx.commit().await.map_err(|error| fault::from_db(&error)),
+            Ok(()) => tx.commit().await.map_err(|error| fault::from_commit(&error)),
             Err(error) => {
                 let _ = tx.rollback().await;
                 Err(error)

@@ -46,6 +46,10 @@ impl Writer {
     }
 
     fn begin(&self) -> Result<(), StoreError> {
+        // A panic leaves its transaction open.
+        if !self.connection.is_autocommit() {
+            self.run("rollback", []).map_err(|error| fault::from_sqlite(&error))?;
+        }
         self.run("begin immediate", []).map(drop).map_err(|error| fault::from_sqlite(&error))
     }
 

@@ -81,8 +81,6 @@ impl World {
     /// Closes the store and removes the database.
     pub(super) async fn end(self) {
         self.store.close().await;
-        self.copy.remove().await;
-        self.template.remove().await;
     }
 
     /// Runs SQL as somebody who is not the store.

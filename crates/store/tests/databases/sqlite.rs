@@ -4,46 +4,28 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{Copy, Place, migrate};
+use super::migrate;
 
 const PREFIX: &str = "store-template-";
 
-/// A migrated file that other tests copy as well, and a folder for this test's copies.
-pub(super) struct Template {
-    file: PathBuf,
-    folder: TempDir,
-}
-
-impl Template {
-    pub(super) async fn find() -> Self {
-        let kept = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let file = kept.join(format!("{PREFIX}{}.db", build()));
-        let folder = TempDir::new().unwrap();
-        if !file.exists() {
-            // Several tests may make it at the same time; each of them puts a whole one in its place.
-            let made = folder.path().join("template.db");
-            migrate(&format!("sqlite://{}?mode=rwc", made.display())).await;
-            fs::create_dir_all(kept).unwrap();
-            forget_others(kept, &file);
-            let near = kept.join(format!("{}.db", Uuid::now_v7().simple()));
-            fs::copy(made, &near).unwrap();
-            fs::rename(near, &file).unwrap();
-        }
-        Self { file, folder }
+/// A migrated file that other tests copy as well.
+pub(super) async fn template() -> PathBuf {
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let file = kept.join(format!("{PREFIX}{}.db", build()));
+    if !file.exists() {
+        // Several tests may make it at the same time; each of them puts a whole one in its place.
+        let folder = tempfile::tempdir().unwrap();
+        let made = folder.path().join("template.db");
+        migrate(&format!("sqlite://{}?mode=rwc", made.display())).await;
+        fs::create_dir_all(kept).unwrap();
+        forget_others(kept, &file);
+        let near = kept.join(format!("{}.db", Uuid::now_v7().simple()));
+        fs::copy(made, &near).unwrap();
+        fs::rename(near, &file).unwrap();
     }
-
-    pub(super) fn file(&self) -> &Path {
-        &self.file
-    }
-
-    pub(super) fn copy(&self, from: &Path) -> Copy {
-        let file = self.folder.path().join(format!("{}.db", Uuid::now_v7().simple()));
-        fs::copy(from, &file).unwrap();
-        Copy { url: format!("sqlite://{}?mode=rwc", file.display()), place: Place::File(file) }
-    }
+    file
 }
 
 /// Tells this build of the tests, and of the migrations in it, from any other.

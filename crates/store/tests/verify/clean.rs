@@ -7,15 +7,15 @@ use crate::databases::Template;
 
 #[tokio::test]
 async fn a_migrated_sqlite_database_is_clean() {
-    clean(Template::sqlite().await).await;
+    clean(&Template::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn a_migrated_postgres_database_is_clean() {
-    clean(Template::postgres().await).await;
+    clean(&Template::postgres().await).await;
 }
 
-async fn clean(template: Template) {
+async fn clean(template: &Template) {
     let copy = template.copy().await;
     let db = copy.open().await;
     let declared = cogwheel_entity::declared_schema();
@@ -27,8 +27,6 @@ async fn clean(template: Template) {
         at_start.extend(check_at_start(&db, &declared, known).await.unwrap());
     }
     db.close().await.unwrap();
-    copy.remove().await;
-    template.remove().await;
     assert!(report.findings.is_empty(), "{}", report.to_table());
     assert_eq!(at_start, []);
     assert_eq!(report.figures.foreign_keys, declared.iter().map(|table| table.foreign_keys.len()).sum::<usize>());
@@ -46,8 +44,6 @@ async fn a_server_may_not_start_on_a_changed_schema() {
         let db = copy.open().await;
         let findings = check_at_start(&db, &cogwheel_entity::declared_schema(), Some(ledger)).await.unwrap();
         db.close().await.unwrap();
-        copy.remove().await;
-        template.remove().await;
         let named: Vec<_> = findings.iter().map(|finding| (finding.kind.as_str(), finding.object.as_str())).collect();
         assert_eq!(named, [("missing_index", "idx_workflows_status")]);
     }

@@ -90,10 +90,24 @@ async fn planted(mut template: Template, faults: &[Fault]) {
     let db = copy.open().await;
     let report = verify(&db, &cogwheel_entity::declared_schema(), ONLY_DATA).await.unwrap();
     db.close().await.unwrap();
-    copy.remove().await;
     assert!(report.findings.is_empty(), "consistent rows have findings:\n{}", report.to_table());
     assert!(report.figures.rows_checked > 30);
-    all_are_named(template, ONLY_DATA, faults).await;
+    what_a_stopped_server_let_go_of_is_consistent(&template).await;
+    all_are_named(&template, ONLY_DATA, faults).await;
+}
+
+async fn what_a_stopped_server_let_go_of_is_consistent(template: &Template) {
+    let copy = template.copy().await;
+    for change in [
+        "update nodes set status = 'stopped' where id = #30",
+        "update workflow_executions set owner_node_id = null where id = #53",
+    ] {
+        copy.execute(&written(template.backend(), change)).await.unwrap();
+    }
+    let db = copy.open().await;
+    let report = verify(&db, &cogwheel_entity::declared_schema(), ONLY_DATA).await.unwrap();
+    db.close().await.unwrap();
+    assert!(report.findings.is_empty(), "the next server takes it over:\n{}", report.to_table());
 }
 
 /// Writes `#40` and `#bytes` as the database does.

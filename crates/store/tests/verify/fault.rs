@@ -46,7 +46,7 @@ impl Fault {
 }
 
 /// Plants the faults, of each table one at a time, and expects each to be named.
-pub(crate) async fn all_are_named(template: Template, options: Options, faults: &[Fault]) {
+pub(crate) async fn all_are_named(template: &Template, options: Options, faults: &[Fault]) {
     let mut rounds: Vec<Vec<&Fault>> = Vec::new();
     for fault in faults {
         let free = rounds.iter_mut().find(|round| round.iter().all(|other| other.finding.1 != fault.finding.1));
@@ -59,16 +59,15 @@ pub(crate) async fn all_are_named(template: Template, options: Options, faults: 
 }
 
 /// Plants all faults in one copy and expects each to be named; for checks that take long.
-pub(crate) async fn all_are_named_together(template: Template, options: Options, faults: &[Fault]) {
+pub(crate) async fn all_are_named_together(template: &Template, options: Options, faults: &[Fault]) {
     named_in_rounds(template, &options, &[faults.iter().collect()]).await;
 }
 
-async fn named_in_rounds(template: Template, options: &Options, rounds: &[Vec<&Fault>]) {
+async fn named_in_rounds(template: &Template, options: &Options, rounds: &[Vec<&Fault>]) {
     let mut missed = Vec::new();
     for round in rounds {
-        missed.extend(examine(&template, options, round).await);
+        missed.extend(examine(template, options, round).await);
     }
-    template.remove().await;
     assert!(missed.is_empty(), "{} faults were missed:\n{}", missed.len(), missed.join("\n"));
 }
 
@@ -76,7 +75,6 @@ async fn named_in_rounds(template: Template, options: &Options, rounds: &[Vec<&F
 async fn examine(template: &Template, options: &Options, faults: &[&Fault]) -> Vec<String> {
     let copy = template.copy().await;
     let report = plant_and_verify(&copy, options, faults).await;
-    copy.remove().await;
     match report {
         Err(error) => vec![error],
         Ok(report) => faults

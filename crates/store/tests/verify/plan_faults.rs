@@ -35,7 +35,7 @@ async fn an_index_that_sqlite_stops_using_is_named() {
         "drop index idx_workflow_executions_claim; create index idx_workflow_executions_claim on workflow_executions (priority_rank, id) where status = 'queued'",
         ("index_not_used", "workflow_executions", "idx_workflow_executions_claim"),
     ));
-    all_are_named_together(Template::sqlite().await, options(), &faults).await;
+    all_are_named_together(&Template::sqlite().await, options(), &faults).await;
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn an_index_that_postgres_stops_using_is_named() {
         )
         .saying("takes no rows of the declared form"),
     );
-    all_are_named_together(Template::postgres().await, options(), &faults).await;
+    all_are_named_together(&Template::postgres().await, options(), &faults).await;
 }
 
 fn shared() -> Vec<Fault> {

@@ -8,13 +8,13 @@ use crate::databases::Template;
 #[tokio::test]
 async fn every_fault_of_a_postgres_table_is_named() {
     let faults: Vec<Fault> = [tables(), columns(), checks()].into_iter().flatten().collect();
-    all_are_named(Template::postgres().await, Options::default(), &faults).await;
+    all_are_named(&Template::postgres().await, Options::default(), &faults).await;
 }
 
 #[tokio::test]
 async fn every_fault_of_a_postgres_key_index_or_policy_is_named() {
     let faults: Vec<Fault> = [keys(), indexes(), triggers(), policies()].into_iter().flatten().collect();
-    all_are_named(Template::postgres().await, Options::default(), &faults).await;
+    all_are_named(&Template::postgres().await, Options::default(), &faults).await;
 }
 
 fn tables() -> Vec<Fault> {

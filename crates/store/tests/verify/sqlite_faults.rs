@@ -9,7 +9,7 @@ use crate::databases::Template;
 async fn every_fault_of_an_sqlite_schema_is_named() {
     let faults: Vec<Fault> =
         [tables(), columns(), checks(), keys(), indexes(), triggers()].into_iter().flatten().collect();
-    all_are_named(Template::sqlite().await, Options::default(), &faults).await;
+    all_are_named(&Template::sqlite().await, Options::default(), &faults).await;
 }
 
 fn tables() -> Vec<Fault> {

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch as notice};
 use tokio_util::sync::CancellationToken;
 
+use super::kept;
 use crate::{Engine, WatchId};
 use spec::WatchSpec;
 
@@ -51,7 +52,9 @@ pub(super) async fn supervise(engine: Arc<Engine>, rescans: notice::Receiver<()>
         for (id, spec) in wanted {
             let stop = engine.stop().child_token();
             running.insert(id, (spec.clone(), stop.clone()));
-            engine.trigger_tasks().spawn(watch::run(Arc::clone(&shared), spec, stop, rescans.clone()));
+            let (shared, rescans, token) = (Arc::clone(&shared), rescans.clone(), stop.clone());
+            let watch = move || watch::run(Arc::clone(&shared), spec.clone(), token.clone(), rescans.clone());
+            engine.trigger_tasks().spawn(kept("file watch", engine.config().watch_retry, stop, watch));
         }
         tokio::select! {
             () = engine.stop().cancelled() => return,

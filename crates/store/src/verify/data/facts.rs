@@ -114,12 +114,15 @@ fn counters(dialect: Dialect) -> Vec<Check> {
 
 fn work(dialect: Dialect) -> Vec<Check> {
     let id = dialect.uuid("e.id");
+    // What a stopping server let go of waits for the next one, so it lacks an owner only while a server works.
     let owned = format!(
         "select {id} as row_id, 'it is ' || e.status || ' and ' || case when e.owner_node_id is null then 'has no \
          owner' \
          when n.id is null then 'its owner does not exist' else 'its owner is ' || n.status end as detail \
          from workflow_executions e left join nodes n on n.id = e.owner_node_id \
-         where e.status in ('running', 'compensating') and (n.id is null or n.status in ('stopped', 'lost'))"
+         where e.status in ('running', 'compensating') and case when e.owner_node_id is null \
+         then exists (select 1 from nodes a where a.status not in ('stopped', 'lost')) \
+         else n.id is null or n.status in ('stopped', 'lost') end"
     );
     let waiting = format!(
         "select {id} as row_id, 'it is waiting, and no timer, signal, child or approval will wake it' as detail from \
