@@ -112,6 +112,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job) {
     drop(heard_lines);
     drive.stop_everything().await;
     if drive.execution.status().is_terminal() {
+        drive.report_end();
         drive.remove_work_dir().await;
     }
 }
@@ -228,6 +229,17 @@ impl Drive<'_> {
             running.stop.cancel();
         }
         while self.attempts.join_next().await.is_some() {}
+    }
+
+    /// One line for operators about an execution that did not do what it was for.
+    fn report_end(&self) {
+        let (id, status, workflow) = (self.execution.id(), self.execution.status(), &self.execution.workflow().name);
+        let Some(error) = self.execution.error() else {
+            debug!(execution = %id, workflow, "completed");
+            return;
+        };
+        let step = error.step.as_deref().unwrap_or("-");
+        warn!(execution = %id, workflow, ?status, step, error = error.title, "an execution did not complete");
     }
 
     async fn remove_work_dir(&self) {
