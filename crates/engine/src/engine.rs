@@ -20,6 +20,9 @@ use crate::{Catalog, Feed, NodeId, TenantId};
 /// How often a step is tried again after the server went away under it.
 const LOST_RETRIES: u32 = 3;
 
+/// How long triggers may take to end: a dead mount can hold a scan for ever.
+const SIGN_OFF: Duration = Duration::from_secs(10);
+
 /// The engine's settings.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -158,7 +161,9 @@ impl Engine {
     }
 
     async fn sign_off(&self) {
-        self.triggers.wait().await;
+        if tokio::time::timeout(SIGN_OFF, self.triggers.wait()).await.is_err() {
+            warn!("triggers still wait for a file system; they are left behind");
+        }
         if let Err(error) = self.store.leave(self.node, self.clock.now()).await {
             warn!(%error, "could not sign off; the next start takes over all the same");
         }

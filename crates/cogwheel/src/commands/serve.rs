@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use cogwheel_access::{AdminKey, Authenticator};
@@ -19,12 +20,15 @@ use super::database::{self, Missing};
 use super::node::{self, FolderLock};
 use crate::settings::Settings;
 
+/// How often the lock on a PostgreSQL database is looked after.
+const LOCK_CHECK: Duration = Duration::from_secs(10);
+
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     database::prepare_folder(&settings.data_dir)?;
     let _folder_lock = FolderLock::take(&settings.data_dir)?;
     let database = database::connect(&settings, Missing::Create).await?;
-    let _installation_lock = database::lock(&database).await?;
+    let mut installation_lock = database::lock(&database).await?;
     let schema_fingerprint = prepare_schema(&database, settings.migrate_on_start).await?;
     let authenticator = authenticator(&settings)?;
     let server = Server::bind(server_config(&settings))?;
@@ -55,6 +59,11 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let ended = tokio::select! {
         signal = signals.next() => {
             info!(signal, "stopping: no new work, waiting for running steps (once more to stop at once)");
+            None
+        }
+        lost = installation_lock.hold(LOCK_CHECK) => {
+            error!(error = %lost, "the database has another server now; stopping at once");
+            engine.stop_now().await;
             None
         }
         ended = &mut serving => {

@@ -58,7 +58,8 @@ impl Drive<'_> {
     pub(super) async fn begin(&mut self, step: usize) {
         let state = &self.execution.steps()[step];
         let attempt = state.attempt;
-        let limit = state.timeout_at.map_or(Duration::MAX, |at| self.until(at));
+        // Counted from here, not from the decision: a database that was away must not use the step's time up.
+        let limit = self.execution.workflow().steps[step].timeout;
         let ending = CancellationToken::new();
         let prepared = match tokio::fs::create_dir_all(self.work_dir()).await {
             Ok(()) => self.prepare(step, self.lines.clone(), ending.clone()),

@@ -112,13 +112,19 @@ pub(super) async fn check_roles(engine: &DatabaseConnection, app: &DatabaseConne
 /// Keeps every other server off the database while it lives.
 #[derive(Debug)]
 pub struct InstallationLock {
+    held: Option<HeldLock>,
+}
+
+#[derive(Debug)]
+struct HeldLock {
     /// The lock is held by this session and ends with it.
-    _session: Option<PgConnection>,
+    session: PgConnection,
+    connect: PgConnectOptions,
 }
 
 impl InstallationLock {
     pub(super) fn not_needed() -> Self {
-        Self { _session: None }
+        Self { held: None }
     }
 
     pub(super) async fn take(connect: &PgConnectOptions) -> Result<Self, StoreError> {
@@ -126,7 +132,7 @@ impl InstallationLock {
         sqlx::query(LOCK_PATIENCE).execute(&mut session).await.map_err(|error| fault::from_sqlx(&error))?;
         let taken = sqlx::query("select pg_advisory_lock($1)").bind(INSTALLATION_LOCK).execute(&mut session).await;
         match taken {
-            Ok(_) => Ok(Self { _session: Some(session) }),
+            Ok(_) => Ok(Self { held: Some(HeldLock { session, connect: connect.clone() }) }),
             Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == "55P03") => {
                 Err(StoreError::Conflict(format!(
                     "another Cogwheel server already works on {}; this release runs one server per database, so stop \
@@ -135,6 +141,23 @@ impl InstallationLock {
                 )))
             }
             Err(error) => Err(fault::from_sqlx(&error)),
+        }
+    }
+
+    /// Holds the lock: looks every `check` whether its session lives, since a restart of the database ends both, and
+    /// takes it again. Ends only when another server has it.
+    pub async fn hold(&mut self, check: Duration) -> StoreError {
+        loop {
+            let Some(held) = &mut self.held else { return std::future::pending().await };
+            tokio::time::sleep(check).await;
+            if held.session.ping().await.is_ok() {
+                continue;
+            }
+            match Self::take(&held.connect).await {
+                Ok(again) => *self = again,
+                Err(StoreError::Conflict(holder)) => return StoreError::Conflict(holder),
+                Err(error) => tracing::warn!(%error, "the lock on the database cannot be taken again yet"),
+            }
         }
     }
 }

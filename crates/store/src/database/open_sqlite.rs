@@ -21,6 +21,17 @@ const LARGEST_IDLE_LOG: i64 = 64 * 1024 * 1024;
 /// Statements that the writer keeps prepared.
 const PREPARED_STATEMENTS: usize = 128;
 
+/// Makes an empty file that only its owner may read, where it is missing: it will hold inputs and outputs. The files
+/// that SQLite puts beside it get the same rights.
+pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::Unavailable(format!("cannot make the file {}: {error}", path.display()))),
+    }
+}
+
 /// Opens the file with all rights, making it if it is missing.
 pub(super) async fn admin(path: &Path, options: &ConnectOptions) -> Result<DatabaseConnection, StoreError> {
     let connect = SqliteConnectOptions::new()

@@ -56,6 +56,26 @@ async fn a_second_server_on_postgres_is_refused_until_the_first_ends() {
     world.end().await;
 }
 
+const END_LOCK_SESSIONS: &str = "select pg_terminate_backend(pid) from pg_locks
+    where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_whose_session_died_is_taken_again_or_known_to_be_lost() {
+    let world = World::postgres().await;
+    let database = Database::connect(&world.url(), options()).await.unwrap();
+    let mut lock = database.lock_installation().await.unwrap();
+    world.execute(END_LOCK_SESSIONS).await;
+    let taken_again = tokio::time::timeout(Duration::from_secs(1), lock.hold(Duration::from_millis(10))).await;
+    assert!(taken_again.is_err(), "{taken_again:?}");
+    assert!(database.lock_installation().await.is_err(), "it is held again");
+
+    world.execute(END_LOCK_SESSIONS).await;
+    let _other = database.lock_installation().await.unwrap();
+    let lost = lock.hold(Duration::from_millis(10)).await;
+    assert!(matches!(&lost, StoreError::Conflict(why) if why.contains("another Cogwheel server")), "{lost:?}");
+    world.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_policies_do_not_bind_is_refused() {
     let world = World::postgres().await;
