@@ -47,10 +47,7 @@ impl Database {
     pub async fn connect(url: &str, options: ConnectOptions) -> Result<Self, StoreError> {
         let target = Target::parse(url)?;
         let admin = match &target {
-            Target::Sqlite(path) => {
-                open_sqlite::make_private(path)?;
-                open_sqlite::admin(path, &options).await?
-            }
+            Target::Sqlite(path) => open_sqlite::admin(path, &options).await?,
             Target::Postgres(connect) => open_postgres::admin(connect, &options).await?,
         };
         Ok(Self { target, options, admin })

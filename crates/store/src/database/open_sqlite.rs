@@ -1,5 +1,6 @@
 //! SQLite: one writer, a few readers, every commit on the disk before it counts.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,20 +24,20 @@ const PREPARED_STATEMENTS: usize = 128;
 
 /// Makes an empty file that only its owner may read, where it is missing: it will hold inputs and outputs. The files
 /// that SQLite puts beside it get the same rights.
-pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
+fn make_private(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(StoreError::Unavailable(format!("cannot make the file {}: {error}", path.display()))),
+        Err(error) => Err(cannot_open(path, &error)),
     }
 }
 
 /// Opens the file with all rights, making it if it is missing.
 pub(super) async fn admin(path: &Path, options: &ConnectOptions) -> Result<DatabaseConnection, StoreError> {
+    make_private(path)?;
     let connect = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
@@ -72,7 +73,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
     open().map_err(|error| fault::from_sqlite(&error))
 }
 
-fn cannot_open(path: &Path, error: &sea_orm::sqlx::Error) -> StoreError {
+fn cannot_open(path: &Path, error: &impl Display) -> StoreError {
     let shown = path.display();
     let folder_is_missing = path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
     StoreError::Unavailable(if folder_is_missing {

@@ -1,5 +1,6 @@
 //! How a database is reached, refused and locked.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use cogwheel_engine::ports::{Reads, Started, Store, StoreError};
@@ -28,10 +29,11 @@ async fn what_cannot_be_reached_is_named_without_its_password() {
 }
 
 #[tokio::test]
-async fn a_missing_file_is_made_and_written_ahead() {
+async fn a_missing_file_is_made_private_and_written_ahead() {
     let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("cogwheel.db").display());
-    let database = Database::connect(&url, options()).await.unwrap();
+    let path = folder.path().join("cogwheel.db");
+    let database = Database::connect(&format!("sqlite:{}", path.display()), options()).await.unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let mode =
         database.admin().query_one_raw(sea_orm::Statement::from_string(database.backend(), "pragma journal_mode"));
     assert_eq!(mode.await.unwrap().unwrap().try_get_by_index::<String>(0).unwrap(), "wal");
