@@ -40,6 +40,21 @@ impl ExecutionStatus {
         Self::Compensated,
     ];
 
+    /// The word that logs, the database and the API use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed_out",
+            Self::Compensating => "compensating",
+            Self::Compensated => "compensated",
+        }
+    }
+
     /// Whether nothing follows it.
     pub fn is_terminal(self) -> bool {
         match self {

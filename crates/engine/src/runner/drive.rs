@@ -233,13 +233,14 @@ impl Drive<'_> {
 
     /// One line for operators about an execution that did not do what it was for.
     fn report_end(&self) {
-        let (id, status, workflow) = (self.execution.id(), self.execution.status(), &self.execution.workflow().name);
+        let (id, workflow) = (self.execution.id(), &self.execution.workflow().name);
         let Some(error) = self.execution.error() else {
             debug!(execution = %id, workflow, "completed");
             return;
         };
+        let status = self.execution.status().as_str();
         let step = error.step.as_deref().unwrap_or("-");
-        warn!(execution = %id, workflow, ?status, step, error = error.title, "an execution did not complete");
+        warn!(execution = %id, workflow, status, step, error = error.title, "an execution did not complete");
     }
 
     async fn remove_work_dir(&self) {
