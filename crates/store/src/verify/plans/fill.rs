@@ -1,6 +1,6 @@
 //! Statements that fill a table with synthetic rows, set by set.
 //!
-//! Row `n` has the id `n`. Forty tenants share a table, forty rows a parent; true booleans and rare words
+//! Row `n` has the id `n`. Four tenants share a table, forty rows a parent; true booleans and rare words
 //! are one row in ten, nullable columns that an index reads are NULL in one row of three, everything else
 //! differs by row.
 
@@ -11,8 +11,8 @@ use cogwheel_schema::{Backend, ColumnDef, ColumnType, LiveSchema, TableDef};
 
 use super::{CHILDREN, ROWS};
 
-/// Tenants among which the rows of a table are divided.
-const TENANTS: u32 = 40;
+/// Tenants among which the rows of a table are divided: few, so that a list holds many pages.
+const TENANTS: u32 = 4;
 
 /// The statement that fills one table.
 pub(super) struct Fill {
