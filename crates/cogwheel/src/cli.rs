@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the binary.
 
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use serde_json::Value;
 use std::path::PathBuf;
 
 use crate::settings::{SETTINGS, SettingKind};
@@ -8,7 +9,8 @@ use crate::settings::{SETTINGS, SettingKind};
 /// A workflow automation engine: files, schedules and requests set workflows off; every run is recorded and survives
 /// crashes.
 ///
-/// Exit codes: 0 done, 1 it failed or something was found, 2 the command line or the settings are wrong.
+/// Exit codes: 0 done, 1 it failed or something was found (such as a problem of a workflow file or of its inputs), 2 the
+/// command line or the settings are wrong.
 #[derive(Debug, Parser)]
 #[command(name = "cogwheel", version, propagate_version = true)]
 pub(crate) struct Cli {
@@ -28,6 +30,47 @@ pub(crate) enum Command {
     /// Print a schema.
     #[command(subcommand)]
     Schema(SchemaCommand),
+    /// Check workflow files and show every problem; needs no server, settings or database.
+    Validate {
+        /// The workflow files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// How to print.
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Show what a workflow file would do: inputs, steps in order, next due instants. Nothing is started.
+    DryRun {
+        /// The workflow file.
+        file: PathBuf,
+        /// An input of the execution; can be given for each. A value that is JSON is taken as such, others as text:
+        /// `count=3` is a number, `name=Ada` and `code="3"` (with the quotes) are text.
+        #[arg(long = "input", value_name = "NAME=VALUE", value_parser = given_input)]
+        inputs: Vec<GivenInput>,
+        /// How to print.
+        #[command(flatten)]
+        output: OutputArg,
+    },
+}
+
+/// An input as it was given on the command line.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct GivenInput {
+    /// Not yet known to be one that the workflow takes.
+    pub(crate) name: String,
+    /// What the text after the name stands for.
+    pub(crate) value: Value,
+}
+
+/// Reads `NAME=VALUE`.
+fn given_input(text: &str) -> Result<GivenInput, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => {
+            let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+            Ok(GivenInput { name: name.to_owned(), value })
+        }
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
 }
 
 /// What can be done with the database.
@@ -124,7 +167,9 @@ fn command() -> clap::Command {
 
 #[cfg(test)]
 mod tests {
-    use super::command;
+    use serde_json::json;
+
+    use super::{command, given_input};
 
     #[test]
     fn the_command_line_is_sound() {
@@ -137,5 +182,15 @@ mod tests {
             command().get_matches_from(["cogwheel", "--insecure-no-auth", "serve", "--engine-kill-grace", "1s"]);
         assert_eq!(matches.get_one::<String>("insecure_no_auth").unwrap(), "true");
         assert_eq!(matches.get_one::<String>("engine.kill_grace").unwrap(), "1s");
+    }
+
+    #[test]
+    fn an_input_is_json_or_text() {
+        let value = |text: &str| given_input(text).map(|given| given.value);
+        assert_eq!(value("count=3"), Ok(json!(3)));
+        assert_eq!(value("code=\"3\""), Ok(json!("3")));
+        assert_eq!(value("filter=a=b"), Ok(json!("a=b")));
+        assert_eq!(value("name="), Ok(json!("")));
+        assert!(value("name").is_err() && value("=3").is_err());
     }
 }

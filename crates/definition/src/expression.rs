@@ -76,9 +76,11 @@ impl Expression {
             return Err("it is too long; compute parts of it in a `set` step".to_owned());
         }
         let code = ENVIRONMENT.compile_expression_owned(scan.code).map_err(|error| message(&error))?;
+        let asks_for_needs = scan.words.iter().any(|word| functions::NEEDS.contains(&word.name.as_str()));
+        let needs = asks_for_needs.then(|| vec![functions::NEEDS_ROOT.to_owned()]);
         Ok(Self(Arc::new(Compiled {
             text: text.to_owned(),
-            paths: scan.references.into_iter().map(|reference| reference.path).collect(),
+            paths: scan.references.into_iter().map(|reference| reference.path).chain(needs).collect(),
             is_conditional: scan.is_conditional,
             code,
         })))

@@ -2,14 +2,24 @@
 
 use std::fmt::Write as _;
 
+use chrono::DateTime;
 use minijinja::value::Serde;
-use minijinja::{Environment, Error, ErrorKind, Value};
+use minijinja::{Environment, Error, ErrorKind, State, Value};
 use sha2::{Digest, Sha256};
 
+use crate::duration;
 use crate::expression::to_json;
 
 /// Functions; those from `json` on can also be used as filters.
-pub(crate) const FUNCTIONS: [&str; 8] = ["range", "dict", "json", "from_json", "basename", "dirname", "stem", "sha256"];
+pub(crate) const FUNCTIONS: [&str; 10] =
+    ["range", "dict", "json", "from_json", "basename", "dirname", "stem", "sha256", "duration", "date"];
+
+/// Functions that only the `if` of a step may call.
+pub(crate) const STATUS: [&str; 3] = ["success", "failure", "always"];
+
+/// Those of [`STATUS`] that look at the steps before, and the name under which the context has what they answer.
+pub(crate) const NEEDS: [&str; 2] = ["success", "failure"];
+pub(crate) const NEEDS_ROOT: &str = "$needs";
 
 /// Filters that are taken from the evaluator as they are.
 pub(crate) const FILTERS: [&str; 47] = [
@@ -105,12 +115,25 @@ pub(crate) fn add(environment: &mut Environment<'static>) {
     environment.add_function("dirname", dirname);
     environment.add_function("stem", stem);
     environment.add_function("sha256", sha256);
+    environment.add_function("duration", milliseconds);
+    environment.add_function("date", date);
+    environment.add_function("success", |state: &State<'_, '_>| needs(state, "success"));
+    environment.add_function("failure", |state: &State<'_, '_>| needs(state, "failure"));
+    environment.add_function("always", || true);
     environment.add_filter("json", to_text);
     environment.add_filter("from_json", from_text);
     environment.add_filter("basename", basename);
     environment.add_filter("dirname", dirname);
     environment.add_filter("stem", stem);
     environment.add_filter("sha256", sha256);
+    environment.add_filter("duration", milliseconds);
+    environment.add_filter("date", date);
+}
+
+/// What the context says of the steps before.
+fn needs(state: &State<'_, '_>, word: &str) -> Result<Value, Error> {
+    let needs = state.lookup(NEEDS_ROOT).ok_or_else(|| refuse(format!("`{word}()` belongs to the `if` of a step")))?;
+    needs.get_attr(word)
 }
 
 fn refuse(reason: String) -> Error {
@@ -158,9 +181,37 @@ fn sha256(text: &str) -> String {
     })
 }
 
+/// The milliseconds of a duration such as `1h30m`.
+fn milliseconds(text: &str) -> Result<u64, Error> {
+    let duration = duration::parse(text).map_err(refuse)?;
+    u64::try_from(duration.as_millis()).map_err(|_| refuse(format!("`{text}` is too long")))
+}
+
+/// An RFC 3339 instant on the wall clock of UTC, as the `strftime` format says.
+fn date(instant: &str, format: &str) -> Result<String, Error> {
+    let instant = DateTime::parse_from_rfc3339(instant)
+        .map_err(|error| refuse(format!("`{instant}` is no RFC 3339 instant: {error}")))?;
+    let mut text = String::new();
+    // The formatter reports a format that it cannot read only when it writes.
+    write!(text, "{}", instant.to_utc().format(format))
+        .map_err(|_| refuse(format!("`{format}` is no date format; write for example `%Y-%m-%d`")))?;
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{basename, dirname, stem};
+    use super::{basename, date, dirname, milliseconds, stem};
+
+    #[test]
+    fn times_are_read_and_written() {
+        assert_eq!(milliseconds("1h30m").ok(), Some(5_400_000));
+        assert_eq!(date("2026-03-01T23:30:00-02:00", "%Y-%m-%d %H:%M").ok().as_deref(), Some("2026-03-02 01:30"));
+        for failed in
+            [date("yesterday", "%Y"), date("2026-03-01T00:00:00Z", "%Q"), milliseconds("soon").map(|n| n.to_string())]
+        {
+            assert!(failed.is_err(), "{failed:?}");
+        }
+    }
 
     #[test]
     fn paths_come_apart_as_in_a_shell() {

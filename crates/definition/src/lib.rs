@@ -26,7 +26,10 @@ pub use duration::parse as parse_duration;
 pub use expression::ExpressionError;
 pub use inputs::{InputField, InputProblem, InputType, Inputs};
 pub use template::Template;
-pub use workflow::{Action, CatchUp, FileTrigger, LogLevel, Overlap, ScheduleTrigger, Step, Triggers, Workflow};
+pub use workflow::{
+    Action, Backoff, CatchUp, Condition, FileTrigger, LogLevel, OnLost, Overlap, Retry, ScheduleTrigger, Step,
+    Triggers, Workflow,
+};
 
 /// The version of the workflow language that this crate reads.
 pub const LANGUAGE_VERSION: &str = "1";

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::diagnostic::{Code, Report, quoted};
-use crate::functions::{FILTERS, FUNCTIONS, TESTS};
+use crate::functions::{FILTERS, FUNCTIONS, STATUS, TESTS};
 use crate::graph::Graph;
 use crate::read::{Steps, fixed_outputs};
 use crate::scan::WordKind;
@@ -12,7 +12,7 @@ use crate::suggest;
 
 const ROOTS: [&str; 7] = ["inputs", "trigger", "steps", "env", "execution", "workflow", "now"];
 const ROOTS_NOT_YET: [&str; 5] = ["secrets", "vars", "item", "index", "event"];
-const FUNCTIONS_NOT_YET: [&str; 6] = ["jq", "duration", "date", "success", "failure", "always"];
+const FUNCTIONS_NOT_YET: [&str; 1] = ["jq"];
 const EXECUTION: [&str; 3] = ["id", "attempt", "started_at"];
 const WORKFLOW: [&str; 2] = ["name", "version"];
 const STEP: [&str; 3] = ["outputs", "status", "error"];
@@ -40,7 +40,13 @@ pub(crate) enum Used {
         scope: Scope,
     },
     /// A function, filter or test.
-    Word { name: String, kind: WordKind, span: Span },
+    Word {
+        name: String,
+        kind: WordKind,
+        span: Span,
+        /// Whether it stands in the `if` of a step.
+        in_condition: bool,
+    },
 }
 
 /// What the workflow has, apart from its steps. Nothing where it could not be read.
@@ -65,7 +71,10 @@ pub(crate) fn check(report: &mut Report<'_>, used: &[Used], known: &Known, steps
     for used in used {
         match used {
             Used::Value { path, spans, scope } => check.value(path, spans, *scope),
-            Used::Word { name, kind, span } => check.word(name, *kind, *span),
+            Used::Word { name, kind: WordKind::Function, span, in_condition } if STATUS.contains(&name.as_str()) => {
+                check.status_word(name, *span, *in_condition);
+            }
+            Used::Word { name, kind, span, .. } => check.word(name, *kind, *span),
         }
     }
 }
@@ -81,6 +90,14 @@ struct Check<'c, 'a> {
 }
 
 impl Check<'_, '_> {
+    fn status_word(&mut self, name: &str, span: Span, in_condition: bool) {
+        if !in_condition {
+            let message = format!("`{name}()` can only be asked in the `if` of a step");
+            let help = "elsewhere, read `steps.<id>.status`".to_owned();
+            self.report.add(Code::UnknownName, span, message, help);
+        }
+    }
+
     fn word(&mut self, name: &str, kind: WordKind, span: Span) {
         let (what, words) = match kind {
             WordKind::Method => {
@@ -88,7 +105,7 @@ impl Check<'_, '_> {
                 let help = "use a filter, such as `| upper`, or a function, such as `basename(…)`".to_owned();
                 return self.report.add(Code::UnknownName, span, message, help);
             }
-            WordKind::Function => ("function", FUNCTIONS.to_vec()),
+            WordKind::Function => ("function", FUNCTIONS.iter().chain(&STATUS).copied().collect()),
             WordKind::Filter => ("filter", FILTERS.iter().chain(&FUNCTIONS[2..]).copied().collect()),
             WordKind::Test => ("test", TESTS.to_vec()),
         };

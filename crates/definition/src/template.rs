@@ -45,6 +45,11 @@ impl Template {
         Self(Arc::new(Shape::Map(entries)))
     }
 
+    /// Whether it is one expression and nothing else.
+    pub(crate) fn is_one_expression(&self) -> bool {
+        matches!(&*self.0, Shape::Whole(..))
+    }
+
     /// The value as written, expressions as text.
     pub fn source(&self) -> Value {
         match &*self.0 {

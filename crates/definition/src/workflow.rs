@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use globset::Glob;
 use serde_json::{Map, Value, json};
 
 use crate::{Inputs, Template};
@@ -116,6 +117,75 @@ pub struct Step {
     pub env: BTreeMap<String, Template>,
     /// How long one attempt may take.
     pub timeout: Duration,
+    /// Whether it runs at all, once its needs have ended; without it, all of them must have completed.
+    pub condition: Option<Condition>,
+    /// Whether and when a failed attempt is followed by another.
+    pub retry: Option<Retry>,
+    /// What follows when the server died while it ran.
+    pub on_lost: OnLost,
+    /// Whether the execution goes on as if it had completed when it fails or times out.
+    pub continue_on_error: bool,
+}
+
+/// The `if` of a step.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// One whole expression; it must give true or false.
+    pub expression: Template,
+    /// Whether it asks `success()`, `failure()` or `always()`: then it is asked even when a need did not complete.
+    pub asks_for_status: bool,
+}
+
+/// When a failed attempt is followed by another.
+#[derive(Debug, Clone)]
+pub struct Retry {
+    /// How many attempts there may be in all, the first one included; at least 1.
+    pub attempts: u32,
+    /// How the pause grows.
+    pub backoff: Backoff,
+    /// The pause before the second attempt.
+    pub delay: Duration,
+    /// No pause is longer.
+    pub max_delay: Duration,
+    /// Whether each pause is shortened by a random part of up to its half, so that many do not come back at once.
+    pub jitter: bool,
+    /// No attempt begins later than this after the first one began.
+    pub max_elapsed: Option<Duration>,
+    /// Patterns over failure codes (`timeout`, `exit.7`, `http.5*`); empty: every failure that trying again may mend.
+    pub on: Vec<String>,
+}
+
+impl Retry {
+    /// Whether a failure of this code is named by [`Self::on`]: by a pattern in which `*` stands for any run of
+    /// characters, or by the class before its first dot.
+    pub fn covers(&self, code: &str) -> bool {
+        let class = code.split('.').next().unwrap_or(code);
+        self.on.iter().any(|pattern| {
+            pattern == class || Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(code))
+        })
+    }
+}
+
+/// How the pause between attempts grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backoff {
+    /// It stays the same.
+    Fixed,
+    /// By the first pause each time.
+    Linear,
+    /// It doubles each time.
+    #[default]
+    Exponential,
+}
+
+/// What follows when the server died while a step ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnLost {
+    /// It is tried again.
+    #[default]
+    Retry,
+    /// It has failed.
+    Fail,
 }
 
 /// What a step does.
@@ -152,6 +222,41 @@ pub enum LogLevel {
     Warn,
     /// Something went wrong.
     Error,
+}
+
+impl Backoff {
+    /// The word of the language.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Linear => "linear",
+            Self::Exponential => "exponential",
+        }
+    }
+}
+
+impl OnLost {
+    /// The word of the language.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+impl Retry {
+    fn to_json(&self) -> Value {
+        json!({
+            "attempts": self.attempts,
+            "backoff": self.backoff.as_str(),
+            "delay_ms": milliseconds(self.delay),
+            "max_delay_ms": milliseconds(self.max_delay),
+            "jitter": self.jitter,
+            "max_elapsed_ms": self.max_elapsed.map(milliseconds),
+            "on": self.on,
+        })
+    }
 }
 
 impl CatchUp {
@@ -287,6 +392,10 @@ impl Step {
             "with": self.action.to_json(),
             "env": sources(&self.env),
             "timeout_ms": milliseconds(self.timeout),
+            "if": self.condition.as_ref().map(|condition| condition.expression.source()),
+            "retry": self.retry.as_ref().map(Retry::to_json),
+            "on_lost": self.on_lost.as_str(),
+            "continue_on_error": self.continue_on_error,
         })
     }
 }

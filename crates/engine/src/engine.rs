@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cogwheel_machine::{Execution, Limits, NewExecution, StepStatus};
+use cogwheel_machine::{CancelRequested, Execution, Limits, NewExecution, StepStatus};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -223,6 +223,7 @@ impl Engine {
             stored.status,
             stored.started_at,
             stored.deadline_at,
+            stored.cancel_requested.then_some(CancelRequested { reason: stored.cancel_reason }),
             stored.steps,
         )?;
         Ok(Job {

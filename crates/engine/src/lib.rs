@@ -2,6 +2,7 @@
 //!
 //! To follow one execution, start at [`Engine::start`], then `runner::drive`.
 
+mod cancel;
 mod catalog;
 pub mod clock;
 mod engine;
@@ -13,6 +14,7 @@ mod start;
 mod triggers;
 pub mod views;
 
+pub use cancel::CancelError;
 pub use catalog::{Catalog, LoadedWorkflow};
 pub use engine::{Engine, EngineConfig, EngineError, Parts};
 pub use feed::{Changed, Feed, Followed, Follower};

@@ -170,7 +170,12 @@ impl Engine {
         }
         let start = self.new_start(&workflow, Value::Object(inputs), request.idempotency_key, request.cause);
         let (id, trigger, inputs) = (start.row.id, start.row.trigger.clone(), start.row.inputs.clone());
-        match self.record(start).await? {
+        self.runner().expect(id);
+        let recorded = self.record(start).await;
+        if !matches!(recorded, Ok(Started::Accepted)) {
+            self.runner().forget(id);
+        }
+        match recorded? {
             Started::Duplicate { execution: Some(id) } => return Ok(StartedExecution { id, is_new: false }),
             Started::Duplicate { execution: None } => return Err(StartError::AlreadyRecorded),
             Started::Accepted => {}

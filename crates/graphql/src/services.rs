@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cogwheel_engine::ports::Reads;
 
-use cogwheel_engine::{Engine, Follower, StartError, StartRequest, StartedExecution, TenantId, WorkflowFile};
+use cogwheel_engine::{
+    CancelError, Engine, ExecutionId, Follower, StartError, StartRequest, StartedExecution, TenantId, WorkflowFile,
+};
 
 /// The engine as the API sees it.
 #[async_trait]
@@ -27,6 +29,9 @@ pub trait Services: Send + Sync + 'static {
 
     /// Starts a workflow. Goes on to its end even if the caller stops waiting.
     async fn start(&self, request: StartRequest) -> Result<StartedExecution, StartError>;
+
+    /// Asks an execution to end.
+    async fn cancel(&self, execution: ExecutionId, reason: Option<String>) -> Result<(), CancelError>;
 }
 
 #[async_trait]
@@ -53,5 +58,9 @@ impl Services for Arc<Engine> {
 
     async fn start(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
         Engine::start(self, request).await
+    }
+
+    async fn cancel(&self, execution: ExecutionId, reason: Option<String>) -> Result<(), CancelError> {
+        Engine::cancel(self, execution, reason).await
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::context;
-use crate::{Execution, ExecutionStatus, Failure, LostAttempt, StepStatus};
+use crate::{Execution, ExecutionStatus, Failure, PastAttempt, PastOutcome, StepStatus};
 
 /// One recorded fact about an execution. `step` is the step's place in the definition.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,19 @@ pub enum Change {
         step: usize,
         /// When the loss was noticed.
         at: DateTime<Utc>,
+    },
+    /// An attempt failed, and another follows.
+    StepRetrying {
+        /// Which step.
+        step: usize,
+        /// How the attempt ended.
+        outcome: PastOutcome,
+        /// Why.
+        error: Failure,
+        /// When it ended.
+        at: DateTime<Utc>,
+        /// When the next one begins.
+        wake_at: DateTime<Utc>,
     },
     /// A step reached its final state.
     StepEnded {
@@ -65,7 +78,10 @@ impl Change {
     pub fn step(&self) -> Option<usize> {
         match self {
             Self::Started { .. } | Self::Ended { .. } => None,
-            Self::StepStarted { step, .. } | Self::StepLost { step, .. } | Self::StepEnded { step, .. } => Some(*step),
+            Self::StepStarted { step, .. }
+            | Self::StepLost { step, .. }
+            | Self::StepRetrying { step, .. }
+            | Self::StepEnded { step, .. } => Some(*step),
         }
     }
 }
@@ -87,6 +103,7 @@ impl Execution {
                 state.attempt += 1;
                 state.input = Some(input.clone());
                 state.started_at.get_or_insert(*at);
+                state.wake_at = None;
                 state.timeout_at = Some(*timeout_at);
             }
             Change::StepLost { step, at } => {
@@ -94,7 +111,17 @@ impl Execution {
                 debug_assert!(state.status.may_become(StepStatus::Retrying));
                 state.status = StepStatus::Retrying;
                 state.timeout_at = None;
-                state.history.push(LostAttempt { attempt: state.attempt, outcome: "lost".to_owned(), noticed_at: *at });
+                let attempt = state.attempt;
+                state.history.push(PastAttempt { attempt, outcome: PastOutcome::Lost, ended_at: *at, error: None });
+            }
+            Change::StepRetrying { step, outcome, error, at, wake_at } => {
+                let state = &mut self.steps[*step];
+                debug_assert!(state.status.may_become(StepStatus::Retrying));
+                state.status = StepStatus::Retrying;
+                state.timeout_at = None;
+                state.wake_at = Some(*wake_at);
+                let (attempt, error) = (state.attempt, Some(error.clone()));
+                state.history.push(PastAttempt { attempt, outcome: *outcome, ended_at: *at, error });
             }
             Change::StepEnded { step, status, output, error, at } => {
                 self.number(*step);
@@ -103,6 +130,7 @@ impl Execution {
                 state.status = *status;
                 state.output.clone_from(output);
                 state.error.clone_from(error);
+                state.wake_at = None;
                 state.timeout_at = None;
                 state.completed_at = Some(*at);
                 self.seen["steps"][&self.new.workflow.steps[*step].id] = context::seen_step(state);

@@ -29,7 +29,7 @@ pub(crate) fn seen(new: &NewExecution, steps: &[StepState]) -> Value {
 
 impl Execution {
     /// Brings the names that depend on the moment up to date.
-    fn look(&mut self, now: DateTime<Utc>) -> Result<(), ExpressionError> {
+    pub(crate) fn look(&mut self, now: DateTime<Utc>) -> Result<(), ExpressionError> {
         self.seen["now"] = json!(instant(now));
         self.seen["execution"]["started_at"] = json!(self.started_at.map(instant));
         self.seen["env"] = json!({});

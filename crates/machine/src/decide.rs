@@ -2,11 +2,14 @@
 
 mod begin;
 mod end;
+mod retry;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use cogwheel_definition::OnLost;
 use serde_json::Value;
 
-use crate::{Change, Execution, ExecutionStatus, Failure, StepStatus};
+use crate::state::Stopping;
+use crate::{CancelRequested, Change, Execution, ExecutionStatus, Failure, PastOutcome, StepStatus};
 
 /// What someone reports or asks.
 #[derive(Clone, Debug)]
@@ -24,8 +27,10 @@ pub enum Input {
         /// How it ended.
         outcome: Outcome,
     },
-    /// The time limit of the whole execution passed.
-    DeadlinePassed,
+    /// [`Execution::next_wake_at`] has come.
+    Woken,
+    /// Somebody asks for its end. The request is durable already.
+    Cancel(CancelRequested),
     /// The node stops taking work.
     Drain,
 }
@@ -109,7 +114,8 @@ impl Execution {
             Input::Claimed => self.claimed(now, &mut decision)?,
             Input::Recovered => self.recovered(now, &mut decision)?,
             Input::Finished { step, attempt, outcome } => self.finished(step, attempt, outcome, now, &mut decision)?,
-            Input::DeadlinePassed => self.deadline_passed(now, &mut decision)?,
+            Input::Woken => self.woken(now, &mut decision)?,
+            Input::Cancel(request) => self.cancel(request, now, &mut decision)?,
             Input::Drain => self.draining = true,
         }
         self.go_on(now, &mut decision);
@@ -119,6 +125,10 @@ impl Execution {
     fn claimed(&mut self, now: DateTime<Utc>, decision: &mut Decision) -> Result<(), Rejected> {
         if self.status != ExecutionStatus::Queued {
             return Err(Rejected::NotQueued);
+        }
+        if self.cancel_requested.is_some() {
+            self.end_cancelled(now, decision);
+            return Ok(());
         }
         let limit = TimeDelta::from_std(self.new.workflow.timeout).unwrap_or(TimeDelta::MAX);
         let deadline_at = now.checked_add_signed(limit).unwrap_or(DateTime::<Utc>::MAX_UTC);
@@ -131,20 +141,29 @@ impl Execution {
         self.require_running()?;
         let out_of_time = self.deadline_at.is_some_and(|deadline| deadline <= now);
         let was_stopping = self.steps.iter().any(|step| step.status == StepStatus::Cancelled);
+        let stopping = if self.cancel_requested.is_some() {
+            Some(Stopping::Cancelled)
+        } else {
+            (out_of_time || was_stopping).then_some(Stopping::DeadlinePassed)
+        };
         for step in 0..self.steps.len() {
             if self.steps[step].status != StepStatus::Running {
                 continue;
             }
-            let lost_before = self.steps[step].history.len();
-            if out_of_time || was_stopping {
+            let lost_before = self.steps[step].times_lost();
+            let may_retry = self.new.workflow.steps[step].on_lost == OnLost::Retry;
+            if stopping.is_some() {
                 self.end_step(step, StepStatus::Cancelled, None, Some(end::execution_ended()), now, decision);
-            } else if u32::try_from(lost_before).is_ok_and(|lost| lost < self.limits.lost_retries) {
+            } else if may_retry && u32::try_from(lost_before).is_ok_and(|lost| lost < self.limits.lost_retries) {
                 self.record(Change::StepLost { step, at: now }, decision);
             } else {
                 self.end_step(step, StepStatus::Failed, None, Some(end::lost(lost_before + 1)), now, decision);
             }
         }
-        if out_of_time || was_stopping { self.deadline_passed(now, decision) } else { Ok(()) }
+        if let Some(why) = stopping {
+            self.stop_all(why, now, decision);
+        }
+        Ok(())
     }
 
     fn finished(
@@ -165,11 +184,11 @@ impl Execution {
                 self.end_step(step, StepStatus::Completed, Some(output), None, now, decision);
             }
             Outcome::Failed { failure, output } => {
-                self.end_step(step, StepStatus::Failed, output, Some(failure), now, decision);
+                self.failed(step, StepStatus::Failed, output, failure, now, decision);
             }
             Outcome::TimedOut { output } => {
-                let limit = self.new.workflow.steps[step].timeout;
-                self.end_step(step, StepStatus::TimedOut, output, Some(end::step_timeout(limit)), now, decision);
+                let failure = end::step_timeout(self.new.workflow.steps[step].timeout);
+                self.failed(step, StepStatus::TimedOut, output, failure, now, decision);
             }
             Outcome::Stopped => {
                 self.end_step(step, StepStatus::Cancelled, None, Some(end::execution_ended()), now, decision);
@@ -178,12 +197,63 @@ impl Execution {
         Ok(())
     }
 
-    fn deadline_passed(&mut self, now: DateTime<Utc>, decision: &mut Decision) -> Result<(), Rejected> {
-        self.require_running()?;
-        if self.stopping {
-            return Ok(());
+    /// An attempt failed: another follows, or the step has ended.
+    fn failed(
+        &mut self,
+        step: usize,
+        status: StepStatus,
+        output: Option<Value>,
+        error: Failure,
+        at: DateTime<Utc>,
+        decision: &mut Decision,
+    ) {
+        match self.next_attempt_at(step, &error, at) {
+            Some(wake_at) => {
+                let outcome = if status == StepStatus::TimedOut { PastOutcome::TimedOut } else { PastOutcome::Failed };
+                self.record(Change::StepRetrying { step, outcome, error, at, wake_at }, decision);
+            }
+            None => self.end_step(step, status, output, Some(error), at, decision),
         }
-        self.stopping = true;
+    }
+
+    /// What is due begins in [`Self::go_on`]; here is what ends.
+    fn woken(&mut self, now: DateTime<Utc>, decision: &mut Decision) -> Result<(), Rejected> {
+        self.require_running()?;
+        if self.deadline_at.is_some_and(|deadline_at| deadline_at <= now) {
+            self.stop_all(Stopping::DeadlinePassed, now, decision);
+        }
+        // What is due waits for room from now on, no longer for the time.
+        for step in &mut self.steps {
+            step.wake_at = step.wake_at.filter(|wake_at| *wake_at > now);
+        }
+        Ok(())
+    }
+
+    /// The first request counts, and wins over everything but an end that is there already.
+    fn cancel(
+        &mut self,
+        request: CancelRequested,
+        now: DateTime<Utc>,
+        decision: &mut Decision,
+    ) -> Result<(), Rejected> {
+        if self.status.is_terminal() {
+            return Err(Rejected::NotRunning);
+        }
+        self.cancel_requested.get_or_insert(request);
+        if self.status == ExecutionStatus::Queued {
+            self.end_cancelled(now, decision);
+        } else {
+            self.stop_all(Stopping::Cancelled, now, decision);
+        }
+        Ok(())
+    }
+
+    /// Ends what has not begun and asks what runs to stop.
+    fn stop_all(&mut self, why: Stopping, now: DateTime<Utc>, decision: &mut Decision) {
+        if self.stopping.is_some() {
+            return;
+        }
+        self.stopping = Some(why);
         for step in 0..self.steps.len() {
             match self.steps[step].status {
                 StepStatus::Pending | StepStatus::Retrying | StepStatus::Waiting => {
@@ -197,7 +267,6 @@ impl Execution {
                 | StepStatus::TimedOut => {}
             }
         }
-        Ok(())
     }
 
     fn require_running(&self) -> Result<(), Rejected> {
@@ -207,7 +276,7 @@ impl Execution {
     /// Everything that follows from the state by itself.
     fn go_on(&mut self, now: DateTime<Utc>, decision: &mut Decision) {
         if self.status == ExecutionStatus::Running {
-            if !self.draining && !self.stopping {
+            if !self.draining && self.stopping.is_none() {
                 self.begin_ready(now, decision);
             }
             if self.steps.iter().all(|step| step.status.is_terminal()) {

@@ -22,10 +22,31 @@ pub enum FailureKind {
     Lost,
     /// A step it needs did not complete.
     NeedNotMet,
+    /// Its `if` was false.
+    ConditionFalse,
     /// The step ended because the execution did.
     Cancelled,
     /// Cogwheel itself could not do its part; the detail says what.
     Internal,
+}
+
+impl FailureKind {
+    /// The word that retries match and the database and the API show.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exit => "exit",
+            Self::Signal => "signal",
+            Self::Spawn => "spawn",
+            Self::Expression => "expression",
+            Self::Output => "output",
+            Self::Timeout => "timeout",
+            Self::Lost => "lost",
+            Self::NeedNotMet => "need_not_met",
+            Self::ConditionFalse => "condition_false",
+            Self::Cancelled => "cancelled",
+            Self::Internal => "internal",
+        }
+    }
 }
 
 /// A recorded failure, as the API shows it.
@@ -33,6 +54,9 @@ pub enum FailureKind {
 pub struct Failure {
     /// Its class.
     pub kind: FailureKind,
+    /// What exactly, where the class has finer shades: `exit.7`, `signal.9`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// One line for people.
     pub title: String,
     /// More, where there is more to say.
@@ -48,12 +72,24 @@ pub struct Failure {
 impl Failure {
     /// A failure that trying again may mend.
     pub fn retriable(kind: FailureKind, title: impl Into<String>) -> Self {
-        Self { kind, title: title.into(), detail: None, step: None, retriable: true }
+        Self { kind, code: None, title: title.into(), detail: None, step: None, retriable: true }
     }
 
     /// A failure that stays the same however often it is tried.
     pub fn permanent(kind: FailureKind, title: impl Into<String>) -> Self {
-        Self { kind, title: title.into(), detail: None, step: None, retriable: false }
+        Self { kind, code: None, title: title.into(), detail: None, step: None, retriable: false }
+    }
+
+    /// What retries match: the code, or the class where there is no finer one.
+    pub fn code(&self) -> &str {
+        self.code.as_deref().unwrap_or(self.kind.as_str())
+    }
+
+    /// The same failure with the finer shade of its class: of `Exit` and 7, `exit.7`.
+    #[must_use]
+    pub fn with_code(mut self, shade: impl std::fmt::Display) -> Self {
+        self.code = Some(format!("{}.{shade}", self.kind.as_str()));
+        self
     }
 
     /// The same failure with its detail.

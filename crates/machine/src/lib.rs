@@ -18,5 +18,5 @@ pub use decide::{Decision, Effect, Input, Outcome, Rejected};
 pub use failure::{Failure, FailureKind};
 pub use ids::ExecutionId;
 pub use nul::contains_nul;
-pub use state::{Execution, Limits, LostAttempt, NewExecution, StepState, StoredStep};
+pub use state::{CancelRequested, Execution, Limits, NewExecution, PastAttempt, PastOutcome, StepState, StoredStep};
 pub use status::{ExecutionStatus, StepStatus};

@@ -50,10 +50,28 @@ pub struct Execution {
     pub(crate) completed_at: Option<DateTime<Utc>>,
     pub(crate) result: Option<Value>,
     pub(crate) error: Option<Failure>,
-    /// Set once the deadline passed while steps were running: they are being stopped.
-    pub(crate) stopping: bool,
+    /// Set once it must end before its steps have: they are being stopped.
+    pub(crate) stopping: Option<Stopping>,
+    /// Somebody asked for its end, as recorded.
+    pub(crate) cancel_requested: Option<CancelRequested>,
     /// Set when the node stops taking work: what runs may end, nothing new begins.
     pub(crate) draining: bool,
+}
+
+/// Why an execution ends before its steps have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopping {
+    /// Its time limit passed.
+    DeadlinePassed,
+    /// Somebody asked for it.
+    Cancelled,
+}
+
+/// A recorded request to cancel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CancelRequested {
+    /// Why, in the words of whoever asked.
+    pub reason: Option<String>,
 }
 
 /// One step instance.
@@ -67,8 +85,8 @@ pub struct StepState {
     pub status: StepStatus,
     /// The number of the current or last attempt, from 1; 0 before the first.
     pub attempt: i32,
-    /// Earlier attempts that were lost.
-    pub history: Vec<LostAttempt>,
+    /// Earlier attempts: those that were lost, and those that failed and were followed by another.
+    pub history: Vec<PastAttempt>,
     /// What the last attempt was given, after expressions.
     pub input: Option<Value>,
     /// What it put out.
@@ -77,21 +95,39 @@ pub struct StepState {
     pub error: Option<Failure>,
     /// When its first attempt began.
     pub started_at: Option<DateTime<Utc>>,
+    /// When the next attempt begins, while it waits for that.
+    pub wake_at: Option<DateTime<Utc>>,
     /// When the current attempt must have ended.
     pub timeout_at: Option<DateTime<Utc>>,
     /// When it reached its final state.
     pub completed_at: Option<DateTime<Utc>>,
 }
 
-/// An attempt whose end nobody saw.
+/// An attempt that was followed by another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LostAttempt {
+pub struct PastAttempt {
     /// Its number.
     pub attempt: i32,
-    /// Always `lost`.
-    pub outcome: String,
-    /// When the loss was noticed.
-    pub noticed_at: DateTime<Utc>,
+    /// How it ended.
+    pub outcome: PastOutcome,
+    /// When its end was seen, or its loss was noticed.
+    #[serde(alias = "noticed_at")]
+    pub ended_at: DateTime<Utc>,
+    /// Why it failed; nothing is known of one that was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// How an attempt ended that was followed by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PastOutcome {
+    /// Nobody saw its end: the server died.
+    Lost,
+    /// It failed.
+    Failed,
+    /// Its time limit passed.
+    TimedOut,
 }
 
 /// A step as it was recorded, to rebuild an execution from.
@@ -115,9 +151,15 @@ impl StepState {
             output: None,
             error: None,
             started_at: None,
+            wake_at: None,
             timeout_at: None,
             completed_at: None,
         }
+    }
+
+    /// How many earlier attempts were lost.
+    pub(crate) fn times_lost(&self) -> usize {
+        self.history.iter().filter(|past| past.outcome == PastOutcome::Lost).count()
     }
 
     /// Milliseconds from the first attempt to the end.
@@ -143,7 +185,8 @@ impl Execution {
             completed_at: None,
             result: None,
             error: None,
-            stopping: false,
+            stopping: None,
+            cancel_requested: None,
             draining: false,
         }
     }
@@ -155,12 +198,14 @@ impl Execution {
         status: ExecutionStatus,
         started_at: Option<DateTime<Utc>>,
         deadline_at: Option<DateTime<Utc>>,
+        cancel_requested: Option<CancelRequested>,
         stored: Vec<StoredStep>,
     ) -> Result<Self, String> {
         let mut execution = Self::queued(new, limits);
         execution.status = status;
         execution.started_at = started_at;
         execution.deadline_at = deadline_at;
+        execution.cancel_requested = cancel_requested;
         for StoredStep { key, mut state } in stored {
             let index = execution
                 .new
@@ -220,6 +265,25 @@ impl Execution {
     /// Why it did not complete.
     pub fn error(&self) -> Option<&Failure> {
         self.error.as_ref()
+    }
+
+    /// When it must be looked at next, whatever else happens: the earliest of its time limit and of the steps that wait
+    /// for their next attempt. Nothing before it is claimed and after it has ended.
+    pub fn next_wake_at(&self) -> Option<DateTime<Utc>> {
+        if self.status == ExecutionStatus::Queued || self.status.is_terminal() {
+            return None;
+        }
+        self.steps.iter().filter_map(|step| step.wake_at).chain(self.deadline_at).min()
+    }
+
+    /// Whether it is being ended before its steps have: then it waits for nothing but their ends.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+
+    /// The request to cancel it, where there is one.
+    pub fn cancel_requested(&self) -> Option<&CancelRequested> {
+        self.cancel_requested.as_ref()
     }
 
     /// Whether any attempt is under way.

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{
-    HandledFile, NewNode, Record, SaveWorkflow, ScheduleRecord, ScheduleTick, Start, Started, Store, StoreError,
-    StoredExecution, WatchHealth, WatchRecord, WorkflowRecord,
+    CancelAnswer, CancelRequest, HandledFile, NewNode, Record, SaveWorkflow, ScheduleRecord, ScheduleTick, Start,
+    Started, Store, StoreError, StoredExecution, WatchHealth, WatchRecord, WorkflowRecord,
 };
 use cogwheel_engine::{NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_entity::{file_watches, schedules, workflow_versions, workflows};
@@ -22,7 +22,7 @@ use crate::fault;
 use crate::journal::{Journal, JournalStats};
 use crate::reads::literal;
 use crate::rows::corrupt;
-use crate::writes::{installer, nodes, triggers, workflows as saving};
+use crate::writes::{cancel, installer, nodes, triggers, workflows as saving};
 
 /// The store of one open database. Clones share it.
 #[derive(Clone)]
@@ -124,6 +124,10 @@ impl Store for SqlStore {
 
     async fn start(&self, start: Start) -> Result<Started, StoreError> {
         self.journal().start(start).await
+    }
+
+    async fn request_cancel(&self, request: CancelRequest) -> Result<CancelAnswer, StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(cancel::request(tx, request)))).await
     }
 
     async fn record(&self, record: Record) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! Units of work that are rare enough to decide inside a transaction of their own.
 
+pub(crate) mod cancel;
 pub(crate) mod installer;
 pub(crate) mod nodes;
 pub(crate) mod triggers;

@@ -2,9 +2,11 @@
 
 mod database;
 mod db;
+mod dry_run;
 mod node;
 mod schema;
 mod serve;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -19,6 +21,8 @@ use crate::settings::Settings;
 pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Schema(which) => schema::print(which),
+        Command::Validate { files, output } => validate::run(&files, output.output),
+        Command::DryRun { file, inputs, output } => dry_run::run(&file, inputs, output.output),
         Command::Serve => {
             let settings = Settings::load(matches)?;
             begin_logging(&settings.log_level, settings.log_json)?;

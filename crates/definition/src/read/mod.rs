@@ -1,6 +1,7 @@
 //! From the tree of a document to a workflow.
 
 mod fields;
+mod flow;
 mod inputs;
 mod reader;
 mod steps;
@@ -82,10 +83,10 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
     let inputs = fields.get("inputs").map(|node| reader.inputs(node));
     let env = fields.get("env").map(|node| reader.env(node, Scope::WorkflowEnv));
     let outputs = fields.get("outputs").map(|node| reader.outputs(node, Scope::Outputs)).unwrap_or_default();
-    let step_timeout = fields.get("defaults").and_then(|node| reader.defaults(node)).unwrap_or(DEFAULT_TIMEOUT);
+    let defaults = fields.get("defaults").map(|node| reader.defaults(node)).unwrap_or_default();
     let timeout = fields.get("timeout").and_then(|node| reader.timeout(node, "timeout"));
     let steps = if let Some(node) = fields.get("steps") {
-        reader.steps(node, step_timeout)
+        reader.steps(node, &defaults)
     } else {
         reader.missing(&fields, "steps", Code::NoSteps, "the workflow has no `steps`");
         Steps::unknown()

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::diagnostic::{Code, Report, quoted};
 use crate::names::{Scope, Used};
 use crate::source::Span;
-use crate::template::{self, Template};
+use crate::template::{self, Names, Template};
 use crate::tree::{Entry, Kind, Node};
 use crate::{duration, suggest};
 
@@ -271,27 +271,31 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     fn compile(&mut self, node: &Node, text: &str, scope: Scope) -> Option<Template> {
-        match template::compile(text) {
-            Ok((template, names)) => {
-                for reference in names.references {
-                    let spans = reference
-                        .places
-                        .iter()
-                        .map(|place| self.locate(node, text, place.start, place.len()))
-                        .collect();
-                    self.used.push(Used::Value { path: reference.path, spans, scope });
-                }
-                for word in names.words {
-                    let span = self.locate(node, text, word.place.start, word.place.len());
-                    self.used.push(Used::Word { name: word.name, kind: word.kind, span });
-                }
-                Some(template)
-            }
-            Err(problem) => {
+        let (template, names) = self.compiled(node, text)?;
+        self.note(node, text, scope, names, false);
+        Some(template)
+    }
+
+    /// A text that may contain expressions, and the names that they use.
+    pub(crate) fn compiled(&mut self, node: &Node, text: &str) -> Option<(Template, Names)> {
+        template::compile(text)
+            .map_err(|problem| {
                 let span = self.locate(node, text, problem.place.start, problem.place.len());
                 self.report.add(problem.code, span, problem.message, None);
-                None
-            }
+            })
+            .ok()
+    }
+
+    /// Keeps the names of a text for when all that they may mean is known.
+    pub(crate) fn note(&mut self, node: &Node, text: &str, scope: Scope, names: Names, in_condition: bool) {
+        for reference in names.references {
+            let spans =
+                reference.places.iter().map(|place| self.locate(node, text, place.start, place.len())).collect();
+            self.used.push(Used::Value { path: reference.path, spans, scope });
+        }
+        for word in names.words {
+            let span = self.locate(node, text, word.place.start, word.place.len());
+            self.used.push(Used::Word { name: word.name, kind: word.kind, span, in_condition });
         }
     }
 

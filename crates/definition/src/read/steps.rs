@@ -8,17 +8,15 @@ use crate::names::Scope;
 use crate::source::Span;
 use crate::suggest;
 use crate::tree::{Kind, Node};
-use crate::{Action, LogLevel, Step};
+use crate::workflow::DEFAULT_TIMEOUT;
+use crate::{Action, LogLevel, Retry, Step};
 
 use super::fields::Fields;
 use super::reader::Reader;
 
-const KEYS: [&str; 8] = ["id", "name", "needs", "run", "uses", "with", "env", "timeout"];
-const NOT_YET: [&str; 17] = [
-    "if",
-    "retry",
-    "on_lost",
-    "continue_on_error",
+const KEYS: [&str; 12] =
+    ["id", "name", "needs", "if", "run", "uses", "with", "env", "timeout", "retry", "on_lost", "continue_on_error"];
+const NOT_YET: [&str; 13] = [
     "outputs",
     "compensate",
     "foreach",
@@ -44,6 +42,18 @@ pub(crate) struct Steps {
     pub(crate) drafts: Vec<Draft>,
     /// Whether every step's id is known, so that another id does not exist.
     pub(crate) is_whole: bool,
+}
+
+/// What steps have that do not say otherwise.
+pub(crate) struct Defaults {
+    timeout: Duration,
+    retry: Option<Retry>,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { timeout: DEFAULT_TIMEOUT, retry: None }
+    }
 }
 
 /// A step whose needs are still names.
@@ -85,12 +95,18 @@ impl Steps {
 }
 
 impl Reader<'_, '_> {
-    pub(crate) fn defaults(&mut self, node: &Node) -> Option<Duration> {
-        let fields = self.fields(node, "`defaults`", &["timeout"], &["retry"])?;
-        self.timeout(fields.get("timeout")?, "timeout")
+    pub(crate) fn defaults(&mut self, node: &Node) -> Defaults {
+        let Some(fields) = self.fields(node, "`defaults`", &["timeout", "retry"], &[]) else {
+            return Defaults::default();
+        };
+        let timeout = fields.get("timeout").and_then(|node| self.timeout(node, "timeout"));
+        Defaults {
+            timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+            retry: fields.get("retry").and_then(|node| self.retry(node)),
+        }
     }
 
-    pub(crate) fn steps(&mut self, node: &Node, timeout: Duration) -> Steps {
+    pub(crate) fn steps(&mut self, node: &Node, defaults: &Defaults) -> Steps {
         let Kind::List(items) = &*node.kind else {
             let message = format!("`steps` must be a list, not {}", node.describe());
             let help = "start each step with `- `".to_owned();
@@ -104,7 +120,7 @@ impl Reader<'_, '_> {
         let mut seen: HashMap<String, Span> = HashMap::new();
         for (index, item) in items.iter().enumerate() {
             let scope = Scope::Step(steps.drafts.len());
-            match self.step(index, item, timeout, scope, &mut steps.is_whole) {
+            match self.step(index, item, defaults, scope, &mut steps.is_whole) {
                 Some(draft) => {
                     if let Some(first) = seen.get(&draft.id) {
                         let (line, _) = self.report.source.position(first.start);
@@ -126,7 +142,7 @@ impl Reader<'_, '_> {
         &mut self,
         index: usize,
         node: &Node,
-        timeout: Duration,
+        defaults: &Defaults,
         scope: Scope,
         is_whole: &mut bool,
     ) -> Option<Draft> {
@@ -143,6 +159,10 @@ impl Reader<'_, '_> {
         let needs = fields.get("needs").map(|node| self.texts(node, "needs"));
         let env = fields.get("env").map(|node| self.env(node, scope).values).unwrap_or_default();
         let own_timeout = fields.get("timeout").and_then(|node| self.timeout(node, "timeout"));
+        let condition = fields.get("if").and_then(|node| self.condition(node, scope));
+        let retry = fields.get("retry").map(|node| self.retry(node));
+        let on_lost = fields.get("on_lost").and_then(|node| self.on_lost(node));
+        let continue_on_error = fields.get("continue_on_error").and_then(|node| self.switch(node, "continue_on_error"));
         let action = self.action(&fields, scope);
         let step = action.map(|action| Step {
             id: id.clone(),
@@ -150,7 +170,11 @@ impl Reader<'_, '_> {
             needs: Vec::new(),
             action,
             env,
-            timeout: own_timeout.unwrap_or(timeout),
+            timeout: own_timeout.unwrap_or(defaults.timeout),
+            condition,
+            retry: retry.unwrap_or_else(|| defaults.retry.clone()),
+            on_lost: on_lost.unwrap_or_default(),
+            continue_on_error: continue_on_error.unwrap_or_default(),
         });
         Some(Draft { id, span: id_node.unwrap_or(node).span, needs, step })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cogwheel_definition::{Action, CatchUp, LogLevel, Overlap, Workflow, parse};
+use cogwheel_definition::{Action, Backoff, CatchUp, LogLevel, Overlap, Workflow, parse};
 use serde_json::json;
 
 fn good(text: &str) -> Workflow {
@@ -107,8 +107,11 @@ fn values_render_among_the_names_of_an_execution() {
 
 #[test]
 fn the_compiled_form_is_stable() {
-    let compiled =
-        good("on: {schedule: {cron: '@daily'}}\nsteps: [{run: a}, {id: b, uses: log, with: {message: hi}}]").to_json();
+    let compiled = good(
+        "on: {schedule: {cron: '@daily'}}\nsteps: [{run: a}, {id: b, uses: log, with: {message: hi}, if: failure(), \
+              retry: {on: exit.7}, on_lost: fail, continue_on_error: true}]",
+    )
+    .to_json();
     assert_eq!(
         compiled,
         json!({
@@ -128,8 +131,12 @@ fn the_compiled_form_is_stable() {
             "env": {},
             "timeout_ms": 300_000,
             "nodes": [
-                {"id": "step-1", "name": null, "uses": "shell", "with": {"script": "a"}, "env": {}, "timeout_ms": 300_000},
-                {"id": "b", "name": null, "uses": "log", "with": {"message": "hi", "level": "info"}, "env": {}, "timeout_ms": 300_000},
+                {"id": "step-1", "name": null, "uses": "shell", "with": {"script": "a"}, "env": {}, "timeout_ms": 300_000,
+                 "if": null, "retry": null, "on_lost": "retry", "continue_on_error": false},
+                {"id": "b", "name": null, "uses": "log", "with": {"message": "hi", "level": "info"}, "env": {}, "timeout_ms": 300_000,
+                 "if": "${{ failure() }}", "on_lost": "fail", "continue_on_error": true,
+                 "retry": {"attempts": 3, "backoff": "exponential", "delay_ms": 1000, "max_delay_ms": 60_000,
+                           "jitter": true, "max_elapsed_ms": null, "on": ["exit.7"]}},
             ],
             "edges": [{"from": "step-1", "to": "b"}],
         })
@@ -173,4 +180,49 @@ fn the_reference_shows_only_what_works() {
         examples += 1;
     }
     assert!(examples >= 3);
+}
+
+#[test]
+fn retries_have_defaults_and_a_short_form() {
+    let workflow = good(
+        "defaults: {retry: {attempts: 5, delay: 2m}}\nsteps:\n- {id: a, run: x}\n- {id: b, run: x, retry: 2}\n\
+         - {id: c, run: x, retry: {backoff: linear, delay: 5s, max_delay: 9s, jitter: false, max_elapsed: 1h}}\n",
+    );
+    let [a, b, c] = [0, 1, 2].map(|step: usize| workflow.steps[step].retry.clone().expect("a retry"));
+    let longest = a.max_delay;
+    assert_eq!((a.attempts, a.delay, longest), (5, Duration::from_mins(2), Duration::from_mins(2)));
+    assert_eq!((b.attempts, b.delay, b.backoff), (2, Duration::from_secs(1), Backoff::Exponential));
+    assert_eq!((c.attempts, c.backoff, c.max_delay, c.jitter), (3, Backoff::Linear, Duration::from_secs(9), false));
+    assert_eq!(c.max_elapsed, Some(Duration::from_hours(1)));
+}
+
+#[test]
+fn failures_are_matched_by_class_and_by_pattern() {
+    let retry = |on: &str| good(&format!("steps: [{{run: x, retry: {{on: {on}}}}}]")).steps[0].retry.clone().unwrap();
+    for (on, code, covered) in [
+        ("[exit]", "exit.7", true),
+        ("[exit.7]", "exit.7", true),
+        ("[exit.7]", "exit.75", false),
+        ("[exit.7*]", "exit.75", true),
+        ("[timeout, signal]", "signal.9", true),
+        ("[timeout]", "exit.1", false),
+        ("['*']", "spawn", true),
+    ] {
+        assert_eq!(retry(on).covers(code), covered, "{on} {code}");
+    }
+}
+
+#[test]
+fn an_if_knows_whether_it_asks_for_the_status() {
+    for (condition, asks) in [
+        ("always()", true),
+        ("${{ failure() and inputs.n > 1 }}", true),
+        ("inputs.n > 1", false),
+        ("true", false),
+        ("${{ 'failure()' == 'x' }}", false),
+    ] {
+        let text = format!("inputs: {{n: {{type: integer}}}}\nsteps: [{{run: x, if: \"{condition}\"}}]");
+        let step = good(&text).steps[0].clone();
+        assert_eq!(step.condition.expect("a condition").asks_for_status, asks, "{condition}");
+    }
 }

@@ -97,9 +97,9 @@ fn keys_and_types() {
     one("steps:\n  - ¦rum: x\n", "COG0101", "did you mean `run`?");
     one("steps:\n  - run: x\n    ¦need: []\n", "COG0101", "did you mean `needs`?");
     one(
-        "steps:\n  - run: x\n    ¦retry: {attempts: 3}\n",
+        "steps:\n  - run: x\n    ¦compensate: {run: y}\n",
         "COG0102",
-        "`retry` is part of the workflow language, but this release does not run it yet",
+        "`compensate` is part of the workflow language, but this release does not run it yet",
     );
     one(&with_steps("¦concurrency: {limit: 1}\n"), "COG0102", "`concurrency` is part");
     one(&with_steps("on:\n  ¦webhook: [{path: x}]\n"), "COG0102", "`webhook` is part");
@@ -301,4 +301,27 @@ fn one_mistake_is_reported_once() {
         "COG0104",
         "`inputs` must be a mapping",
     );
+}
+
+#[test]
+fn flow() {
+    let step = |key: &str| format!("inputs: {{n: {{type: integer}}}}\nsteps:\n  - run: x\n    {key}\n");
+    for (key, code, message) in [
+        ("if: ¦[a]", "COG0104", "`if` must be an expression, not a list"),
+        ("if: ¦\"x ${{ inputs.n > 1 }}\"", "COG0106", "with nothing around it"),
+        ("if: ¦inputs.m > 1", "COG0131", "there is no input `m`"),
+        ("if: ¦inputs.n >", "COG0130", "cannot be read"),
+        ("retry: ¦0", "COG0106", "from 1 to 100"),
+        ("retry: {attempts: ¦many}", "COG0106", "from 1 to 100"),
+        ("retry: {¦attempt: 2}", "COG0101", "did you mean `attempts`?"),
+        ("retry: {backoff: ¦exponentially}", "COG0106", "did you mean `exponential`?"),
+        ("retry: {delay: 10s, max_delay: ¦1s}", "COG0106", "shorter than `delay`"),
+        ("retry: {on: [¦timeuot]}", "COG0106", "did you mean `timeout`?"),
+        ("retry: {jitter: ¦maybe}", "COG0104", "must be true or false"),
+        ("on_lost: ¦again", "COG0106", "must be one of retry, fail"),
+        ("continue_on_error: ¦1", "COG0104", "must be true or false"),
+        ("env: {A: \"${{ ¦failure() }}\"}", "COG0131", "only be asked in the `if` of a step"),
+    ] {
+        one(&step(key), code, message);
+    }
 }

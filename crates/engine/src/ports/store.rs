@@ -42,6 +42,9 @@ pub trait Store: Send + Sync + 'static {
     /// Records a new execution together with what set it off. Nothing is recorded if the same start was recorded before.
     async fn start(&self, start: Start) -> Result<Started, StoreError>;
 
+    /// Records that an execution is to be cancelled; of several requests the first counts.
+    async fn request_cancel(&self, request: CancelRequest) -> Result<CancelAnswer, StoreError>;
+
     /// Records what became of an execution. Refused with [`StoreError::Conflict`] when the epoch is not the current one.
     async fn record(&self, record: Record) -> Result<(), StoreError>;
 
@@ -237,6 +240,30 @@ pub enum Started {
     },
 }
 
+/// A request to cancel an execution.
+#[derive(Clone, Debug)]
+pub struct CancelRequest {
+    /// The tenant that the execution must belong to.
+    pub tenant: TenantId,
+    /// The execution.
+    pub execution: ExecutionId,
+    /// Why, in the words of whoever asks.
+    pub reason: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// What became of a request to cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelAnswer {
+    /// It is recorded, now or before.
+    Requested,
+    /// The execution had ended, and how.
+    Ended(ExecutionStatus),
+    /// The tenant has no such execution.
+    Unknown,
+}
+
 /// Due instants of one schedule that get their outcome, and where the schedule goes from there.
 #[derive(Clone, Debug)]
 pub struct ScheduleTick {
@@ -380,6 +407,8 @@ pub struct Head {
     pub started_at: Option<DateTime<Utc>>,
     /// When it must have ended.
     pub deadline_at: Option<DateTime<Utc>>,
+    /// When its owner must look at it next, whatever else happens.
+    pub next_wake_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub completed_at: Option<DateTime<Utc>>,
     /// What it put out.
@@ -460,6 +489,10 @@ pub struct StoredExecution {
     pub started_at: Option<DateTime<Utc>>,
     /// When it must have ended.
     pub deadline_at: Option<DateTime<Utc>>,
+    /// Whether somebody asked for its end.
+    pub cancel_requested: bool,
+    /// Why, in the words of whoever asked.
+    pub cancel_reason: Option<String>,
     /// Its recorded steps.
     pub steps: Vec<StoredStep>,
     /// The sequence of its next log line.

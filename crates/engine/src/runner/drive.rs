@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cogwheel_machine::{Change, Effect, Execution, ExecutionStatus, Input, Outcome};
-use tokio::sync::mpsc;
+use cogwheel_machine::{CancelRequested, Change, Effect, Execution, ExecutionStatus, Input, Outcome};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
@@ -30,6 +30,8 @@ pub(super) struct Drive<'a> {
     pub(super) workflow: WorkflowId,
     pub(super) epoch: i64,
     pub(super) next_log_sequence: i64,
+    /// The recorded time to look at it next.
+    pub(super) recorded_wake_at: Option<DateTime<Utc>>,
     /// What became true since the last write.
     pub(super) unwritten: Unwritten,
     pub(super) lines: mpsc::Sender<(usize, i32, LogLine)>,
@@ -55,7 +57,8 @@ impl Unwritten {
 enum Heard {
     Lines(Vec<(usize, i32, LogLine)>),
     Ended(Box<Ended>),
-    DeadlinePassed,
+    Woken,
+    Cancel(CancelRequested),
     Drain,
     Kill,
 }
@@ -68,9 +71,14 @@ enum Next {
 }
 
 /// Runs an execution until it ended or is let go of.
-pub(super) async fn drive(runner: &Arc<Runner>, job: Job) {
+pub(super) async fn drive(runner: &Arc<Runner>, job: Job, mut cancels: watch::Receiver<Option<CancelRequested>>) {
     let (lines, mut heard_lines) = mpsc::channel(LOG_BACKLOG);
-    let first = if job.execution.status() == ExecutionStatus::Queued { Input::Claimed } else { Input::Recovered };
+    let requested = cancels.borrow().clone();
+    let first = match (job.execution.status(), requested) {
+        (ExecutionStatus::Queued, Some(request)) => Input::Cancel(request),
+        (ExecutionStatus::Queued, None) => Input::Claimed,
+        _ => Input::Recovered,
+    };
     let mut drive = Drive {
         runner,
         execution: job.execution,
@@ -78,6 +86,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job) {
         workflow: job.workflow,
         epoch: job.epoch,
         next_log_sequence: job.next_log_sequence,
+        recorded_wake_at: None,
         unwritten: Unwritten::default(),
         lines,
         attempts: JoinSet::new(),
@@ -85,9 +94,9 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job) {
     };
     let mut next = drive.handle(first).await;
     let mut draining = false;
-    let mut deadline_heard = false;
+    let mut cancelled = false;
     while next == Next::GoOn {
-        let heard = drive.hear(&mut heard_lines, draining, deadline_heard).await;
+        let heard = drive.hear(&mut heard_lines, &mut cancels, draining, cancelled).await;
         next = match heard {
             Heard::Lines(lines) => drive.write_lines(lines).await,
             Heard::Ended(ended) => {
@@ -97,9 +106,10 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job) {
                 }
                 drive.attempt_ended(*ended).await
             }
-            Heard::DeadlinePassed => {
-                deadline_heard = true;
-                drive.handle(Input::DeadlinePassed).await
+            Heard::Woken => drive.handle(Input::Woken).await,
+            Heard::Cancel(request) => {
+                cancelled = true;
+                drive.handle(Input::Cancel(request)).await
             }
             Heard::Drain => {
                 draining = true;
@@ -121,17 +131,21 @@ impl Drive<'_> {
     async fn hear(
         &mut self,
         lines: &mut mpsc::Receiver<(usize, i32, LogLine)>,
+        cancels: &mut watch::Receiver<Option<CancelRequested>>,
         draining: bool,
-        deadline_heard: bool,
+        cancelled: bool,
     ) -> Heard {
-        let until_deadline = self.execution.deadline_at().filter(|_| !deadline_heard).map(|at| self.until(at));
-        let deadline_passed = async {
-            match until_deadline {
+        // What is due while nothing may begin would be heard for ever.
+        let is_heard = !draining && !self.execution.is_stopping();
+        let until_woken = self.execution.next_wake_at().filter(|_| is_heard).map(|at| self.until(at));
+        let woken = async {
+            match until_woken {
                 Some(Duration::ZERO) => {}
                 Some(left) => tokio::time::sleep(left).await,
                 None => std::future::pending().await,
             }
         };
+        let cancel = async { cancels.wait_for(Option::is_some).await.ok()?.clone() };
         // The lines come last: a step that writes without end must not keep anything else from being heard.
         tokio::select! {
             biased;
@@ -142,7 +156,8 @@ impl Drive<'_> {
                 // An attempt catches its own panics and is aborted by nobody.
                 Err(_) => Heard::Kill,
             },
-            () = deadline_passed => Heard::DeadlinePassed,
+            Some(request) = cancel, if !cancelled => Heard::Cancel(request),
+            () = woken => Heard::Woken,
             Some(line) = lines.recv() => {
                 let mut bytes = line.2.message.len();
                 let mut batch = vec![line];
@@ -193,6 +208,10 @@ impl Drive<'_> {
     }
 
     fn note(&mut self, changes: &[Change]) {
+        if !changes.is_empty() && self.execution.next_wake_at() != self.recorded_wake_at {
+            self.recorded_wake_at = self.execution.next_wake_at();
+            self.unwritten.head = true;
+        }
         for change in changes {
             match change.step() {
                 Some(step) => {

@@ -119,6 +119,7 @@ impl Drive<'_> {
             owner: (!status.is_terminal()).then_some(self.runner.node),
             started_at: execution.started_at(),
             deadline_at: execution.deadline_at(),
+            next_wake_at: execution.next_wake_at(),
             completed_at: execution.completed_at(),
             result: execution.result().cloned(),
             error: execution.error().cloned(),

@@ -4,12 +4,13 @@ mod attempt;
 mod drive;
 mod journal;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cogwheel_machine::Execution;
+use cogwheel_machine::{CancelRequested, Execution, ExecutionId};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -38,6 +39,8 @@ pub(crate) struct Runner {
     steps: StepRegistry,
     feed: Feed,
     slots: Arc<Semaphore>,
+    /// How to reach each execution that is submitted and has not ended.
+    cancels: Mutex<HashMap<ExecutionId, watch::Sender<Option<CancelRequested>>>>,
     tasks: TaskTracker,
     runtime: Handle,
     /// Cancelled when nothing new may begin.
@@ -65,6 +68,7 @@ impl Runner {
             steps,
             feed,
             slots: Arc::new(Semaphore::new(config.max_running_executions)),
+            cancels: Mutex::default(),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
             draining: CancellationToken::new(),
@@ -74,8 +78,31 @@ impl Runner {
 
     /// Runs an execution from where it stands. Executions wait for a slot in the order they are submitted.
     pub(crate) fn submit(self: &Arc<Self>, job: Job) {
+        let id = job.execution.id();
+        self.expect(id);
+        if let Some(request) = job.execution.cancel_requested() {
+            self.cancel(id, request.clone());
+        }
+        let cancels = self.cancels().entry(id).or_default().subscribe();
         let runner = Arc::clone(self);
-        self.tasks.spawn_on(Box::pin(runner.run(job)), &self.runtime);
+        self.tasks.spawn_on(Box::pin(runner.run(job, cancels)), &self.runtime);
+    }
+
+    /// Keeps requests to cancel an execution that is about to be recorded, and submitted or forgotten then.
+    pub(crate) fn expect(&self, execution: ExecutionId) {
+        self.cancels().entry(execution).or_default();
+    }
+
+    /// Undoes [`Self::expect`] for an execution that is not submitted.
+    pub(crate) fn forget(&self, execution: ExecutionId) {
+        self.cancels().remove(&execution);
+    }
+
+    /// Tells an execution that its end is asked for; one that is not here hears it from its record.
+    pub(crate) fn cancel(&self, execution: ExecutionId, request: CancelRequested) {
+        if let Some(cancel) = self.cancels().get(&execution) {
+            cancel.send_replace(Some(request));
+        }
     }
 
     /// Begins nothing new, waits `grace` for running steps, then stops what is left. Nothing runs when it returns.
@@ -89,14 +116,22 @@ impl Runner {
         }
     }
 
-    async fn run(self: Arc<Self>, job: Job) {
+    async fn run(self: Arc<Self>, job: Job, mut cancels: watch::Receiver<Option<CancelRequested>>) {
+        let id = job.execution.id();
         let slot = tokio::select! {
             biased;
-            () = self.draining.cancelled() => return,
-            slot = Arc::clone(&self.slots).acquire_owned() => slot,
+            () = self.draining.cancelled() => None,
+            // The end of what never ran takes no slot.
+            _ = cancels.wait_for(Option::is_some) => Some(None),
+            slot = Arc::clone(&self.slots).acquire_owned() => slot.ok().map(Some),
         };
-        // The semaphore is never closed; a job without a slot would only wait for ever.
-        let Ok(_slot) = slot else { return };
-        drive::drive(&self, job).await;
+        if let Some(_slot) = slot {
+            drive::drive(&self, job, cancels).await;
+        }
+        self.forget(id);
+    }
+
+    fn cancels(&self) -> MutexGuard<'_, HashMap<ExecutionId, watch::Sender<Option<CancelRequested>>>> {
+        self.cancels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
-    Due, DueOutcome, FileVersion, HandledFile, NewNode, NewRow, Record, SaveWorkflow, ScheduleRecord, ScheduleTick,
-    Start, StartFrom, Started, Store, StoreError, StoredExecution, WatchHealth, WatchRecord, WorkflowRecord,
+    CancelAnswer, CancelRequest, Due, DueOutcome, FileVersion, HandledFile, NewNode, NewRow, Record, SaveWorkflow,
+    ScheduleRecord, ScheduleTick, Start, StartFrom, Started, Store, StoreError, StoredExecution, WatchHealth,
+    WatchRecord, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::watch;
@@ -201,6 +202,11 @@ impl Store for MemoryStore {
             }
             Ok(Started::Accepted)
         })
+    }
+
+    async fn request_cancel(&self, request: CancelRequest) -> Result<CancelAnswer, StoreError> {
+        let live = self.change(|tables| tables.live.contains(&request.execution));
+        Ok(if live { CancelAnswer::Requested } else { CancelAnswer::Unknown })
     }
 
     async fn record(&self, record: Record) -> Result<(), StoreError> {

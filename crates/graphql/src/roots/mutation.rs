@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, InputObject, Object, Result, SimpleObject};
-use cogwheel_engine::{StartError, StartRequest};
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use cogwheel_engine::{CancelError, StartError, StartRequest};
 use serde_json::{Map, Value};
 
 use crate::Services;
 use crate::errors::{internal, store_failed};
+use crate::ids::execution_id;
 use crate::loaders::load;
 use crate::types::Execution;
+
+/// The longest reason for a cancellation, in characters.
+const LONGEST_REASON: usize = 1000;
 
 /// What can be done.
 pub(crate) struct Mutation;
@@ -36,6 +40,31 @@ impl Mutation {
             }
             Err(refused) => Ok(StartWorkflowPayload::refused(user_errors(&refused)?)),
         }
+    }
+
+    /// Asks an execution to end: what waits never begins, what runs is stopped. The request is durable when it answers;
+    /// the end follows, and shows as the status `CANCELLED`. Asking again changes nothing.
+    async fn cancel_execution(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to cancel.")] input: CancelExecutionInput,
+    ) -> Result<CancelExecutionPayload> {
+        let id = execution_id(&input.id)?;
+        if let Some(problem) = input.reason.as_deref().and_then(reason_problem) {
+            return Ok(CancelExecutionPayload { execution: None, user_errors: vec![problem] });
+        }
+        let user_errors = match ctx.data::<Arc<dyn Services>>()?.cancel(id, input.reason).await {
+            Ok(()) => Vec::new(),
+            Err(refused) => {
+                let code = match &refused {
+                    CancelError::Unknown { .. } => UserErrorCode::UnknownExecution,
+                    CancelError::Ended { .. } => UserErrorCode::AlreadyEnded,
+                    CancelError::Store(error) => return Err(store_failed(error)),
+                };
+                vec![UserError::new(code, refused.to_string(), vec!["id".to_owned()])]
+            }
+        };
+        Ok(CancelExecutionPayload { execution: load(ctx, id).await?.map(Execution::from), user_errors })
     }
 }
 
@@ -82,6 +111,36 @@ impl StartWorkflowPayload {
     }
 }
 
+/// What to cancel.
+#[derive(InputObject)]
+pub(crate) struct CancelExecutionInput {
+    /// The execution's id.
+    id: ID,
+    /// Why, for those who read its history; at most 1000 characters.
+    reason: Option<String>,
+}
+
+/// What is wrong with a reason.
+fn reason_problem(reason: &str) -> Option<UserError> {
+    let message = if reason.contains('\0') {
+        "the reason holds the character U+0000, which cannot be stored"
+    } else if reason.chars().count() > LONGEST_REASON {
+        "the reason is longer than 1000 characters"
+    } else {
+        return None;
+    };
+    Some(UserError::new(UserErrorCode::InvalidInput, message, vec!["reason".to_owned()]))
+}
+
+/// What came of a request to cancel.
+#[derive(SimpleObject)]
+pub(crate) struct CancelExecutionPayload {
+    /// The execution as it stands; it may not have ended yet.
+    execution: Option<Execution>,
+    /// What the caller can mend; empty when the request is recorded.
+    user_errors: Vec<UserError>,
+}
+
 /// Something that the caller can mend.
 #[derive(SimpleObject)]
 pub(crate) struct UserError {
@@ -118,6 +177,10 @@ pub(crate) enum UserErrorCode {
     AlreadyRecorded,
     /// The server is stopping and takes no new work.
     ServerStopping,
+    /// There is no such execution.
+    UnknownExecution,
+    /// The execution has ended.
+    AlreadyEnded,
 }
 
 /// What the caller can mend about it; a failed store is nobody's input.

@@ -37,7 +37,7 @@ fn failure_of(status: ExitStatus, stderr_tail: String) -> Option<Failure> {
     let (failure, hint) = match (status.code(), status.signal()) {
         (Some(0), _) => return None,
         (Some(code), _) => {
-            let failure = Failure::retriable(FailureKind::Exit, format!("exit code {code}"));
+            let failure = Failure::retriable(FailureKind::Exit, format!("exit code {code}")).with_code(code);
             (
                 failure,
                 signal_name(code - SIGNAL_CODE).map(|name| format!("a command of the script was ended by {name}")),
@@ -45,7 +45,8 @@ fn failure_of(status: ExitStatus, stderr_tail: String) -> Option<Failure> {
         }
         (None, number) => {
             let name = number.and_then(signal_name).unwrap_or_else(|| format!("signal {}", number.unwrap_or_default()));
-            let failure = Failure::retriable(FailureKind::Signal, format!("ended by {name}"));
+            let failure = Failure::retriable(FailureKind::Signal, format!("ended by {name}"))
+                .with_code(number.unwrap_or_default());
             (failure, (number == Some(Signal::KILL.as_raw())).then(out_of_memory))
         }
     };

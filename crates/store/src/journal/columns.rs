@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Due, DueOutcome, FileVersion, Head, NewRow, Record, ScheduleTick, StepRow, StoredLog};
 use cogwheel_entity::{files, schedule_fires};
-use cogwheel_machine::ExecutionStatus;
 use rusqlite::ToSql;
 use rusqlite::types::ToSqlOutput;
 use sea_orm::ActiveEnum;
@@ -265,7 +264,7 @@ impl HeadColumns {
             owner_node_id: head.owner.filter(|_| !ended).map(|owner| Key(owner.0)),
             started_at: head.started_at.map(Instant),
             deadline_at: head.deadline_at.map(Instant),
-            next_wake_at: head.deadline_at.filter(|_| wakes_for_deadline(head.status)).map(Instant),
+            next_wake_at: head.next_wake_at.filter(|_| !ended).map(Instant),
             completed_at: head.completed_at.map(Instant),
             execution_time_ms: took,
             result_data: Document::of_option(head.result.as_ref()),
@@ -273,19 +272,6 @@ impl HeadColumns {
             file_status: file_status_after(head.status).to_value(),
             updated_at: Instant(record.at),
         }
-    }
-}
-
-/// Whether the deadline is what it wakes for: what is queued has not been claimed, what ended sleeps.
-fn wakes_for_deadline(status: ExecutionStatus) -> bool {
-    match status {
-        ExecutionStatus::Running | ExecutionStatus::Waiting | ExecutionStatus::Compensating => true,
-        ExecutionStatus::Queued
-        | ExecutionStatus::Completed
-        | ExecutionStatus::Failed
-        | ExecutionStatus::Cancelled
-        | ExecutionStatus::TimedOut
-        | ExecutionStatus::Compensated => false,
     }
 }
 
@@ -306,6 +292,7 @@ pub(super) struct StepColumns {
     pub(super) output_data: Option<Document>,
     pub(super) error: Option<Document>,
     pub(super) lease_epoch: i64,
+    pub(super) wake_at: Option<Instant>,
     pub(super) timeout_at: Option<Instant>,
     pub(super) started_at: Option<Instant>,
     pub(super) completed_at: Option<Instant>,
@@ -331,6 +318,7 @@ impl StepColumns {
             output_data: Document::of_option(state.output.as_ref()),
             error: state.error.as_ref().map(Document::of_value),
             lease_epoch: record.epoch,
+            wake_at: state.wake_at.map(Instant),
             timeout_at: state.timeout_at.map(Instant),
             started_at: state.started_at.map(Instant),
             completed_at: state.completed_at.map(Instant),

@@ -31,7 +31,7 @@ macro_rules! fire_columns {
 macro_rules! step_columns {
     () => {
         "tenant_id, execution_id, ordinal, step_key, step_name, step_type, status, effect_state, attempt, \
-         attempt_history, input_data, output_data, error, lease_epoch, timeout_at, started_at, completed_at, \
+         attempt_history, input_data, output_data, error, lease_epoch, wake_at, timeout_at, started_at, completed_at, \
          execution_time_ms, updated_at"
     };
 }
@@ -41,7 +41,7 @@ macro_rules! step_changes {
         " on conflict (execution_id, ordinal) do update set status = excluded.status,
           effect_state = excluded.effect_state, attempt = excluded.attempt, attempt_history = excluded.attempt_history, input_data = excluded.input_data,
           output_data = excluded.output_data, error = excluded.error, lease_epoch = excluded.lease_epoch,
-          timeout_at = excluded.timeout_at, started_at = excluded.started_at, completed_at = excluded.completed_at,
+          wake_at = excluded.wake_at, timeout_at = excluded.timeout_at, started_at = excluded.started_at, completed_at = excluded.completed_at,
           execution_time_ms = excluded.execution_time_ms, updated_at = excluded.updated_at"
     };
 }
@@ -99,7 +99,7 @@ pub(super) mod sqlite {
     pub(crate) const UPSERT_STEP: &str = concat!(
         "insert into step_executions (",
         step_columns!(),
-        ", created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19)",
+        ", created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?20)",
         step_changes!()
     );
     pub(crate) const INSERT_LOG: &str = concat!(
@@ -218,7 +218,7 @@ pub(super) mod postgres {
         step_columns!(),
         ", updated_at from json_to_recordset($1::json) as r(tenant_id uuid, execution_id uuid, ordinal int, step_key text,
           step_name text, step_type text, status text, effect_state text, attempt int, attempt_history jsonb,
-          input_data jsonb, output_data jsonb, error jsonb, lease_epoch bigint, timeout_at timestamptz, started_at timestamptz,
+          input_data jsonb, output_data jsonb, error jsonb, lease_epoch bigint, wake_at timestamptz, timeout_at timestamptz, started_at timestamptz,
           completed_at timestamptz, execution_time_ms bigint, updated_at timestamptz)",
         step_changes!()
     );

@@ -209,6 +209,7 @@ impl Writer {
                     s.output_data,
                     s.error,
                     s.lease_epoch,
+                    s.wake_at,
                     s.timeout_at,
                     s.started_at,
                     s.completed_at,

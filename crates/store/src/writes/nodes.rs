@@ -37,6 +37,7 @@ const STOP: &str = "update nodes set status = 'stopped', stopped_at = $1, update
 const READ_EXECUTIONS: &str = concat!(
     "select e.id, e.tenant_id, e.workflow_id, w.name, v.version, v.source_text, e.lease_epoch,
         e.status, e.trigger_data, e.input_data, e.started_at, e.deadline_at,
+        e.cancel_requested_at, e.cancel_reason,
         (select max(l.sequence) from execution_logs l where l.execution_id = e.id) as last_sequence
     from workflow_executions e
     left join workflows w on w.id = e.workflow_id
@@ -47,7 +48,7 @@ const READ_EXECUTIONS: &str = concat!(
 );
 const READ_STEPS: &str = concat!(
     "select s.execution_id, s.ordinal, s.step_key, s.status, s.attempt, s.attempt_history, s.input_data,
-        s.output_data, s.error, s.started_at, s.timeout_at, s.completed_at
+        s.output_data, s.error, s.started_at, s.wake_at, s.timeout_at, s.completed_at
     from step_executions s
     where s.execution_id in (
         select id from workflow_executions where (owner_node_id is null or owner_node_id <> $1) and ",
@@ -153,6 +154,8 @@ fn execution(row: &Row, id: Uuid, steps: Vec<StoredStep>) -> Result<StoredExecut
         inputs: row.get("input_data")?,
         started_at: row.get("started_at")?,
         deadline_at: row.get("deadline_at")?,
+        cancel_requested: row.get::<Option<DateTime<Utc>>>("cancel_requested_at")?.is_some(),
+        cancel_reason: row.get("cancel_reason")?,
         steps,
         next_log_sequence: row.get::<Option<i64>>("last_sequence")?.map_or(0, |last| last + 1),
     })
@@ -177,6 +180,7 @@ fn step(row: &Row, execution: Uuid) -> Result<StoredStep, StoreError> {
             output: row.get("output_data")?,
             error: error.map(serde_json::from_value).transpose().map_err(unreadable)?,
             started_at: row.get("started_at")?,
+            wake_at: row.get("wake_at")?,
             timeout_at: row.get("timeout_at")?,
             completed_at: row.get("completed_at")?,
         },

@@ -2,7 +2,7 @@
 
 use cogwheel_engine::NodeId;
 use cogwheel_engine::ports::{Start, Store, StoreError};
-use cogwheel_machine::{ExecutionStatus, LostAttempt, StepStatus};
+use cogwheel_machine::{ExecutionStatus, PastAttempt, PastOutcome, StepStatus};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ async fn the_next_node_gets_what_was_recorded(world: &World) {
     let mut record = world.running(&running, 0);
     let mut lost = step(1, StepStatus::Running);
     lost.state.attempt = 2;
-    lost.state.history = vec![LostAttempt { attempt: 1, outcome: "lost".to_owned(), noticed_at: at(3) }];
+    lost.state.history = vec![PastAttempt { attempt: 1, outcome: PastOutcome::Lost, ended_at: at(3), error: None }];
     record.steps = vec![step(0, StepStatus::Completed), lost.clone()];
     record.logs = vec![line(0, None, "a"), line(1, None, "b")];
     world.store.record(record).await.unwrap();

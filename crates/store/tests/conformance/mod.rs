@@ -2,6 +2,7 @@
 
 mod adoption;
 mod batches;
+mod cancels;
 mod journal;
 mod opening;
 mod pages;

@@ -2,7 +2,7 @@
 
 use cogwheel_engine::ports::{Reads, Store, StoreError};
 use cogwheel_engine::views::{FileStatus, PageRequest};
-use cogwheel_machine::{ExecutionStatus, Failure, FailureKind, LostAttempt, StepStatus};
+use cogwheel_machine::{ExecutionStatus, Failure, FailureKind, PastAttempt, PastOutcome, StepStatus};
 use serde_json::json;
 
 use super::on_both;
@@ -99,7 +99,7 @@ async fn steps_and_logs_are_read_back(world: &World) {
     let mut record = world.running(&start, 0);
     let mut lost = step(1, StepStatus::Running);
     lost.state.attempt = 2;
-    lost.state.history = vec![LostAttempt { attempt: 1, outcome: "lost".to_owned(), noticed_at: at(3) }];
+    lost.state.history = vec![PastAttempt { attempt: 1, outcome: PastOutcome::Lost, ended_at: at(3), error: None }];
     record.steps = vec![step(0, StepStatus::Completed), lost];
     record.logs = vec![line(0, Some(0), "nul \0 and ansi \u{1b}[1m"), line(1, None, "two")];
     world.store.record(record).await.unwrap();

@@ -237,6 +237,7 @@ impl World {
             owner: Some(self.node),
             started_at: Some(at(11)),
             deadline_at: Some(at(311)),
+            next_wake_at: Some(at(311)),
             completed_at: None,
             result: None,
             error: None,
@@ -268,6 +269,7 @@ pub(super) fn step(ordinal: i32, status: StepStatus) -> StepRow {
         output: status.is_terminal().then(|| json!({ "out": "ünïcode" })),
         error: None,
         started_at: Some(at(12)),
+        wake_at: None,
         timeout_at: (!status.is_terminal()).then(|| at(312)),
         completed_at: status.is_terminal().then(|| at(13)),
     };

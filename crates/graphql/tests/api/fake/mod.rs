@@ -14,7 +14,7 @@ use cogwheel_engine::views::{
     WorkflowView,
 };
 use cogwheel_engine::{
-    Changed, ExecutionId, ExecutionStatus, Feed, FileId, Follower, ScheduleId, StartError, StartRequest,
+    CancelError, Changed, ExecutionId, ExecutionStatus, Feed, FileId, Follower, ScheduleId, StartError, StartRequest,
     StartedExecution, StepStatus, TenantId, VersionId, WatchId, WorkflowFile, WorkflowId,
 };
 use cogwheel_graphql::{Limits, Schema, Services};
@@ -43,6 +43,9 @@ pub(crate) struct Rows {
     /// What a start answers; without it, a start takes for ever.
     pub(crate) start: Option<Result<StartedExecution, StartError>>,
     pub(crate) started: Vec<StartRequest>,
+    /// What a request to cancel answers; without it, that it is recorded.
+    pub(crate) cancel: Option<Result<(), CancelError>>,
+    pub(crate) cancelled: Vec<(ExecutionId, Option<String>)>,
     pub(crate) is_draining: bool,
     /// What every read fails with.
     pub(crate) failure: Option<StoreError>,
@@ -318,5 +321,12 @@ impl Services for Fake {
             Some(answer) => answer,
             None => std::future::pending().await,
         }
+    }
+
+    async fn cancel(&self, execution: ExecutionId, reason: Option<String>) -> Result<(), CancelError> {
+        self.rows(|rows| {
+            rows.cancelled.push((execution, reason));
+            rows.cancel.clone().unwrap_or(Ok(()))
+        })
     }
 }

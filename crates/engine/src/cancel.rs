@@ -1,0 +1,41 @@
+//! The one way an execution is cancelled.
+
+use cogwheel_machine::{CancelRequested, ExecutionId, ExecutionStatus};
+
+use crate::Engine;
+use crate::ports::{CancelAnswer, CancelRequest, StoreError};
+
+/// Why an execution was not cancelled.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CancelError {
+    /// No such execution.
+    #[error("there is no execution {id}")]
+    Unknown {
+        /// As asked for.
+        id: ExecutionId,
+    },
+    /// Nothing is left to cancel.
+    #[error("the execution has ended {}", status.as_str())]
+    Ended {
+        /// How it ended.
+        status: ExecutionStatus,
+    },
+    /// The store could not record the request.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Asks an execution to end: what waits never begins, what runs is stopped. The request is durable when it returns,
+    /// so that a crash does not undo it; the end follows. Asking again changes nothing.
+    pub async fn cancel(&self, execution: ExecutionId, reason: Option<String>) -> Result<(), CancelError> {
+        let (tenant, at) = (self.tenant(), self.clock().now());
+        let request = CancelRequest { tenant, execution, reason: reason.clone(), at };
+        match self.store().request_cancel(request).await? {
+            CancelAnswer::Requested => self.runner().cancel(execution, CancelRequested { reason }),
+            CancelAnswer::Ended(status) => return Err(CancelError::Ended { status }),
+            CancelAnswer::Unknown => return Err(CancelError::Unknown { id: execution }),
+        }
+        Ok(())
+    }
+}

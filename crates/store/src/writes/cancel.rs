@@ -1,0 +1,31 @@
+//! Requests to cancel an execution, kept until its owner has ended it.
+
+use cogwheel_engine::ports::{CancelAnswer, CancelRequest, StoreError};
+use cogwheel_machine::ExecutionStatus;
+use sea_orm::Value;
+
+use super::raw;
+use crate::rows::Stored;
+use crate::tx::WriteTx;
+use crate::values::storable_text;
+
+const REQUEST: &str = "update workflow_executions set cancel_requested_at = $1, cancel_reason = $2, updated_at = $1
+    where id = $3 and tenant_id = $4 and cancel_requested_at is null
+    and status in ('queued', 'running', 'waiting', 'compensating')";
+const READ_STATUS: &str = "select status from workflow_executions where id = $1 and tenant_id = $2";
+
+pub(crate) async fn request(tx: &mut dyn WriteTx, request: CancelRequest) -> Result<CancelAnswer, StoreError> {
+    let (id, tenant) = (Value::from(request.execution.0), Value::from(request.tenant.0));
+    let reason = Value::from(request.reason.as_deref().map(storable_text));
+    let values = [Value::from(request.at), reason, id.clone(), tenant.clone()];
+    if tx.execute(raw(tx, REQUEST, values)).await? > 0 {
+        return Ok(CancelAnswer::Requested);
+    }
+    let rows = tx.query(raw(tx, READ_STATUS, [id, tenant])).await?;
+    let Some(row) = rows.first() else {
+        return Ok(CancelAnswer::Unknown);
+    };
+    let status = ExecutionStatus::from_word(&row.get("status")?, "workflow_executions", request.execution)?;
+    // What is live and was not changed has been asked for before.
+    Ok(if status.is_terminal() { CancelAnswer::Ended(status) } else { CancelAnswer::Requested })
+}

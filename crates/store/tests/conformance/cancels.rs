@@ -1,0 +1,83 @@
+//! Requests to cancel are kept, and so is the time at which a step is tried again.
+
+use cogwheel_engine::ports::{CancelAnswer, CancelRequest, Head, Start, Store};
+use cogwheel_engine::{ExecutionId, NodeId, TenantId};
+use cogwheel_machine::{ExecutionStatus, StepStatus};
+use uuid::Uuid;
+
+use super::on_both;
+use super::world::{PLAIN, World, at, step};
+
+on_both! {
+    the_first_request_counts_and_is_handed_over
+    what_has_ended_or_is_not_there_is_told_apart
+    another_tenants_execution_is_unknown
+    a_coming_attempt_is_handed_over
+}
+
+fn request(world: &World, start: &Start, reason: &str) -> CancelRequest {
+    let reason = Some(reason.to_owned());
+    CancelRequest { tenant: world.tenant, execution: start.row.id, reason, at: at(20) }
+}
+
+async fn the_first_request_counts_and_is_handed_over(world: &World) {
+    let workflow = world.save(PLAIN, at(0)).await;
+    let (queued, running) = (world.started(&workflow).await, world.started(&workflow).await);
+    world.store.record(world.running(&running, 0)).await.unwrap();
+    for start in [&queued, &running] {
+        for reason in ["first", "second"] {
+            let answer = world.store.request_cancel(request(world, start, reason)).await.unwrap();
+            assert_eq!(answer, CancelAnswer::Requested);
+        }
+    }
+    let next = NodeId(Uuid::now_v7());
+    world.join(next).await;
+    let adopted = world.store.adopt(next, at(40)).await.unwrap();
+    assert_eq!(adopted.len(), 2);
+    for execution in adopted {
+        assert!(execution.cancel_requested);
+        assert_eq!(execution.cancel_reason.as_deref(), Some("first"));
+    }
+}
+
+async fn what_has_ended_or_is_not_there_is_told_apart(world: &World) {
+    let workflow = world.save(PLAIN, at(0)).await;
+    let start = world.started(&workflow).await;
+    world.store.record(world.running(&start, 0)).await.unwrap();
+    world.store.record(world.ended(&start, 0, ExecutionStatus::Failed)).await.unwrap();
+    let answer = world.store.request_cancel(request(world, &start, "late")).await.unwrap();
+    assert_eq!(answer, CancelAnswer::Ended(ExecutionStatus::Failed));
+    let marked = "select count(*) from workflow_executions where cancel_requested_at is not null";
+    assert_eq!(world.number(marked).await, 0);
+    let nobody = CancelRequest { execution: ExecutionId(Uuid::now_v7()), ..request(world, &start, "who") };
+    assert_eq!(world.store.request_cancel(nobody).await.unwrap(), CancelAnswer::Unknown);
+}
+
+async fn another_tenants_execution_is_unknown(world: &World) {
+    let workflow = world.save(PLAIN, at(0)).await;
+    let start = world.started(&workflow).await;
+    let foreign = CancelRequest { tenant: TenantId(Uuid::now_v7()), ..request(world, &start, "not mine") };
+    assert_eq!(world.store.request_cancel(foreign).await.unwrap(), CancelAnswer::Unknown);
+    let marked = "select count(*) from workflow_executions where cancel_requested_at is not null";
+    assert_eq!(world.number(marked).await, 0);
+}
+
+async fn a_coming_attempt_is_handed_over(world: &World) {
+    let workflow = world.save(PLAIN, at(0)).await;
+    let start = world.started(&workflow).await;
+    let mut record = world.running(&start, 0);
+    let mut retrying = step(0, StepStatus::Retrying);
+    retrying.state.timeout_at = None;
+    retrying.state.wake_at = Some(at(70));
+    record.steps = vec![retrying.clone()];
+    record.head = record.head.map(|head| Head { next_wake_at: Some(at(70)), ..head });
+    world.store.record(record).await.unwrap();
+    let waking = "select count(*) from workflow_executions e join step_executions s on s.execution_id = e.id
+        where e.next_wake_at = s.wake_at";
+    assert_eq!(world.number(waking).await, 1);
+    let next = NodeId(Uuid::now_v7());
+    world.join(next).await;
+    let adopted = world.store.adopt(next, at(40)).await.unwrap();
+    assert_eq!(adopted[0].steps[0].state, retrying.state);
+    assert!(!adopted[0].cancel_requested);
+}
