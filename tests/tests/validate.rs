@@ -15,7 +15,7 @@ on:
   schedule: [{id: morning, cron: '0 6 * * *', timezone: Asia/Tokyo, inputs: {count: 1}}]
 steps:
   - {id: join, needs: [left, right], uses: log, with: {message: joined}}
-  - {id: left, needs: fetch, run: echo left, timeout: 90s}
+  - {id: left, needs: fetch, run: echo left, timeout: 90s, retry: 3, if: success()}
   - {id: right, needs: fetch, run: echo right}
   - {id: fetch, run: echo fetch}
 ";
@@ -112,7 +112,11 @@ fn a_dry_run_shows_inputs_waves_and_due_instants() {
         wave.as_array().expect("a list").iter().map(|step| step["id"].clone()).collect()
     };
     assert_eq!(waves.iter().map(ids).collect::<Vec<_>>(), [vec!["fetch"], vec!["left", "right"], vec!["join"]]);
-    assert_eq!(waves[1][0], json!({"id": "left", "type": "shell", "needs": ["fetch"], "timeout_ms": 90_000}));
+    assert_eq!(
+        waves[1][0],
+        json!({"id": "left", "type": "shell", "needs": ["fetch"], "timeout_ms": 90_000,
+                                  "attempts": 3, "if": "${{ success() }}"})
+    );
     let schedule = &plan["schedules"][0];
     assert_eq!((&schedule["key"], &schedule["timezone"]), (&json!("morning"), &json!("Asia/Tokyo")), "{schedule:#}");
     let next = schedule["next"].as_array().expect("a list");

@@ -428,16 +428,16 @@ fn an_error_that_is_tolerated_holds_nothing_up() {
 /// The pauses between the attempts of a step that always fails, in seconds, and how often it was tried.
 fn pauses(retry: &str) -> (Vec<i64>, i32) {
     let mut execution = execution(&format!("steps: [{{id: a, run: x, retry: {retry}}}]"));
-    execution.handle(Input::Claimed, at(0)).unwrap();
+    execution.handle(Input::Claimed, at(0)).expect("it is taken in");
     let (mut now, mut pauses) = (at(0), Vec::new());
     while !execution.status().is_terminal() {
         let next = failed(&execution, 0);
-        assert_eq!(runs(&execution.handle(next, now).unwrap()), Vec::<usize>::new());
+        assert_eq!(runs(&execution.handle(next, now).expect("it is taken in")), Vec::<usize>::new());
         let Some(wake_at) = execution.steps()[0].wake_at else { break };
         assert_eq!(execution.next_wake_at(), Some(wake_at), "the owner sleeps until then");
-        let early = execution.handle(Input::Woken, wake_at - TimeDelta::microseconds(1)).unwrap();
+        let early = execution.handle(Input::Woken, wake_at - TimeDelta::microseconds(1)).expect("it is taken in");
         assert!(early.effects.is_empty(), "not before its time");
-        assert_eq!(runs(&execution.handle(Input::Woken, wake_at).unwrap()), [0]);
+        assert_eq!(runs(&execution.handle(Input::Woken, wake_at).expect("it is taken in")), [0]);
         pauses.push((wake_at - now).num_seconds());
         now = wake_at;
     }

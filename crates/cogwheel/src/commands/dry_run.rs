@@ -42,6 +42,11 @@ struct PlannedStep {
     /// The timeout as people write it; programs have the milliseconds.
     #[serde(skip)]
     timeout: String,
+    /// How many attempts there may be.
+    attempts: u32,
+    /// The `if`, as written.
+    #[serde(rename = "if")]
+    condition: Option<Value>,
 }
 
 /// A schedule and when it comes due.
@@ -164,12 +169,20 @@ impl PlannedStep {
             needs: step.needs.iter().map(|&need| steps[need].id.clone()).collect(),
             timeout_ms: step.timeout.as_millis(),
             timeout: written(step.timeout),
+            attempts: step.retry.as_ref().map_or(1, |retry| retry.attempts),
+            condition: step.condition.as_ref().map(|condition| condition.expression.source()),
         }
     }
 
     fn to_row(&self, wave: usize) -> Vec<String> {
         let needs = if self.needs.is_empty() { "-".to_owned() } else { self.needs.join(", ") };
-        vec![wave.to_string(), self.id.clone(), self.step_type.to_owned(), needs, self.timeout.clone()]
+        let condition = match &self.condition {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => "-".to_owned(),
+        };
+        let (timeout, attempts) = (self.timeout.clone(), self.attempts.to_string());
+        vec![wave.to_string(), self.id.clone(), self.step_type.to_owned(), needs, timeout, attempts, condition]
     }
 }
 
@@ -198,7 +211,7 @@ impl Plan {
         let numbered = self.waves.iter().zip(1..);
         let rows: Vec<_> =
             numbered.flat_map(|(wave, number)| wave.iter().map(move |step| step.to_row(number))).collect();
-        sections.push(output::table(&["WAVE", "STEP", "TYPE", "NEEDS", "TIMEOUT"], &rows));
+        sections.push(output::table(&["WAVE", "STEP", "TYPE", "NEEDS", "TIMEOUT", "ATTEMPTS", "IF"], &rows));
         for PlannedSchedule { key, cron, timezone, next } in &self.schedules {
             let rows: Vec<_> = next.iter().map(|due| vec![due.utc.clone(), due.local.clone()]).collect();
             let table = output::table(&["NEXT IN UTC", &format!("NEXT IN {timezone}")], &rows);

@@ -43,6 +43,6 @@ impl Execution {
         let mut hasher = DefaultHasher::new();
         (self.new.id.0, step, failed).hash(&mut hasher);
         let shortened = pause.as_micros().saturating_mul(u128::from(hasher.finish() % 501)) / 1000;
-        pause - Duration::from_micros(u64::try_from(shortened).unwrap_or(u64::MAX)).min(pause / 2)
+        pause.saturating_sub(Duration::from_micros(u64::try_from(shortened).unwrap_or(u64::MAX)).min(pause / 2))
     }
 }

@@ -15,9 +15,6 @@ use super::{execute, raw, rows, triggers};
 use crate::tx::{Row, WriteTx};
 use crate::values::{new_id, storable};
 
-/// A failed step is not tried again by this release, whatever the column's default says.
-const MAX_RETRIES: i32 = 0;
-
 /// The workflow's row as it stood before.
 struct Before {
     id: Uuid,
@@ -145,11 +142,17 @@ fn described(save: &SaveWorkflow) -> workflows::ActiveModel {
         origin_path: Set(save.origin_path.clone()),
         is_scheduled: Set(!workflow.triggers.schedules.is_empty()),
         trigger_on_file_upload: Set(!workflow.triggers.files.is_empty()),
-        max_retries: Set(MAX_RETRIES),
+        max_retries: Set(most_retries(save)),
         timeout_seconds: Set(whole_seconds(workflow.timeout)),
         updated_at: Set(save.at),
         ..Default::default()
     }
+}
+
+/// How often the step that is tried again most often may be.
+fn most_retries(save: &SaveWorkflow) -> i32 {
+    let retries = save.workflow.steps.iter().filter_map(|step| step.retry.as_ref()).map(|retry| retry.attempts - 1);
+    retries.max().map_or(0, |most| i32::try_from(most).unwrap_or(i32::MAX))
 }
 
 /// Whole seconds, rounded up: a limit may be kept too long, never too short.

@@ -30,7 +30,7 @@ async fn a_definition_is_saved_with_its_triggers(world: &World) {
     let view = world.store.workflow_by_name(world.tenant, "triggered").await.unwrap().unwrap();
     assert_eq!((view.active_version, view.labels["team"].as_str()), (Some(saved.version_id), Some("data")));
     let stored = "select count(*) from workflows where is_scheduled = true and trigger_on_file_upload = true \
-                  and max_retries = 0 and timeout_seconds = 90 and status = 'active'";
+                  and max_retries = 3 and timeout_seconds = 90 and status = 'active'";
     assert_eq!(world.number(stored).await, 1);
     let version = &world.store.versions_by_id(world.tenant, &[saved.version_id]).await.unwrap()[0];
     assert_eq!(version.definition["name"], "triggered");

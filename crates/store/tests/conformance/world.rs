@@ -22,7 +22,7 @@ use crate::databases::{Copy, Template};
 pub(super) const PLAIN: &str = "name: plain\nsteps:\n  - id: one\n    uses: log\n    with: { message: hello }\n";
 
 /// A definition with a schedule and a watch.
-pub(super) const TRIGGERED: &str = "name: triggered\ntimeout: 90s\nlabels: { team: data }\non:\n  schedule:\n    - cron: \"*/5 * * * *\"\n      id: often\n  file:\n    - path: inbox\n      id: inbox\n      match: \"*.csv\"\n      settle: 250ms\nsteps:\n  - id: one\n    run: \"true\"\n";
+pub(super) const TRIGGERED: &str = "name: triggered\ntimeout: 90s\nlabels: { team: data }\non:\n  schedule:\n    - cron: \"*/5 * * * *\"\n      id: often\n  file:\n    - path: inbox\n      id: inbox\n      match: \"*.csv\"\n      settle: 250ms\nsteps:\n  - id: one\n    run: \"true\"\n    retry: 4\n";
 
 pub(super) struct World {
     template: Template,
