@@ -116,7 +116,7 @@ impl Reader<'_, '_> {
         };
         if number.is_none() {
             let message = format!("attempts must be a whole number from 1 to {MAX_ATTEMPTS}, not {}", node.describe());
-            self.report.add(Code::InvalidValue, node.span, message, "the first attempt counts".to_owned());
+            self.report.add(Code::InvalidValue, node.span, message, "`attempts` counts the first one too".to_owned());
         }
         number.and_then(|number| u32::try_from(number).ok())
     }
