@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 on_both_databases!(
     a_step_is_tried_again_until_it_succeeds,
     a_pause_between_attempts_survives_a_crash,
+    a_pause_between_attempts_takes_no_slot,
     conditions_choose_what_runs,
     a_running_execution_is_cancelled,
     a_queued_execution_is_cancelled,
@@ -69,6 +70,26 @@ steps:
         execution["executionTimeMs"].as_i64().is_some_and(|took| took >= 3000),
         "the pause was kept: {execution:#}"
     );
+}
+
+fn a_pause_between_attempts_takes_no_slot(backend: Backend) {
+    let mut home = Home::new(backend);
+    home.set("engine.max_running_executions", "1");
+    home.write("workflows/patient.yaml", "timeout: 3h\nsteps: [{id: patient, run: 'false', retry: {delay: 1h}}]\n");
+    home.write("workflows/quick.yaml", "steps: [{run: 'true'}]\n");
+    let server = home.serve();
+    let waiting: Vec<_> = (0..3).map(|_| server.start("patient", &json!({}))).collect();
+    for id in &waiting {
+        until("the step to wait for its second attempt", || {
+            (step(&server.execution(id), "patient")["status"] == "RETRYING").then_some(())
+        });
+    }
+    let quick = server.start("quick", &json!({}));
+    server.ended_as(&quick, "COMPLETED");
+    for id in &waiting {
+        cancel(&server, id);
+        server.ended_as(id, "CANCELLED");
+    }
 }
 
 fn conditions_choose_what_runs(backend: Backend) {

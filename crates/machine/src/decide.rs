@@ -207,7 +207,7 @@ impl Execution {
         at: DateTime<Utc>,
         decision: &mut Decision,
     ) {
-        match self.next_attempt_at(step, &error, at) {
+        match self.retry_at(step, &error, at) {
             Some(wake_at) => {
                 let outcome = if status == StepStatus::TimedOut { PastOutcome::TimedOut } else { PastOutcome::Failed };
                 self.record(Change::StepRetrying { step, outcome, error, at, wake_at }, decision);

@@ -273,7 +273,12 @@ impl Execution {
         if self.status == ExecutionStatus::Queued || self.status.is_terminal() {
             return None;
         }
-        self.steps.iter().filter_map(|step| step.wake_at).chain(self.deadline_at).min()
+        self.next_attempt_at().into_iter().chain(self.deadline_at).min()
+    }
+
+    /// When the earliest of the steps that wait for their next attempt begins it.
+    pub fn next_attempt_at(&self) -> Option<DateTime<Utc>> {
+        self.steps.iter().filter_map(|step| step.wake_at).min()
     }
 
     /// Whether it is being ended before its steps have: then it waits for nothing but their ends.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use cogwheel_machine::{CancelRequested, Change, Effect, Execution, ExecutionStatus, Input, Outcome};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
@@ -57,7 +57,8 @@ impl Unwritten {
 enum Heard {
     Lines(Vec<(usize, i32, LogLine)>),
     Ended(Box<Ended>),
-    Woken,
+    /// Something is due; with it comes the slot that a new attempt takes, where there was none.
+    Woken(Option<OwnedSemaphorePermit>),
     Cancel(CancelRequested),
     Drain,
     Kill,
@@ -71,7 +72,12 @@ enum Next {
 }
 
 /// Runs an execution until it ended or is let go of.
-pub(super) async fn drive(runner: &Arc<Runner>, job: Job, mut cancels: watch::Receiver<Option<CancelRequested>>) {
+pub(super) async fn drive(
+    runner: &Arc<Runner>,
+    job: Job,
+    mut cancels: watch::Receiver<Option<CancelRequested>>,
+    mut slot: Option<OwnedSemaphorePermit>,
+) {
     let (lines, mut heard_lines) = mpsc::channel(LOG_BACKLOG);
     let requested = cancels.borrow().clone();
     let first = match (job.execution.status(), requested) {
@@ -96,7 +102,11 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, mut cancels: watch::Re
     let mut draining = false;
     let mut cancelled = false;
     while next == Next::GoOn {
-        let heard = drive.hear(&mut heard_lines, &mut cancels, draining, cancelled).await;
+        // What only waits for its next attempt holds nobody else up.
+        if drive.running.is_empty() {
+            slot = None;
+        }
+        let heard = drive.hear(&mut heard_lines, &mut cancels, draining, cancelled, slot.is_some()).await;
         next = match heard {
             Heard::Lines(lines) => drive.write_lines(lines).await,
             Heard::Ended(ended) => {
@@ -106,7 +116,10 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, mut cancels: watch::Re
                 }
                 drive.attempt_ended(*ended).await
             }
-            Heard::Woken => drive.handle(Input::Woken).await,
+            Heard::Woken(taken) => {
+                slot = taken.or(slot);
+                drive.handle(Input::Woken).await
+            }
             Heard::Cancel(request) => {
                 cancelled = true;
                 drive.handle(Input::Cancel(request)).await
@@ -127,6 +140,15 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, mut cancels: watch::Re
     }
 }
 
+/// Sleeps for a while; for ever where there is nothing to wait for.
+async fn sleep_for(time: Option<Duration>) {
+    match time {
+        Some(Duration::ZERO) => {}
+        Some(left) => tokio::time::sleep(left).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Drive<'_> {
     async fn hear(
         &mut self,
@@ -134,16 +156,16 @@ impl Drive<'_> {
         cancels: &mut watch::Receiver<Option<CancelRequested>>,
         draining: bool,
         cancelled: bool,
+        has_slot: bool,
     ) -> Heard {
         // What is due while nothing may begin would be heard for ever.
         let is_heard = !draining && !self.execution.is_stopping();
-        let until_woken = self.execution.next_wake_at().filter(|_| is_heard).map(|at| self.until(at));
-        let woken = async {
-            match until_woken {
-                Some(Duration::ZERO) => {}
-                Some(left) => tokio::time::sleep(left).await,
-                None => std::future::pending().await,
-            }
+        let until_deadline = self.execution.deadline_at().filter(|_| is_heard).map(|at| self.until(at));
+        let until_attempt = self.execution.next_attempt_at().filter(|_| is_heard).map(|at| self.until(at));
+        let attempt = async {
+            sleep_for(until_attempt).await;
+            // The semaphore is never closed.
+            if has_slot { None } else { Arc::clone(&self.runner.slots).acquire_owned().await.ok() }
         };
         let cancel = async { cancels.wait_for(Option::is_some).await.ok()?.clone() };
         // The lines come last: a step that writes without end must not keep anything else from being heard.
@@ -157,7 +179,8 @@ impl Drive<'_> {
                 Err(_) => Heard::Kill,
             },
             Some(request) = cancel, if !cancelled => Heard::Cancel(request),
-            () = woken => Heard::Woken,
+            () = sleep_for(until_deadline) => Heard::Woken(None),
+            slot = attempt => Heard::Woken(slot),
             Some(line) = lines.recv() => {
                 let mut bytes = line.2.message.len();
                 let mut batch = vec![line];

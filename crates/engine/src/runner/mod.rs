@@ -125,8 +125,8 @@ impl Runner {
             _ = cancels.wait_for(Option::is_some) => Some(None),
             slot = Arc::clone(&self.slots).acquire_owned() => slot.ok().map(Some),
         };
-        if let Some(_slot) = slot {
-            drive::drive(&self, job, cancels).await;
+        if let Some(slot) = slot {
+            drive::drive(&self, job, cancels, slot).await;
         }
         self.forget(id);
     }

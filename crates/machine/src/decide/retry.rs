@@ -10,7 +10,7 @@ use crate::{Execution, Failure, PastOutcome};
 
 impl Execution {
     /// When the attempt after the one that ended with `failure` at `now` begins; `None` when there is none.
-    pub(super) fn next_attempt_at(&self, step: usize, failure: &Failure, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub(super) fn retry_at(&self, step: usize, failure: &Failure, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let retry = self.new.workflow.steps[step].retry.as_ref()?;
         let state = &self.steps[step];
         // Attempts that were lost say nothing about the step.
