@@ -67,26 +67,29 @@ impl Reader<'_, '_> {
             return Some(retry);
         }
         let fields = self.fields(node, "`retry`", &RETRY_KEYS, &[])?;
-        if let Some(node) = fields.get("attempts") {
-            retry.attempts = self.attempts(node)?;
+        // What cannot be read has been reported and keeps its default, so that the rest is still looked at.
+        if let Some(attempts) = fields.get("attempts").and_then(|node| self.attempts(node)) {
+            retry.attempts = attempts;
         }
         if let Some(node) = fields.get("backoff") {
             let words = [Backoff::Fixed, Backoff::Linear, Backoff::Exponential].map(|word| (word.as_str(), word));
-            retry.backoff = self.word(node, "backoff", &words, &[])?;
+            retry.backoff = self.word(node, "backoff", &words, &[]).unwrap_or_default();
         }
-        if let Some(node) = fields.get("delay") {
-            retry.delay = self.duration(node, "delay")?;
+        if let Some(delay) = fields.get("delay").and_then(|node| self.duration(node, "delay")) {
+            retry.delay = delay;
             retry.max_delay = retry.max_delay.max(retry.delay);
         }
-        if let Some(node) = fields.get("max_delay") {
-            retry.max_delay = self.duration(node, "max_delay")?;
+        if let Some(node) = fields.get("max_delay")
+            && let Some(max_delay) = self.duration(node, "max_delay")
+        {
+            retry.max_delay = max_delay;
             if retry.max_delay < retry.delay {
                 let message = "`max_delay` is shorter than `delay`";
                 self.report.add(Code::InvalidValue, node.span, message, None);
             }
         }
-        if let Some(node) = fields.get("jitter") {
-            retry.jitter = self.switch(node, "jitter")?;
+        if let Some(jitter) = fields.get("jitter").and_then(|node| self.switch(node, "jitter")) {
+            retry.jitter = jitter;
         }
         retry.max_elapsed = fields.get("max_elapsed").and_then(|node| self.timeout(node, "max_elapsed"));
         if let Some(node) = fields.get("on") {

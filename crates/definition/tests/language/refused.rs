@@ -325,3 +325,9 @@ fn flow() {
         one(&step(key), code, message);
     }
 }
+
+#[test]
+fn every_mistake_of_a_retry_is_reported_at_once() {
+    let retry = "{attempts: 0, backoff: odd, delay: soon, max_delay: late, jitter: 1, max_elapsed: 0s, on: [exti]}";
+    assert_eq!(problems(&format!("steps: [{{run: x, retry: {retry}}}]")).items.len(), 7);
+}
