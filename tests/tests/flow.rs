@@ -15,7 +15,7 @@ on_both_databases!(
 );
 
 const CANCEL: &str = "mutation($input: CancelExecutionInput!) { cancelExecution(input: $input) {
-    execution { id status } userErrors { code message path } } }";
+    execution { id status cancelRequestedAt cancelReason } userErrors { code message path } } }";
 
 fn cancel(server: &Server, id: &str) -> Value {
     server.ask(CANCEL, &json!({"input": {"id": id, "reason": "no longer wanted"}}))["cancelExecution"].take()
@@ -136,6 +136,8 @@ fn a_running_execution_is_cancelled(backend: Backend) {
         let is_late = payload["userErrors"][0]["code"] == "ALREADY_ENDED";
         assert!(payload["userErrors"] == json!([]) || is_late, "asking twice is no error: {payload:#}");
         assert_eq!(payload["execution"]["id"], id.as_str());
+        assert_eq!(payload["execution"]["cancelReason"], "no longer wanted", "{payload:#}");
+        assert!(payload["execution"]["cancelRequestedAt"].is_string(), "{payload:#}");
     }
     let execution = server.ended_as(&id, "CANCELLED");
     assert_eq!(step(&execution, "hang")["status"], "CANCELLED", "{execution:#}");

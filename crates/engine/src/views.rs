@@ -114,6 +114,10 @@ pub struct ExecutionView {
     pub completed_at: Option<DateTime<Utc>>,
     /// When it must have ended.
     pub deadline_at: Option<DateTime<Utc>>,
+    /// When somebody first asked for its end.
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+    /// Why, in the words of whoever asked first.
+    pub cancel_reason: Option<String>,
     /// Milliseconds from claim to end.
     pub execution_time_ms: Option<i64>,
     /// When its row last changed.

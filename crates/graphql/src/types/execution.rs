@@ -156,6 +156,16 @@ impl Execution {
         self.0.deadline_at.map(Into::into)
     }
 
+    /// When somebody first asked for its end; null if nobody did.
+    async fn cancel_requested_at(&self) -> Option<Instant> {
+        self.0.cancel_requested_at.map(Into::into)
+    }
+
+    /// Why, in the words of whoever asked first; null if they gave no reason.
+    async fn cancel_reason(&self) -> Option<&str> {
+        self.0.cancel_reason.as_deref()
+    }
+
     /// Milliseconds from begin to end.
     async fn execution_time_ms(&self) -> Option<i64> {
         self.0.execution_time_ms

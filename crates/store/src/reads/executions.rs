@@ -249,6 +249,8 @@ fn view(row: Model) -> ExecutionView {
         started_at: row.started_at,
         completed_at: row.completed_at,
         deadline_at: row.deadline_at,
+        cancel_requested_at: row.cancel_requested_at,
+        cancel_reason: row.cancel_reason,
         execution_time_ms: row.execution_time_ms,
         updated_at: row.updated_at,
     }

@@ -1,6 +1,6 @@
 //! Requests to cancel are kept, and so is the time at which a step is tried again.
 
-use cogwheel_engine::ports::{CancelAnswer, CancelRequest, Head, Start, Store};
+use cogwheel_engine::ports::{CancelAnswer, CancelRequest, Head, Reads, Start, Store};
 use cogwheel_engine::{ExecutionId, NodeId, TenantId};
 use cogwheel_machine::{ExecutionStatus, StepStatus};
 use uuid::Uuid;
@@ -29,6 +29,8 @@ async fn the_first_request_counts_and_is_handed_over(world: &World) {
             let answer = world.store.request_cancel(request(world, start, reason)).await.unwrap();
             assert_eq!(answer, CancelAnswer::Requested);
         }
+        let read = &world.store.executions_by_id(world.tenant, &[start.row.id]).await.unwrap()[0];
+        assert_eq!((read.cancel_requested_at, read.cancel_reason.as_deref()), (Some(at(20)), Some("first")));
     }
     let next = NodeId(Uuid::now_v7());
     world.join(next).await;

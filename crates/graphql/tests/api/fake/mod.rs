@@ -173,6 +173,8 @@ impl Fake {
                 started_at: Some(created_at),
                 completed_at: status.is_terminal().then_some(created_at),
                 deadline_at: None,
+                cancel_requested_at: None,
+                cancel_reason: None,
                 execution_time_ms: status.is_terminal().then_some(3_000_000_000),
                 updated_at: created_at,
             });
