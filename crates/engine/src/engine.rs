@@ -223,7 +223,6 @@ impl Engine {
             stored.status,
             stored.started_at,
             stored.deadline_at,
-            stored.cancel_requested.then_some(CancelRequested { reason: stored.cancel_reason }),
             stored.steps,
         )?;
         Ok(Job {
@@ -232,6 +231,7 @@ impl Engine {
             workflow: stored.workflow,
             epoch: stored.epoch,
             next_log_sequence: stored.next_log_sequence,
+            cancel: stored.cancel_requested.then_some(CancelRequested { reason: stored.cancel_reason }),
         })
     }
 

@@ -189,6 +189,7 @@ impl Engine {
             workflow: workflow.id,
             epoch: 0,
             next_log_sequence: 0,
+            cancel: None,
         });
         Ok(StartedExecution { id, is_new: true })
     }

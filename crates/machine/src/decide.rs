@@ -17,7 +17,10 @@ pub enum Input {
     /// A node has room for it.
     Claimed,
     /// It was rebuilt after its node went away: attempts that were under way are lost.
-    Recovered,
+    Recovered {
+        /// The request to cancel it that was recorded by then: with it, nothing begins any more.
+        cancel: Option<CancelRequested>,
+    },
     /// An attempt ended.
     Finished {
         /// The step's place in the definition.
@@ -112,7 +115,7 @@ impl Execution {
         let mut decision = Decision::default();
         match input {
             Input::Claimed => self.claimed(now, &mut decision)?,
-            Input::Recovered => self.recovered(now, &mut decision)?,
+            Input::Recovered { cancel } => self.recovered(cancel, now, &mut decision)?,
             Input::Finished { step, attempt, outcome } => self.finished(step, attempt, outcome, now, &mut decision)?,
             Input::Woken => self.woken(now, &mut decision)?,
             Input::Cancel(request) => self.cancel(request, now, &mut decision)?,
@@ -126,10 +129,6 @@ impl Execution {
         if self.status != ExecutionStatus::Queued {
             return Err(Rejected::NotQueued);
         }
-        if self.cancel_requested.is_some() {
-            self.end_cancelled(now, decision);
-            return Ok(());
-        }
         let limit = TimeDelta::from_std(self.new.workflow.timeout).unwrap_or(TimeDelta::MAX);
         let deadline_at = now.checked_add_signed(limit).unwrap_or(DateTime::<Utc>::MAX_UTC);
         self.record(Change::Started { at: now, deadline_at }, decision);
@@ -137,8 +136,14 @@ impl Execution {
     }
 
     /// A lost attempt is tried again, up to a limit: a step that takes the server down must not do so for ever.
-    fn recovered(&mut self, now: DateTime<Utc>, decision: &mut Decision) -> Result<(), Rejected> {
+    fn recovered(
+        &mut self,
+        cancel: Option<CancelRequested>,
+        now: DateTime<Utc>,
+        decision: &mut Decision,
+    ) -> Result<(), Rejected> {
         self.require_running()?;
+        self.cancel_requested = cancel;
         let out_of_time = self.deadline_at.is_some_and(|deadline| deadline <= now);
         let was_stopping = self.steps.iter().any(|step| step.status == StepStatus::Cancelled);
         let stopping = if self.cancel_requested.is_some() {

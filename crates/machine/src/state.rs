@@ -52,7 +52,7 @@ pub struct Execution {
     pub(crate) error: Option<Failure>,
     /// Set once it must end before its steps have: they are being stopped.
     pub(crate) stopping: Option<Stopping>,
-    /// Somebody asked for its end, as recorded.
+    /// Why it is being cancelled, once it is.
     pub(crate) cancel_requested: Option<CancelRequested>,
     /// Set when the node stops taking work: what runs may end, nothing new begins.
     pub(crate) draining: bool,
@@ -198,14 +198,12 @@ impl Execution {
         status: ExecutionStatus,
         started_at: Option<DateTime<Utc>>,
         deadline_at: Option<DateTime<Utc>>,
-        cancel_requested: Option<CancelRequested>,
         stored: Vec<StoredStep>,
     ) -> Result<Self, String> {
         let mut execution = Self::queued(new, limits);
         execution.status = status;
         execution.started_at = started_at;
         execution.deadline_at = deadline_at;
-        execution.cancel_requested = cancel_requested;
         for StoredStep { key, mut state } in stored {
             let index = execution
                 .new
@@ -284,11 +282,6 @@ impl Execution {
     /// Whether it is being ended before its steps have: then it waits for nothing but their ends.
     pub fn is_stopping(&self) -> bool {
         self.stopping.is_some()
-    }
-
-    /// The request to cancel it, where there is one.
-    pub fn cancel_requested(&self) -> Option<&CancelRequested> {
-        self.cancel_requested.as_ref()
     }
 
     /// Whether any attempt is under way.

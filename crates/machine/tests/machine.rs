@@ -169,7 +169,7 @@ fn a_crash_while_stopping_does_not_bring_a_step_back() {
     let mut execution = execution("timeout: 10s\nsteps: [{id: a, run: x}, {id: b, run: x}]");
     execution.handle(Input::Claimed, at(0)).unwrap();
     execution.handle(Input::Woken, at(10)).unwrap();
-    let decision = execution.handle(Input::Recovered, at(11)).unwrap();
+    let decision = execution.handle(Input::Recovered { cancel: None }, at(11)).unwrap();
     assert_eq!(decision.effects, [Effect::End]);
     assert_eq!(execution.status(), ExecutionStatus::TimedOut);
 }
@@ -189,7 +189,7 @@ fn a_late_report_of_an_earlier_attempt_changes_nothing() {
     let mut execution = execution("steps: [{id: a, run: x}]");
     execution.handle(Input::Claimed, at(0)).unwrap();
     let late = completed(&execution, 0, json!({}));
-    execution.handle(Input::Recovered, at(1)).unwrap();
+    execution.handle(Input::Recovered { cancel: None }, at(1)).unwrap();
     assert_eq!(execution.steps()[0].attempt, 2);
     assert_eq!(execution.handle(late, at(2)).unwrap_err(), Rejected::Superseded { got: 1, current: 2 });
     assert_eq!(statuses(&execution), [StepStatus::Running]);
@@ -200,11 +200,11 @@ fn a_step_that_is_lost_again_and_again_fails() {
     let mut execution = execution("steps: [{id: a, run: x}]");
     execution.handle(Input::Claimed, at(0)).unwrap();
     for lost in 1..=LIMITS.lost_retries {
-        execution.handle(Input::Recovered, at(i64::from(lost))).unwrap();
+        execution.handle(Input::Recovered { cancel: None }, at(i64::from(lost))).unwrap();
         assert_eq!(execution.steps()[0].history.len(), lost as usize);
         assert_eq!(statuses(&execution), [StepStatus::Running]);
     }
-    execution.handle(Input::Recovered, at(9)).unwrap();
+    execution.handle(Input::Recovered { cancel: None }, at(9)).unwrap();
     assert_eq!(execution.error().unwrap().kind, FailureKind::Lost);
     assert_eq!(execution.status(), ExecutionStatus::Failed);
 }
@@ -319,12 +319,11 @@ proptest! {
                     let stored = rows.0.values().cloned().collect();
                     let status = execution.status();
                     let restored = Execution::restored(
-                        new(&source), LIMITS, status, execution.started_at(), execution.deadline_at(),
-                        execution.cancel_requested().cloned(), stored,
+                        new(&source), LIMITS, status, execution.started_at(), execution.deadline_at(), stored,
                     ).unwrap();
                     if status.is_terminal() { continue }
                     execution = restored;
-                    Input::Recovered
+                    Input::Recovered { cancel: is_cancelled.then(CancelRequested::default) }
                 }
                 Event::Deadline => Input::Woken,
                 Event::Cancel => Input::Cancel(CancelRequested::default()),
@@ -484,7 +483,7 @@ fn a_retry_that_succeeds_leaves_its_history() {
 fn a_lost_attempt_is_a_failure_where_the_step_says_so() {
     let mut execution = execution("steps: [{id: a, run: x, on_lost: fail}]");
     execution.handle(Input::Claimed, at(0)).unwrap();
-    execution.handle(Input::Recovered, at(1)).unwrap();
+    execution.handle(Input::Recovered { cancel: None }, at(1)).unwrap();
     assert_eq!(execution.status(), ExecutionStatus::Failed);
     assert_eq!(execution.error().unwrap().kind, FailureKind::Lost);
 }
@@ -515,4 +514,18 @@ fn what_is_cancelled_in_the_queue_never_runs() {
     assert_eq!(decision.effects, [Effect::End]);
     assert_eq!(execution.status(), ExecutionStatus::Cancelled);
     assert_eq!(execution.steps()[0].attempt, 0);
+}
+
+#[test]
+fn what_is_cancelled_before_it_is_taken_up_again_begins_nothing() {
+    let mut execution = execution(
+        "steps: [{id: a, run: x, needs: [], retry: 3}, {id: b, run: x, needs: []}, {id: c, needs: [b], run: x}]",
+    );
+    execution.handle(Input::Claimed, at(0)).unwrap();
+    let next = failed(&execution, 0);
+    execution.handle(next, at(1)).unwrap();
+    let decision = execution.handle(Input::Recovered { cancel: Some(CancelRequested::default()) }, at(100)).unwrap();
+    assert_eq!(decision.effects, [Effect::End]);
+    assert_eq!(statuses(&execution), [StepStatus::Cancelled; 3]);
+    assert_eq!(execution.status(), ExecutionStatus::Cancelled);
 }

@@ -83,7 +83,7 @@ pub(super) async fn drive(
     let first = match (job.execution.status(), requested) {
         (ExecutionStatus::Queued, Some(request)) => Input::Cancel(request),
         (ExecutionStatus::Queued, None) => Input::Claimed,
-        _ => Input::Recovered,
+        (_, cancel) => Input::Recovered { cancel },
     };
     let mut drive = Drive {
         runner,
@@ -231,8 +231,9 @@ impl Drive<'_> {
     }
 
     fn note(&mut self, changes: &[Change]) {
-        if !changes.is_empty() && self.execution.next_wake_at() != self.recorded_wake_at {
-            self.recorded_wake_at = self.execution.next_wake_at();
+        let wake_at = self.execution.next_wake_at();
+        if !changes.is_empty() && wake_at != self.recorded_wake_at {
+            self.recorded_wake_at = wake_at;
             self.unwritten.head = true;
         }
         for change in changes {

@@ -26,6 +26,8 @@ pub(crate) struct Job {
     pub(crate) workflow: WorkflowId,
     pub(crate) epoch: i64,
     pub(crate) next_log_sequence: i64,
+    /// A request to cancel it from before it was taken over.
+    pub(crate) cancel: Option<CancelRequested>,
 }
 
 /// Runs the executions this node owns.
@@ -80,8 +82,8 @@ impl Runner {
     pub(crate) fn submit(self: &Arc<Self>, job: Job) {
         let id = job.execution.id();
         self.expect(id);
-        if let Some(request) = job.execution.cancel_requested() {
-            self.cancel(id, request.clone());
+        if let Some(request) = job.cancel.clone() {
+            self.cancel(id, request);
         }
         let cancels = self.cancels().entry(id).or_default().subscribe();
         let runner = Arc::clone(self);
@@ -101,7 +103,12 @@ impl Runner {
     /// Tells an execution that its end is asked for; one that is not here hears it from its record.
     pub(crate) fn cancel(&self, execution: ExecutionId, request: CancelRequested) {
         if let Some(cancel) = self.cancels().get(&execution) {
-            cancel.send_replace(Some(request));
+            // The first request counts, as in the record.
+            cancel.send_if_modified(|first| {
+                let is_first = first.is_none();
+                first.get_or_insert(request);
+                is_first
+            });
         }
     }
 

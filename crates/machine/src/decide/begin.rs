@@ -1,7 +1,6 @@
 //! Begins the steps whose turn has come, and skips those whose turn cannot come.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use cogwheel_definition::ExpressionError;
 use serde_json::{Value, json};
 
 use super::{Decision, Effect};
@@ -121,7 +120,7 @@ impl Execution {
             Ok(Value::Bool(true)) => Verdict::Holds,
             Ok(Value::Bool(false)) => Verdict::DoesNotHold,
             Ok(other) => Verdict::Unclear(format!("it must give true or false, not {other}")),
-            Err(error) => Verdict::Unclear(ExpressionError::to_string(&error)),
+            Err(error) => Verdict::Unclear(error.to_string()),
         }
     }
 
