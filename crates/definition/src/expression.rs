@@ -1,15 +1,15 @@
 //! Evaluates expressions: no access to anything but the values they are given, and bounded in work.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use minijinja::value::{Serde, ValueKind};
+use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use serde_json::{Map, Number};
 
+use crate::functions;
 use crate::scan::Scan;
-use crate::{functions, suggest};
+use crate::seen::{Names, project, resolves};
 
 /// Steps of evaluation an expression may take.
 const FUEL: u64 = 100_000;
@@ -91,64 +91,20 @@ impl Expression {
         &self.0.text
     }
 
-    /// Its value among the names of `context`.
-    pub(crate) fn evaluate(&self, context: &serde_json::Value) -> Result<serde_json::Value, ExpressionError> {
-        self.value(context).map_err(|message| ExpressionError { expression: self.text().to_owned(), message })
+    /// Its value among `names`.
+    pub(crate) fn evaluate(&self, names: &dyn Names) -> Result<serde_json::Value, ExpressionError> {
+        self.value(names).map_err(|message| ExpressionError { expression: self.text().to_owned(), message })
     }
 
-    fn value(&self, context: &serde_json::Value) -> Result<serde_json::Value, String> {
+    fn value(&self, names: &dyn Names) -> Result<serde_json::Value, String> {
         let Compiled { paths, is_conditional, code, .. } = &*self.0;
         if !is_conditional {
-            paths.iter().try_for_each(|path| resolves(context, path))?;
+            paths.iter().try_for_each(|path| resolves(names, path))?;
         }
         let paths: Vec<&[String]> = paths.iter().map(Vec::as_slice).collect();
-        let value = code.eval(project(context, &paths)).map_err(|error| message(&error))?;
+        let value = code.eval(project(names, &paths)).map_err(|error| message(&error))?;
         to_json(&value, &mut 0, 0)
     }
-}
-
-/// Whether every part of `path` is there. The evaluator would take a missing value for unequal to everything.
-fn resolves(context: &serde_json::Value, path: &[String]) -> Result<(), String> {
-    let mut value = context;
-    for (depth, key) in path.iter().enumerate() {
-        let serde_json::Value::Object(entries) = value else {
-            return match value {
-                serde_json::Value::Null => Err(format!("`{}` is null and has no `{key}`", path[..depth].join("."))),
-                _ => Ok(()),
-            };
-        };
-        value = entries.get(key).ok_or_else(|| {
-            let names = || entries.keys().map(String::as_str);
-            let hint = match suggest::did_you_mean(key, names()) {
-                Some(hint) => format!("; {hint}"),
-                None if entries.is_empty() => String::new(),
-                None => format!("; there is {}", names().take(20).collect::<Vec<_>>().join(", ")),
-            };
-            match depth {
-                0 => format!("there is no `{key}`{hint}"),
-                _ => format!("`{}` has no `{key}`{hint}", path[..depth].join(".")),
-            }
-        })?;
-    }
-    Ok(())
-}
-
-/// The part of `value` that lies on one of the paths, so that large values nobody reads are not copied.
-fn project(value: &serde_json::Value, paths: &[&[String]]) -> Value {
-    let serde_json::Value::Object(entries) = value else {
-        return Value::from(Serde(value));
-    };
-    if paths.iter().any(|path| path.is_empty()) {
-        return Value::from(Serde(value));
-    }
-    let mut projected = BTreeMap::new();
-    for (key, entry) in entries {
-        let below: Vec<&[String]> = paths.iter().filter(|path| path[0] == *key).map(|path| &path[1..]).collect();
-        if !below.is_empty() {
-            projected.insert(key.as_str(), project(entry, &below));
-        }
-    }
-    projected.into()
 }
 
 /// `value` as JSON; `size` counts what has been taken so far.

@@ -4,6 +4,7 @@
 //! reference is resolved, or with [`Diagnostics`] that name all problems of the file at once.
 //! Nothing here waits, reads a file or looks at a clock.
 
+mod action;
 pub mod cron;
 mod diagnostic;
 mod duration;
@@ -12,24 +13,28 @@ mod functions;
 mod graph;
 mod inputs;
 mod names;
+mod policy;
 mod read;
 mod scalar;
 mod scan;
+mod seen;
 mod source;
 mod suggest;
 mod template;
 mod tree;
+mod triggers;
 mod workflow;
 
+pub use action::{Action, Case, LogLevel, Wait};
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use duration::parse as parse_duration;
 pub use expression::ExpressionError;
 pub use inputs::{InputField, InputProblem, InputType, Inputs};
+pub use policy::{Backoff, Concurrency, Condition, Foreach, MAX_ITEMS, OnLost, Overflow, Priority, Retry, Until};
+pub use seen::{Names, SeenStep};
 pub use template::Template;
-pub use workflow::{
-    Action, Backoff, CatchUp, Condition, FileTrigger, LogLevel, OnLost, Overlap, Retry, ScheduleTrigger, Step,
-    Triggers, Workflow,
-};
+pub use triggers::{CatchUp, FileTrigger, Overlap, ScheduleTrigger, Triggers};
+pub use workflow::{Block, MAIN_BLOCK, Step, Workflow};
 
 /// The version of the workflow language that this crate reads.
 pub const LANGUAGE_VERSION: &str = "1";

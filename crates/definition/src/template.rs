@@ -9,6 +9,7 @@ use crate::ExpressionError;
 use crate::diagnostic::{Code, quoted};
 use crate::expression::Expression;
 use crate::scan::{self, Reference, Word};
+use crate::seen::Names;
 
 /// A value of any JSON shape whose texts may contain `${{ … }}`. Checked when it was read; cheap to clone.
 #[derive(Debug, Clone)]
@@ -67,21 +68,21 @@ impl Template {
     /// # Errors
     ///
     /// The first expression that has no value.
-    pub fn render(&self, context: &Value) -> Result<Value, ExpressionError> {
+    pub fn render(&self, names: &dyn Names) -> Result<Value, ExpressionError> {
         match &*self.0 {
             Shape::Literal(value) => Ok(value.clone()),
-            Shape::Whole(_, expression) => expression.evaluate(context),
+            Shape::Whole(_, expression) => expression.evaluate(names),
             Shape::Mixed(_, parts) => {
                 let texts = parts.iter().map(|part| match part {
                     Part::Text(text) => Ok(text.clone()),
-                    Part::Expression(expression) => as_text(expression, expression.evaluate(context)?),
+                    Part::Expression(expression) => as_text(expression, expression.evaluate(names)?),
                 });
                 texts.collect::<Result<String, _>>().map(Value::String)
             }
-            Shape::List(items) => items.iter().map(|item| item.render(context)).collect(),
+            Shape::List(items) => items.iter().map(|item| item.render(names)).collect(),
             Shape::Map(entries) => entries
                 .iter()
-                .map(|(key, value)| Ok((key.clone(), value.render(context)?)))
+                .map(|(key, value)| Ok((key.clone(), value.render(names)?)))
                 .collect::<Result<Map<_, _>, _>>()
                 .map(Value::Object),
         }
@@ -92,8 +93,8 @@ impl Template {
     /// # Errors
     ///
     /// The first expression that has no value, or whose value is null, which has no text.
-    pub fn render_string(&self, context: &Value) -> Result<String, ExpressionError> {
-        match (&*self.0, self.render(context)?) {
+    pub fn render_string(&self, names: &dyn Names) -> Result<String, ExpressionError> {
+        match (&*self.0, self.render(names)?) {
             (Shape::Whole(_, expression), value) => as_text(expression, value),
             (_, Value::String(text)) => Ok(text),
             (_, value) => Ok(value.to_string()),
@@ -122,15 +123,15 @@ pub(crate) struct Problem {
 
 /// The names that a text's expressions use; the places are those in the text.
 #[derive(Default)]
-pub(crate) struct Names {
+pub(crate) struct UsedNames {
     pub(crate) references: Vec<Reference>,
     pub(crate) words: Vec<Word>,
 }
 
 /// Compiles a text that may contain expressions.
-pub(crate) fn compile(text: &str) -> Result<(Template, Names), Problem> {
+pub(crate) fn compile(text: &str) -> Result<(Template, UsedNames), Problem> {
     let mut parts = Vec::new();
-    let mut names = Names::default();
+    let mut names = UsedNames::default();
     let mut at = 0;
     while let Some(open) = text[at..].find("${{").map(|found| at + found) {
         if open > at {
@@ -172,7 +173,7 @@ pub(crate) fn compile(text: &str) -> Result<(Template, Names), Problem> {
     Ok((Template(Arc::new(shape)), names))
 }
 
-fn collect(names: &mut Names, found: &scan::Scan, start: usize) {
+fn collect(names: &mut UsedNames, found: &scan::Scan, start: usize) {
     let moved = |place: &Range<usize>| place.start + start..place.end + start;
     names.references.extend(found.references.iter().map(|reference| Reference {
         path: reference.path.clone(),

@@ -16,7 +16,7 @@ use crate::names::{self, Known, Scope};
 use crate::source::{Source, Span};
 use crate::tree::{self, Kind, Node};
 use crate::workflow::DEFAULT_TIMEOUT;
-use crate::{MAX_SOURCE_BYTES, Template, Workflow, graph};
+use crate::{Block, MAX_SOURCE_BYTES, Priority, Template, Workflow, graph};
 
 use reader::Reader;
 pub(crate) use steps::{Steps, fixed_outputs};
@@ -119,7 +119,13 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
         triggers: triggers.triggers,
         env: env.map(|env| env.values).unwrap_or_default(),
         timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+        queue_timeout: None,
+        priority: Priority::default(),
+        concurrency: None,
+        blocks: vec![Block { steps: (0..steps.drafts.len()).collect(), owner: None }],
         steps: steps.into_steps(graph.needs),
+        on_failure: None,
+        finally: None,
     })
 }
 

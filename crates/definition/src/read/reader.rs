@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::diagnostic::{Code, Report, quoted};
 use crate::names::{Scope, Used};
 use crate::source::Span;
-use crate::template::{self, Names, Template};
+use crate::template::{self, Template, UsedNames};
 use crate::tree::{Entry, Kind, Node};
 use crate::{duration, suggest};
 
@@ -277,7 +277,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     /// A text that may contain expressions, and the names that they use.
-    pub(crate) fn compiled(&mut self, node: &Node, text: &str) -> Option<(Template, Names)> {
+    pub(crate) fn compiled(&mut self, node: &Node, text: &str) -> Option<(Template, UsedNames)> {
         template::compile(text)
             .map_err(|problem| {
                 let span = self.locate(node, text, problem.place.start, problem.place.len());
@@ -287,7 +287,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     /// Keeps the names of a text for when all that they may mean is known.
-    pub(crate) fn note(&mut self, node: &Node, text: &str, scope: Scope, names: Names, in_condition: bool) {
+    pub(crate) fn note(&mut self, node: &Node, text: &str, scope: Scope, names: UsedNames, in_condition: bool) {
         for reference in names.references {
             let spans =
                 reference.places.iter().map(|place| self.locate(node, text, place.start, place.len())).collect();

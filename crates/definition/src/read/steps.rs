@@ -9,7 +9,7 @@ use crate::source::Span;
 use crate::suggest;
 use crate::tree::{Kind, Node};
 use crate::workflow::DEFAULT_TIMEOUT;
-use crate::{Action, LogLevel, Retry, Step};
+use crate::{Action, LogLevel, MAIN_BLOCK, Retry, Step};
 
 use super::fields::Fields;
 use super::reader::Reader;
@@ -70,7 +70,7 @@ impl Draft {
     pub(crate) fn outputs(&self) -> Option<Vec<&str>> {
         match &self.step.as_ref()?.action {
             Action::Set { values } => Some(values.keys().map(String::as_str).collect()),
-            Action::Shell { .. } | Action::Log { .. } => None,
+            _ => None,
         }
     }
 }
@@ -166,11 +166,16 @@ impl Reader<'_, '_> {
         let action = self.action(&fields, scope);
         let step = action.map(|action| Step {
             id: id.clone(),
+            path: id.clone(),
             name,
+            block: MAIN_BLOCK,
             needs: Vec::new(),
+            foreach: None,
+            until: None,
+            outputs: None,
             action,
             env,
-            timeout: own_timeout.unwrap_or(defaults.timeout),
+            timeout: Some(own_timeout.unwrap_or(defaults.timeout)),
             condition,
             retry: retry.unwrap_or_else(|| defaults.retry.clone()),
             on_lost: on_lost.unwrap_or_default(),

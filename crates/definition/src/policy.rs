@@ -1,0 +1,214 @@
+//! When a step runs, what follows when it fails, and how executions of a workflow get on with each other.
+
+use std::time::Duration;
+
+use globset::Glob;
+use serde_json::{Value, json};
+
+use crate::Template;
+use crate::workflow::milliseconds;
+
+/// The `if` of a step.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// One whole expression; it must give true or false.
+    pub expression: Template,
+    /// Whether it asks `success()`, `failure()` or `always()`: then it is asked even when a need did not complete.
+    pub asks_for_status: bool,
+}
+
+/// Makes a step run once for each value of a list.
+#[derive(Debug, Clone)]
+pub struct Foreach {
+    /// The list; at most [`MAX_ITEMS`] values.
+    pub items: Template,
+    /// How many of them may be under way at once, at least 1; without it, as many as the server runs side by side.
+    pub max_parallel: Option<usize>,
+}
+
+/// The most values that a `foreach` takes.
+pub const MAX_ITEMS: usize = 100_000;
+
+/// Makes a step run again until something holds.
+#[derive(Debug, Clone)]
+pub struct Until {
+    /// One whole expression; it must give true or false. It may read the step's own outputs.
+    pub condition: Template,
+    /// The pause between two rounds.
+    pub every: Duration,
+    /// How many rounds there may be in all, at least 1; the step has failed when it does not hold after the last.
+    pub max_attempts: u32,
+}
+
+/// How many executions of one key may run side by side.
+#[derive(Debug, Clone)]
+pub struct Concurrency {
+    /// The key, from inputs and the trigger; without it, the workflow as a whole.
+    pub key: Option<Template>,
+    /// How many, at least 1.
+    pub limit: u32,
+    /// What happens with one more.
+    pub overflow: Overflow,
+}
+
+/// What happens with an execution that is started while as many of its key are live as may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overflow {
+    /// It waits until one has ended.
+    #[default]
+    Queue,
+    /// It is recorded as cancelled and never runs.
+    Skip,
+    /// The others are cancelled, and it runs once they have ended.
+    Replace,
+}
+
+/// Which executions are taken from the queue first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// After everything else.
+    Low,
+    /// The ordinary rank.
+    #[default]
+    Normal,
+    /// Before ordinary ones.
+    High,
+    /// Before everything else.
+    Critical,
+}
+
+/// When a failed attempt is followed by another.
+#[derive(Debug, Clone)]
+pub struct Retry {
+    /// How many attempts there may be in all, the first one included; at least 1.
+    pub attempts: u32,
+    /// How the pause grows.
+    pub backoff: Backoff,
+    /// The pause before the second attempt.
+    pub delay: Duration,
+    /// No pause is longer.
+    pub max_delay: Duration,
+    /// Whether each pause is shortened by a random part of up to its half, so that many do not come back at once.
+    pub jitter: bool,
+    /// No attempt begins later than this after the first one began.
+    pub max_elapsed: Option<Duration>,
+    /// Patterns over failure codes (`timeout`, `exit.7`, `http.5*`); empty: every failure that trying again may mend.
+    pub on: Vec<String>,
+}
+
+impl Retry {
+    /// Whether a failure of this code is named by [`Self::on`]: by a pattern in which `*` stands for any run of
+    /// characters, or by the class before its first dot.
+    pub fn covers(&self, code: &str) -> bool {
+        let class = code.split('.').next().unwrap_or(code);
+        self.on.iter().any(|pattern| {
+            pattern == class || Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(code))
+        })
+    }
+}
+
+/// How the pause between attempts grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backoff {
+    /// It stays the same.
+    Fixed,
+    /// By the first pause each time.
+    Linear,
+    /// It doubles each time.
+    #[default]
+    Exponential,
+}
+
+/// What follows when the server died while a step ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnLost {
+    /// It is tried again.
+    #[default]
+    Retry,
+    /// It has failed.
+    Fail,
+}
+
+impl Backoff {
+    /// The word of the language.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Linear => "linear",
+            Self::Exponential => "exponential",
+        }
+    }
+}
+
+impl OnLost {
+    /// The word of the language.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+impl Retry {
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "attempts": self.attempts,
+            "backoff": self.backoff.as_str(),
+            "delay_ms": milliseconds(self.delay),
+            "max_delay_ms": milliseconds(self.max_delay),
+            "jitter": self.jitter,
+            "max_elapsed_ms": self.max_elapsed.map(milliseconds),
+            "on": self.on,
+        })
+    }
+}
+
+impl Foreach {
+    pub(crate) fn to_json(&self) -> Value {
+        json!({ "items": self.items.source(), "max_parallel": self.max_parallel })
+    }
+}
+
+impl Until {
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "condition": self.condition.source(),
+            "every_ms": milliseconds(self.every),
+            "max_attempts": self.max_attempts,
+        })
+    }
+}
+
+impl Concurrency {
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "key": self.key.as_ref().map(Template::source),
+            "limit": self.limit,
+            "overflow": self.overflow.as_str(),
+        })
+    }
+}
+
+impl Overflow {
+    /// The word of the language.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Skip => "skip",
+            Self::Replace => "replace",
+        }
+    }
+}
+
+impl Priority {
+    /// The word of the language.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
