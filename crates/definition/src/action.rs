@@ -101,6 +101,9 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    /// Every level, in rising order.
+    pub(crate) const ALL: [Self; 4] = [Self::Debug, Self::Info, Self::Warn, Self::Error];
+
     /// The word of the language.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -28,6 +28,20 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+/// A duration as the language writes it.
+pub(crate) fn shown(duration: Duration) -> String {
+    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    for (unit, size) in UNITS {
+        if rest >= size {
+            text.push_str(&(rest / size).to_string());
+            text.push_str(unit);
+            rest %= size;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 /// Units in falling order, in milliseconds.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
@@ -75,7 +89,7 @@ fn scaled(number: &str, unit: u64) -> Option<Duration> {
 mod tests {
     use std::time::Duration;
 
-    use super::parse;
+    use super::{parse, shown};
 
     #[test]
     fn reads_units_and_iso() {
@@ -94,6 +108,13 @@ mod tests {
             ("P1DT1S", 86_401_000),
         ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn writes_what_it_reads() {
+        for text in ["0s", "250ms", "1h30m", "1d", "1d12h", "5m"] {
+            assert_eq!(shown(parse(text).unwrap()), text);
         }
     }
 

@@ -1,7 +1,9 @@
 //! Resolves which step needs which, and refuses circles.
 
+use std::collections::HashMap;
+
 use crate::diagnostic::{Code, Report, quoted};
-use crate::read::Steps;
+use crate::read::Drafts;
 use crate::source::Span;
 use crate::suggest;
 
@@ -10,10 +12,12 @@ const MAX_CIRCLES: usize = 20;
 
 /// What the steps need.
 pub(crate) struct Graph {
-    /// For each step the steps it needs, ascending.
+    /// For each step the steps of its list that it needs, ascending.
     pub(crate) needs: Vec<Vec<usize>>,
     /// For each step whether one of its needs could not be resolved.
     pub(crate) is_partial: Vec<bool>,
+    /// For each list whether its steps run from top to bottom.
+    pub(crate) is_sequence: Vec<bool>,
     pub(crate) has_circle: bool,
 }
 
@@ -36,48 +40,100 @@ impl Graph {
     }
 }
 
-/// Resolves the needs of all steps. Without any `needs`, each step needs the one before it.
-pub(crate) fn resolve(report: &mut Report<'_>, steps: &Steps) -> Graph {
-    let count = steps.drafts.len();
-    let mut graph = Graph { needs: vec![Vec::new(); count], is_partial: vec![false; count], has_circle: false };
-    if steps.drafts.iter().all(|draft| draft.needs.is_none()) {
-        for step in 1..count {
-            graph.needs[step].push(step - 1);
-        }
-        return graph;
-    }
-    let index = steps.index();
+/// Resolves the needs of all steps. In a list without any `needs`, each step needs the one before it.
+pub(crate) fn resolve(report: &mut Report<'_>, drafts: &Drafts) -> Graph {
+    let count = drafts.steps.len();
+    let mut graph = Graph {
+        needs: vec![Vec::new(); count],
+        is_partial: vec![false; count],
+        is_sequence: Vec::with_capacity(drafts.blocks.len()),
+        has_circle: false,
+    };
+    let ids = Ids {
+        of_list: drafts.index(),
+        anywhere: drafts.steps.iter().enumerate().rev().map(|(at, draft)| (draft.id.as_str(), at)).collect(),
+    };
     let mut spans: Vec<Vec<(usize, Span)>> = vec![Vec::new(); count];
-    for (step, draft) in steps.drafts.iter().enumerate() {
-        for (name, span) in draft.needs.iter().flatten() {
-            if let Some(&need) = index.get(name.as_str()) {
-                spans[step].push((need, *span));
-                continue;
+    for block in &drafts.blocks {
+        let is_sequence = block.steps.iter().all(|&step| drafts.steps[step].needs.is_none());
+        graph.is_sequence.push(is_sequence);
+        if is_sequence {
+            for (&before, &step) in block.steps.iter().zip(block.steps.iter().skip(1)) {
+                graph.needs[step].push(before);
             }
-            graph.is_partial[step] = true;
-            if steps.is_whole {
-                let message = format!("the step `{}` needs {}, which does not exist", draft.id, quoted(name));
-                let others = index.keys().copied().filter(|id| *id != draft.id);
-                let help = suggest::did_you_mean(name, others)
-                    .unwrap_or_else(|| format!("add a step with the id {}, or remove it from `needs`", quoted(name)));
-                report.add(Code::UnknownNeed, *span, message, help);
-            }
+            continue;
         }
-        graph.needs[step] = spans[step].iter().map(|&(need, _)| need).collect();
-        graph.needs[step].sort_unstable();
-        graph.needs[step].dedup();
+        for &step in &block.steps {
+            spans[step] = needs(report, drafts, &ids, step);
+            graph.is_partial[step] = spans[step].len() < drafts.steps[step].needs.as_ref().map_or(0, Vec::len);
+            graph.needs[step] = spans[step].iter().map(|&(need, _)| need).collect();
+            graph.needs[step].sort_unstable();
+            graph.needs[step].dedup();
+        }
     }
     let circles = circles(&graph.needs);
     graph.has_circle = !circles.is_empty();
     for circle in circles {
-        let ids: Vec<&str> = circle.iter().chain(circle.first()).map(|&step| steps.drafts[step].id.as_str()).collect();
+        let ids: Vec<&str> = circle.iter().chain(circle.first()).map(|&step| drafts.steps[step].id.as_str()).collect();
         let (first, second) = (circle[0], circle[1 % circle.len()]);
         let at = spans[first].iter().find(|&&(need, _)| need == second);
-        let span = at.map_or(steps.drafts[first].span, |&(_, span)| span);
+        let span = at.map_or(drafts.steps[first].span, |&(_, span)| span);
         let message = format!("steps need each other in a circle: {}", ids.join(" -> "));
         report.add(Code::Cycle, span, message, "remove one of these from `needs`".to_owned());
     }
     graph
+}
+
+/// The steps by their ids.
+struct Ids<'d> {
+    of_list: HashMap<(usize, &'d str), usize>,
+    anywhere: HashMap<&'d str, usize>,
+}
+
+/// The steps that a step names under `needs`, as far as they are there; the others are reported.
+fn needs(report: &mut Report<'_>, drafts: &Drafts, ids: &Ids<'_>, step: usize) -> Vec<(usize, Span)> {
+    let draft = &drafts.steps[step];
+    let mut found = Vec::new();
+    for (name, span) in draft.needs.iter().flatten() {
+        if let Some(&need) = ids.of_list.get(&(draft.block, name.as_str())) {
+            found.push((need, *span));
+        } else if let Some(&other) = ids.anywhere.get(name.as_str()) {
+            let help = elsewhere(drafts, step, other);
+            let message =
+                format!("the step `{}` needs {}, which stands in another list of steps", draft.id, quoted(name));
+            report.add(Code::UnknownNeed, *span, message, help);
+        } else if drafts.blocks[draft.block].is_whole {
+            let message = format!("the step `{}` needs {}, which does not exist", draft.id, quoted(name));
+            let others = drafts.ids(draft.block).filter(|id| *id != draft.id);
+            let help = suggest::did_you_mean(name, others)
+                .unwrap_or_else(|| format!("add a step with the id {}, or remove it from `needs`", quoted(name)));
+            report.add(Code::UnknownNeed, *span, message, help);
+        }
+    }
+    found
+}
+
+/// What to do about a need that is a step of another list.
+fn elsewhere(drafts: &Drafts, step: usize, other: usize) -> String {
+    let around = drafts.levels(step).into_iter().skip(1).find(|level| level.block == drafts.steps[other].block);
+    if let Some(level) = around {
+        return match level.within {
+            Some(within) => {
+                format!("name it in the `needs` of `{}`, which this step is part of", drafts.steps[within].id)
+            }
+            None => "it has ended by then; remove it from `needs`".to_owned(),
+        };
+    }
+    let beside = drafts.levels(other).into_iter().find(|level| level.block == drafts.steps[step].block);
+    match beside.and_then(|level| level.within) {
+        Some(within) if within != step => {
+            format!(
+                "need `{}`, which it is part of: that has ended when all of its steps have",
+                drafts.steps[within].id
+            )
+        }
+        _ => "a step can only need steps of its own list".to_owned(),
+    }
 }
 
 /// Disjoint circles, each from its first step along what it needs.

@@ -12,6 +12,7 @@ mod expression;
 mod functions;
 mod graph;
 mod inputs;
+mod keys;
 mod names;
 mod policy;
 mod read;

@@ -130,6 +130,9 @@ pub enum OnLost {
 }
 
 impl Backoff {
+    /// Every word.
+    pub(crate) const ALL: [Self; 3] = [Self::Fixed, Self::Linear, Self::Exponential];
+
     /// The word of the language.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -141,6 +144,9 @@ impl Backoff {
 }
 
 impl OnLost {
+    /// Every word.
+    pub(crate) const ALL: [Self; 2] = [Self::Retry, Self::Fail];
+
     /// The word of the language.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -191,6 +197,9 @@ impl Concurrency {
 }
 
 impl Overflow {
+    /// Every word.
+    pub(crate) const ALL: [Self; 3] = [Self::Queue, Self::Skip, Self::Replace];
+
     /// The word of the language.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -202,6 +211,9 @@ impl Overflow {
 }
 
 impl Priority {
+    /// Every word, in rising order.
+    pub(crate) const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Critical];
+
     /// The word of the language.
     pub fn as_str(self) -> &'static str {
         match self {

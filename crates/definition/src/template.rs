@@ -51,6 +51,19 @@ impl Template {
         matches!(&*self.0, Shape::Whole(..))
     }
 
+    /// Its value, where no part of it is an expression.
+    pub(crate) fn as_literal(&self) -> Option<Value> {
+        match &*self.0 {
+            Shape::Literal(value) => Some(value.clone()),
+            Shape::Whole(..) | Shape::Mixed(..) => None,
+            Shape::List(items) => items.iter().map(Self::as_literal).collect(),
+            Shape::Map(entries) => {
+                let entries = entries.iter().map(|(key, value)| Some((key.clone(), value.as_literal()?)));
+                entries.collect::<Option<Map<_, _>>>().map(Value::Object)
+            }
+        }
+    }
+
     /// The value as written, expressions as text.
     pub fn source(&self) -> Value {
         match &*self.0 {

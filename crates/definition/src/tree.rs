@@ -55,6 +55,15 @@ impl Node {
         Self { span, kind, size: 1, depth: 0 }
     }
 
+    /// Whether nothing is written here, or a collection without anything in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &*self.kind {
+            Kind::Scalar { value, text } => value.is_null() && text.is_empty(),
+            Kind::List(items) => items.is_empty(),
+            Kind::Map(entries) => entries.is_empty(),
+        }
+    }
+
     /// What it is, for messages.
     pub(crate) fn describe(&self) -> String {
         match &*self.kind {

@@ -75,6 +75,9 @@ pub struct FileTrigger {
 }
 
 impl CatchUp {
+    /// Every word.
+    pub(crate) const ALL: [Self; 3] = [Self::None, Self::Last, Self::All];
+
     /// The word of the language.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -86,6 +89,9 @@ impl CatchUp {
 }
 
 impl Overlap {
+    /// Every word.
+    pub(crate) const ALL: [Self; 2] = [Self::Allow, Self::Skip];
+
     /// The word of the language.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! The keys of a mapping, checked against those the language has there.
 
 use crate::diagnostic::{Code, quoted};
+use crate::keys::Keys;
 use crate::suggest;
 use crate::tree::{Entry, Kind, Node};
 
@@ -42,15 +43,9 @@ impl Reader<'_, '_> {
         None
     }
 
-    /// The entries of a mapping that may have the keys `known`; `not_yet` are those that the language has but this
-    /// release does not run.
-    pub(crate) fn fields<'n>(
-        &mut self,
-        node: &'n Node,
-        what: &str,
-        known: &[&'static str],
-        not_yet: &[&'static str],
-    ) -> Option<Fields<'n>> {
+    /// The entries of a mapping that may have these keys.
+    pub(crate) fn fields<'n>(&mut self, node: &'n Node, keys: &Keys) -> Option<Fields<'n>> {
+        let Keys { what, known, not_yet } = keys;
         let entries = self.entries(node, what)?;
         let mut meant = Vec::new();
         for Entry { key, key_span, .. } in entries {
@@ -61,7 +56,7 @@ impl Reader<'_, '_> {
                 self.not_yet(*key_span, key);
                 continue;
             }
-            let nearest = suggest::nearest(key, known.iter().chain(not_yet).copied());
+            let nearest = suggest::nearest(key, known.iter().chain(*not_yet).copied());
             meant.extend(known.iter().find(|&&word| Some(word) == nearest));
             let message = format!("unknown key {} in {what}", quoted(key));
             let help = match nearest {
@@ -71,6 +66,15 @@ impl Reader<'_, '_> {
             self.report.add(Code::UnknownKey, *key_span, message, help);
         }
         Some(Fields { node, entries, meant })
+    }
+
+    /// The value of a key that must be there; where it is not, that is reported with `message`.
+    pub(crate) fn needed<'n>(&mut self, fields: &Fields<'n>, key: &str, message: &str) -> Option<&'n Node> {
+        let found = fields.get(key);
+        if found.is_none() {
+            self.missing(fields, key, Code::MissingKey, message);
+        }
+        found
     }
 
     /// Reports that `key` must be there, unless a misspelt key was probably meant for it.

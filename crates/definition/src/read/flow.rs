@@ -7,48 +7,55 @@ use serde_json::Value;
 use crate::diagnostic::{Code, quoted};
 use crate::functions::STATUS;
 use crate::names::Scope;
-use crate::scan::WordKind;
+use crate::scan::{Word, WordKind};
 use crate::suggest;
+use crate::template::UsedNames;
 use crate::tree::{Kind, Node};
-use crate::{Backoff, Condition, OnLost, Retry, Template};
+use crate::{Backoff, Condition, OnLost, Retry, Template, keys};
 
 use super::reader::Reader;
 
-const RETRY_KEYS: [&str; 7] = ["attempts", "backoff", "delay", "max_delay", "jitter", "max_elapsed", "on"];
-const MAX_ATTEMPTS: u64 = 100;
+pub(crate) const MAX_ATTEMPTS: u64 = 100;
 const DEFAULT_ATTEMPTS: u32 = 3;
 const DEFAULT_DELAY: Duration = Duration::from_secs(1);
 const DEFAULT_MAX_DELAY: Duration = Duration::from_mins(1);
 /// Classes of failures after which another attempt can be asked for.
-const CLASSES: [&str; 6] = ["exit", "signal", "spawn", "output", "timeout", "internal"];
+const CLASSES: [&str; 8] = ["exit", "signal", "spawn", "output", "http", "workflow", "timeout", "internal"];
 
 impl Reader<'_, '_> {
     /// An `if`: one expression, with or without its `${{ }}`, or a truth value.
     pub(crate) fn condition(&mut self, node: &Node, scope: Scope) -> Option<Condition> {
-        let text = match &*node.kind {
-            Kind::Scalar { value: Value::Bool(value), .. } => {
-                return Some(Condition { expression: Template::literal((*value).into()), asks_for_status: false });
-            }
-            Kind::Scalar { value: Value::String(text), .. } => text.trim(),
-            _ => {
-                let message = format!("`if` must be an expression, not {}", node.describe());
-                let help = "write `if: ${{ inputs.count > 0 }}`".to_owned();
-                self.report.add(Code::WrongType, node.span, message, help);
-                return None;
-            }
-        };
-        let text = if text.contains("${{") { text.to_owned() } else { format!("${{{{ {text} }}}}") };
-        let (expression, names) = self.compiled(node, &text)?;
-        if !expression.is_one_expression() {
-            let message = "`if` must be one expression, with nothing around it";
-            let help = "put the comparison inside: `${{ inputs.region == 'eu' }}`".to_owned();
-            self.report.add(Code::InvalidValue, node.span, message, help);
-            return None;
+        if let Kind::Scalar { value: Value::Bool(value), .. } = &*node.kind {
+            return Some(Condition { expression: Template::literal((*value).into()), asks_for_status: false });
         }
-        let asks = |word: &crate::scan::Word| word.kind == WordKind::Function && STATUS.contains(&word.name.as_str());
+        let (text, expression, names) = self.expression(node, "if", "if: ${{ inputs.count > 0 }}")?;
+        let asks = |word: &Word| word.kind == WordKind::Function && STATUS.contains(&word.name.as_str());
         let asks_for_status = names.words.iter().any(asks);
         self.note(node, &text, scope, names, true);
         Some(Condition { expression, asks_for_status })
+    }
+
+    /// One expression, with or without its `${{ }}`: its text with it, its compiled form, and the names it uses.
+    pub(crate) fn expression(
+        &mut self,
+        node: &Node,
+        what: &str,
+        example: &str,
+    ) -> Option<(String, Template, UsedNames)> {
+        let Kind::Scalar { value: Value::String(text), .. } = &*node.kind else {
+            let message = format!("`{what}` must be an expression, not {}", node.describe());
+            self.report.add(Code::WrongType, node.span, message, format!("write `{example}`"));
+            return None;
+        };
+        let text = text.trim();
+        let text = if text.contains("${{") { text.to_owned() } else { format!("${{{{ {text} }}}}") };
+        let (expression, names) = self.compiled(node, &text)?;
+        if !expression.is_one_expression() {
+            let message = format!("`{what}` must be one expression, with nothing around it");
+            self.report.add(Code::InvalidValue, node.span, message, format!("for example `{example}`"));
+            return None;
+        }
+        Some((text, expression, names))
     }
 
     /// A `retry`: a number of attempts, or a mapping.
@@ -66,13 +73,13 @@ impl Reader<'_, '_> {
             retry.attempts = self.attempts(node)?;
             return Some(retry);
         }
-        let fields = self.fields(node, "`retry`", &RETRY_KEYS, &[])?;
+        let fields = self.fields(node, &keys::RETRY)?;
         // What cannot be read has been reported and keeps its default, so that the rest is still looked at.
         if let Some(attempts) = fields.get("attempts").and_then(|node| self.attempts(node)) {
             retry.attempts = attempts;
         }
         if let Some(node) = fields.get("backoff") {
-            let words = [Backoff::Fixed, Backoff::Linear, Backoff::Exponential].map(|word| (word.as_str(), word));
+            let words = Backoff::ALL.map(|word| (word.as_str(), word));
             retry.backoff = self.word(node, "backoff", &words, &[]).unwrap_or_default();
         }
         if let Some(delay) = fields.get("delay").and_then(|node| self.duration(node, "delay")) {
@@ -88,7 +95,7 @@ impl Reader<'_, '_> {
                 self.report.add(Code::InvalidValue, node.span, message, None);
             }
         }
-        if let Some(jitter) = fields.get("jitter").and_then(|node| self.switch(node, "jitter")) {
+        if let Some(jitter) = fields.get("jitter").and_then(|node| self.truth(node, "jitter")) {
             retry.jitter = jitter;
         }
         retry.max_elapsed = fields.get("max_elapsed").and_then(|node| self.timeout(node, "max_elapsed"));
@@ -99,17 +106,7 @@ impl Reader<'_, '_> {
     }
 
     pub(crate) fn on_lost(&mut self, node: &Node) -> Option<OnLost> {
-        self.word(node, "on_lost", &[OnLost::Retry, OnLost::Fail].map(|word| (word.as_str(), word)), &[])
-    }
-
-    /// True or false.
-    pub(crate) fn switch(&mut self, node: &Node, what: &str) -> Option<bool> {
-        if let Kind::Scalar { value: Value::Bool(value), .. } = &*node.kind {
-            return Some(*value);
-        }
-        let message = format!("{what} must be true or false, not {}", node.describe());
-        self.report.add(Code::WrongType, node.span, message, None);
-        None
+        self.word(node, "on_lost", &OnLost::ALL.map(|word| (word.as_str(), word)), &[])
     }
 
     fn attempts(&mut self, node: &Node) -> Option<u32> {

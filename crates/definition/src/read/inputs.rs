@@ -70,9 +70,15 @@ impl Reader<'_, '_> {
         read
     }
 
+    /// The declared outputs of a step.
+    pub(crate) fn declared_outputs(&mut self, node: &Node) -> Inputs {
+        self.inputs(node).inputs
+    }
+
     fn input(&mut self, name: &str, node: &Node) -> Option<InputField> {
         let what = format!("the input `{name}`");
-        let fields = self.fields(node, &what, &KEYS, &NOT_YET)?;
+        let fields = self.fields(node, &crate::keys::Keys { what: "an input", known: &KEYS, not_yet: &NOT_YET })?;
+        let _ = what;
         let words = InputType::ALL.map(|input_type| (input_type.as_str(), input_type));
         let mut field = InputField { name: name.to_owned(), ..InputField::default() };
         field.input_type = match fields.get("type") {

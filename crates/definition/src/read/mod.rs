@@ -1,11 +1,17 @@
 //! From the tree of a document to a workflow.
 
+mod actions;
+mod blocks;
+mod execution;
 mod fields;
 mod flow;
+mod groups;
 mod inputs;
+mod loops;
 mod reader;
 mod steps;
 mod triggers;
+mod waits;
 
 use std::collections::BTreeMap;
 
@@ -16,15 +22,11 @@ use crate::names::{self, Known, Scope};
 use crate::source::{Source, Span};
 use crate::tree::{self, Kind, Node};
 use crate::workflow::DEFAULT_TIMEOUT;
-use crate::{Block, MAX_SOURCE_BYTES, Priority, Template, Workflow, graph};
+use crate::{MAX_SOURCE_BYTES, Template, Workflow, graph, keys};
 
+pub(crate) use blocks::{Draft, Drafts, Level};
+use fields::Fields;
 use reader::Reader;
-pub(crate) use steps::{Steps, fixed_outputs};
-
-const KEYS: [&str; 10] =
-    ["name", "description", "labels", "inputs", "outputs", "on", "env", "defaults", "timeout", "steps"];
-
-const NOT_YET: [&str; 7] = ["concurrency", "queue_timeout", "priority", "on_failure", "finally", "saga", "history"];
 
 /// Reads and checks the bytes of one document.
 pub(crate) fn document(bytes: &[u8], fallback_name: &str) -> Result<Workflow, Diagnostics> {
@@ -73,7 +75,7 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
         return None;
     }
     let mut reader = Reader::new(report);
-    let fields = reader.fields(root, "a workflow", &KEYS, &NOT_YET)?;
+    let fields = reader.fields(root, &keys::WORKFLOW)?;
     let name = match fields.get("name") {
         Some(node) => reader.title(node, "name"),
         None => Some(fallback_name.to_owned()),
@@ -83,14 +85,15 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
     let inputs = fields.get("inputs").map(|node| reader.inputs(node));
     let env = fields.get("env").map(|node| reader.env(node, Scope::WorkflowEnv));
     let outputs = fields.get("outputs").map(|node| reader.outputs(node, Scope::Outputs)).unwrap_or_default();
-    let defaults = fields.get("defaults").map(|node| reader.defaults(node)).unwrap_or_default();
+    reader.defaults = fields.get("defaults").map(|node| reader.defaults(node)).unwrap_or_default();
     let timeout = fields.get("timeout").and_then(|node| reader.timeout(node, "timeout"));
-    let steps = if let Some(node) = fields.get("steps") {
-        reader.steps(node, &defaults)
-    } else {
-        reader.missing(&fields, "steps", Code::NoSteps, "the workflow has no `steps`");
-        Steps::unknown()
-    };
+    let queue_timeout = fields.get("queue_timeout").and_then(|node| reader.timeout(node, "queue_timeout"));
+    let priority = fields.get("priority").and_then(|node| reader.priority(node)).unwrap_or_default();
+    let concurrency = fields.get("concurrency").and_then(|node| reader.concurrency(node));
+    blocks(&mut reader, &fields);
+    if timeout.is_some() || fields.get("timeout").is_none() {
+        reader.check_waits(timeout.unwrap_or(DEFAULT_TIMEOUT), timeout.is_some());
+    }
     let mut known = Known {
         inputs: match &inputs {
             None => Some(Vec::new()),
@@ -107,9 +110,12 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
     let triggers = fields.get("on").map(|node| reader.triggers(node, &inputs)).unwrap_or_default();
     known.has_files = triggers.has_files;
     known.has_schedules = triggers.has_schedules;
-    let (report, used) = reader.finish();
-    let graph = graph::resolve(report, &steps);
-    names::check(report, &used, &known, &steps, &graph);
+    let (report, drafts, used) = reader.finish();
+    drafts.check_ids(report);
+    let graph = graph::resolve(report, &drafts);
+    names::check(report, &used, &known, &drafts, &graph);
+    let (on_failure, finally) = (drafts.on_failure, drafts.finally);
+    let (steps, blocks) = drafts.finish(graph.needs)?;
     Some(Workflow {
         name: checked_fallback(report, name?, fields.get("name").is_none(), root.span)?,
         description,
@@ -119,14 +125,34 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
         triggers: triggers.triggers,
         env: env.map(|env| env.values).unwrap_or_default(),
         timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
-        queue_timeout: None,
-        priority: Priority::default(),
-        concurrency: None,
-        blocks: vec![Block { steps: (0..steps.drafts.len()).collect(), owner: None }],
-        steps: steps.into_steps(graph.needs),
-        on_failure: None,
-        finally: None,
+        queue_timeout,
+        priority,
+        concurrency,
+        steps,
+        blocks,
+        on_failure,
+        finally,
     })
+}
+
+/// Reads the workflow's own lists of steps, its main one first.
+fn blocks(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) {
+    if let Some(node) = fields.get("steps") {
+        reader.block(node, "`steps`", None);
+    } else {
+        reader.missing(fields, "steps", Code::NoSteps, "the workflow has no `steps`");
+        let main = reader.open_block(None);
+        reader.drafts.blocks[main].is_whole = false;
+    }
+    // The index is known before the steps are read, which are called after it.
+    if let Some(node) = fields.get("on_failure") {
+        reader.drafts.on_failure = Some(reader.drafts.blocks.len());
+        reader.block(node, "`on_failure`", None);
+    }
+    if let Some(node) = fields.get("finally") {
+        reader.drafts.finally = Some(reader.drafts.blocks.len());
+        reader.block(node, "`finally`", None);
+    }
 }
 
 /// The stem of a file may be anything; as a name it must follow the rules for names.

@@ -1,6 +1,7 @@
 //! Reads single values: text, names, durations, lists, templates.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,6 +14,8 @@ use crate::tree::{Entry, Kind, Node};
 use crate::{duration, suggest};
 
 use super::Values;
+use super::blocks::Drafts;
+use super::steps::Defaults;
 
 /// The longest id or name, in characters.
 const MAX_NAME: usize = 100;
@@ -20,17 +23,29 @@ const MAX_NAME: usize = 100;
 /// What the values of a document are read with.
 pub(crate) struct Reader<'a, 'r> {
     pub(crate) report: &'r mut Report<'a>,
+    /// What steps have that do not say otherwise.
+    pub(crate) defaults: Defaults,
+    /// The steps read so far.
+    pub(crate) drafts: Drafts,
+    /// Literal times that steps wait for, and where they stand.
+    pub(crate) constant_waits: Vec<(Duration, Span)>,
     used: Vec<Used>,
 }
 
 impl<'a, 'r> Reader<'a, 'r> {
     pub(crate) fn new(report: &'r mut Report<'a>) -> Self {
-        Self { report, used: Vec::new() }
+        Self {
+            report,
+            defaults: Defaults::default(),
+            drafts: Drafts::default(),
+            constant_waits: Vec::new(),
+            used: Vec::new(),
+        }
     }
 
-    /// The report, and the names that expressions used.
-    pub(crate) fn finish(self) -> (&'r mut Report<'a>, Vec<Used>) {
-        (self.report, self.used)
+    /// The report, the steps, and the names that expressions used.
+    pub(crate) fn finish(self) -> (&'r mut Report<'a>, Drafts, Vec<Used>) {
+        (self.report, self.drafts, self.used)
     }
 
     pub(crate) fn not_yet(&mut self, span: Span, word: &str) {
@@ -91,14 +106,16 @@ impl<'a, 'r> Reader<'a, 'r> {
     /// A name for people.
     pub(crate) fn title(&mut self, node: &Node, what: &str) -> Option<String> {
         let text = self.text(node, what)?;
-        match title_problem(&text) {
-            None => Some(text),
-            Some(problem) => {
-                let message = format!("{what} {} {problem}", quoted(&text));
-                self.report.add(Code::InvalidName, node.span, message, None);
-                None
-            }
+        self.is_title(node.span, &text, what).then_some(text)
+    }
+
+    pub(crate) fn is_title(&mut self, span: Span, text: &str, what: &str) -> bool {
+        let problem = title_problem(text);
+        if let Some(problem) = &problem {
+            let message = format!("{what} {} {problem}", quoted(text));
+            self.report.add(Code::InvalidName, span, message, None);
         }
+        problem.is_none()
     }
 
     /// An id as expressions and records use it.
@@ -141,6 +158,29 @@ impl<'a, 'r> Reader<'a, 'r> {
             return None;
         }
         Some(duration)
+    }
+
+    /// A whole number of a range.
+    pub(crate) fn whole_number(&mut self, node: &Node, what: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        let number = match &*node.kind {
+            Kind::Scalar { value, .. } => value.as_u64().filter(|number| range.contains(number)),
+            Kind::List(_) | Kind::Map(_) => None,
+        };
+        if number.is_none() {
+            let (least, most) = range.into_inner();
+            let message = format!("{what} must be a whole number from {least} to {most}, not {}", node.describe());
+            self.report.add(Code::InvalidValue, node.span, message, None);
+        }
+        number
+    }
+
+    /// True or false.
+    pub(crate) fn truth(&mut self, node: &Node, what: &str) -> Option<bool> {
+        if let Kind::Scalar { value: Value::Bool(value), .. } = &*node.kind {
+            return Some(*value);
+        }
+        self.wrong_type(node, what, "true or false");
+        None
     }
 
     /// One of a few words.
@@ -268,6 +308,16 @@ impl<'a, 'r> Reader<'a, 'r> {
                 read.into_iter().collect::<Option<Vec<_>>>().map(Template::map)
             }
         }
+    }
+
+    /// Text that may contain expressions.
+    pub(crate) fn text_template(&mut self, node: &Node, what: &str, scope: Scope) -> Option<Template> {
+        let text = self.prose(node, what)?;
+        if text.trim().is_empty() {
+            self.report.add(Code::InvalidValue, node.span, format!("{what} is empty"), None);
+            return None;
+        }
+        self.template(node, scope)
     }
 
     fn compile(&mut self, node: &Node, text: &str, scope: Scope) -> Option<Template> {

@@ -1,48 +1,17 @@
-//! Reads the steps of a workflow.
+//! Reads one step: what it is called, when it runs, how often, and what follows.
 
-use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use crate::diagnostic::{Code, quoted};
+use crate::diagnostic::Code;
 use crate::names::Scope;
 use crate::source::Span;
-use crate::suggest;
-use crate::tree::{Kind, Node};
+use crate::tree::Node;
 use crate::workflow::DEFAULT_TIMEOUT;
-use crate::{Action, LogLevel, MAIN_BLOCK, Retry, Step};
+use crate::{Action, Retry, Step, keys};
 
+use super::blocks::{Draft, MAX_PATH};
 use super::fields::Fields;
 use super::reader::Reader;
-
-const KEYS: [&str; 12] =
-    ["id", "name", "needs", "if", "run", "uses", "with", "env", "timeout", "retry", "on_lost", "continue_on_error"];
-const NOT_YET: [&str; 13] = [
-    "outputs",
-    "compensate",
-    "foreach",
-    "max_parallel",
-    "steps",
-    "switch",
-    "until",
-    "every",
-    "max_attempts",
-    "wait",
-    "runs_on",
-    "pivot",
-    "retriable",
-];
-/// Keys that make a step something other than `run` or `uses`.
-const GROUPS: [&str; 2] = ["steps", "switch"];
-const TYPES: [&str; 3] = ["shell", "set", "log"];
-const TYPES_NOT_YET: [&str; 12] =
-    ["http", "sql", "file", "extract", "transform", "wait", "emit", "approval", "workflow", "agent", "notify", "saga"];
-
-/// The steps as far as they could be read, with their references not yet resolved.
-pub(crate) struct Steps {
-    pub(crate) drafts: Vec<Draft>,
-    /// Whether every step's id is known, so that another id does not exist.
-    pub(crate) is_whole: bool,
-}
 
 /// What steps have that do not say otherwise.
 pub(crate) struct Defaults {
@@ -56,47 +25,16 @@ impl Default for Defaults {
     }
 }
 
-/// A step whose needs are still names.
-pub(crate) struct Draft {
-    pub(crate) id: String,
-    pub(crate) span: Span,
-    /// The names after `needs`; nothing where the step does not say.
-    pub(crate) needs: Option<Vec<(String, Span)>>,
-    step: Option<Step>,
-}
-
-impl Draft {
-    /// The names of its outputs, where they are fixed by the definition.
-    pub(crate) fn outputs(&self) -> Option<Vec<&str>> {
-        match &self.step.as_ref()?.action {
-            Action::Set { values } => Some(values.keys().map(String::as_str).collect()),
-            _ => None,
-        }
-    }
-}
-
-impl Steps {
-    /// Steps of which nothing is known.
-    pub(crate) fn unknown() -> Self {
-        Self { drafts: Vec::new(), is_whole: false }
-    }
-
-    /// The index of each id.
-    pub(crate) fn index(&self) -> HashMap<&str, usize> {
-        // Of two steps with one id the first counts, so that the problem is reported once.
-        self.drafts.iter().enumerate().rev().map(|(index, draft)| (draft.id.as_str(), index)).collect()
-    }
-
-    /// The steps with their needs; those that could not be read are left out.
-    pub(crate) fn into_steps(self, needs: Vec<Vec<usize>>) -> Vec<Step> {
-        let resolved = self.drafts.into_iter().zip(needs);
-        resolved.filter_map(|(draft, needs)| Some(Step { needs, ..draft.step? })).collect()
-    }
-}
+/// The keys of a step that follow a failure or a crash of what a step type runs.
+const OF_ATTEMPTS: [(&str, &str); 3] = [
+    ("retry", "tries nothing again"),
+    ("on_lost", "is not lost with a server"),
+    ("env", "has no environment, and hands none on"),
+];
 
 impl Reader<'_, '_> {
     pub(crate) fn defaults(&mut self, node: &Node) -> Defaults {
-        let Some(fields) = self.fields(node, "`defaults`", &["timeout", "retry"], &[]) else {
+        let Some(fields) = self.fields(node, &keys::DEFAULTS) else {
             return Defaults::default();
         };
         let timeout = fields.get("timeout").and_then(|node| self.timeout(node, "timeout"));
@@ -106,182 +44,130 @@ impl Reader<'_, '_> {
         }
     }
 
-    pub(crate) fn steps(&mut self, node: &Node, defaults: &Defaults) -> Steps {
-        let Kind::List(items) = &*node.kind else {
-            let message = format!("`steps` must be a list, not {}", node.describe());
-            let help = "start each step with `- `".to_owned();
-            self.report.add(Code::WrongType, node.span, message, help);
-            return Steps::unknown();
+    /// Reads the step at `place` of a list, and those it encloses.
+    pub(crate) fn step(&mut self, block: usize, place: usize, node: &Node) {
+        let Some(fields) = self.fields(node, &keys::STEP) else {
+            self.drafts.blocks[block].is_whole = false;
+            return;
         };
-        if items.is_empty() {
-            self.report.add(Code::NoSteps, node.span, "the workflow has no steps", None);
-        }
-        let mut steps = Steps { drafts: Vec::with_capacity(items.len()), is_whole: true };
-        let mut seen: HashMap<String, Span> = HashMap::new();
-        for (index, item) in items.iter().enumerate() {
-            let scope = Scope::Step(steps.drafts.len());
-            match self.step(index, item, defaults, scope, &mut steps.is_whole) {
-                Some(draft) => {
-                    if let Some(first) = seen.get(&draft.id) {
-                        let (line, _) = self.report.source.position(first.start);
-                        let message = format!("two steps have the id `{}`", draft.id);
-                        let help = format!("the other one is on line {line}");
-                        self.report.add(Code::DuplicateId, draft.span, message, help);
-                    } else {
-                        seen.insert(draft.id.clone(), draft.span);
-                    }
-                    steps.drafts.push(draft);
-                }
-                None => steps.is_whole = false,
-            }
-        }
-        steps
+        let id_node = fields.get("id");
+        let id = id_node.and_then(|node| self.id(node, "the id"));
+        // A misspelt `id` hides a name that others may use.
+        self.drafts.blocks[block].is_whole &= id.is_some() == id_node.is_some() && !fields.is_meant("id");
+        let is_named = id.is_some();
+        let id = id.unwrap_or_else(|| format!("{}-{}", self.default_id(block), place + 1));
+        let span = id_node.unwrap_or(node).span;
+        let path = self.path(block, &id, span);
+        let needs = fields.get("needs").map(|node| self.texts(node, "needs"));
+        let step = self.drafts.steps.len();
+        let has_foreach = fields.get("foreach").is_some();
+        self.drafts.blocks[block].steps.push(step);
+        self.drafts.steps.push(Draft { id, path, is_named, span, block, needs, has_foreach, step: None });
+        let read = self.body(step, &fields);
+        self.drafts.steps[step].step = read;
     }
 
-    fn step(
-        &mut self,
-        index: usize,
-        node: &Node,
-        defaults: &Defaults,
-        scope: Scope,
-        is_whole: &mut bool,
-    ) -> Option<Draft> {
-        let fields = self.fields(node, "a step", &KEYS, &NOT_YET)?;
-        let id_node = fields.get("id");
-        let id = match id_node {
-            Some(node) => self.id(node, "the id"),
-            None => Some(format!("step-{}", index + 1)),
+    /// What the ids of steps without one begin with.
+    fn default_id(&self, block: usize) -> &'static str {
+        match Some(block) {
+            block if block == self.drafts.on_failure => "on_failure",
+            block if block == self.drafts.finally => "finally",
+            _ => "step",
+        }
+    }
+
+    fn path(&mut self, block: usize, id: &str, span: Span) -> String {
+        let Some(owner) = self.drafts.blocks[block].owner else {
+            return id.to_owned();
         };
-        // A misspelt `id` hides a name that others may use.
-        *is_whole &= id.is_some() && !fields.is_meant("id");
-        let id = id.unwrap_or_else(|| format!("step-{}", index + 1));
+        let path = format!("{}.{id}", self.drafts.steps[owner].path);
+        if path.len() > MAX_PATH && self.drafts.steps[owner].path.len() <= MAX_PATH {
+            let message = format!("the ids down to this step have more than {MAX_PATH} characters in all");
+            let help = "give it, or the steps around it, a shorter `id`".to_owned();
+            self.report.add(Code::InvalidName, span, message, help);
+        }
+        path
+    }
+
+    fn body(&mut self, step: usize, fields: &Fields<'_>) -> Option<Step> {
+        self.check_companions(fields);
+        let scope = Scope::Step(step);
         let name = fields.get("name").and_then(|node| self.title(node, "name"));
-        let needs = fields.get("needs").map(|node| self.texts(node, "needs"));
+        let condition = fields.get("if").and_then(|node| self.condition(node, Scope::Entry(step)));
+        let foreach = fields.get("foreach").map(|node| self.foreach(node, fields, step));
+        let until = fields.get("until").map(|node| self.until(node, fields, step));
         let env = fields.get("env").map(|node| self.env(node, scope).values).unwrap_or_default();
         let own_timeout = fields.get("timeout").and_then(|node| self.timeout(node, "timeout"));
-        let condition = fields.get("if").and_then(|node| self.condition(node, scope));
-        let retry = fields.get("retry").map(|node| self.retry(node));
+        let own_retry = fields.get("retry").map(|node| self.retry(node));
         let on_lost = fields.get("on_lost").and_then(|node| self.on_lost(node));
-        let continue_on_error = fields.get("continue_on_error").and_then(|node| self.switch(node, "continue_on_error"));
-        let action = self.action(&fields, scope);
-        let step = action.map(|action| Step {
-            id: id.clone(),
-            path: id.clone(),
+        let continue_on_error = fields.get("continue_on_error").and_then(|node| self.truth(node, "continue_on_error"));
+        let outputs = fields.get("outputs").map(|node| self.declared_outputs(node));
+        let action = self.action(step, fields)?;
+        self.check_of_attempts(&action, fields);
+        let default_timeout = action.is_run().then_some(self.defaults.timeout);
+        let default_retry = || self.defaults.retry.clone().filter(|_| takes_retry(&action));
+        let draft = &self.drafts.steps[step];
+        Some(Step {
+            id: draft.id.clone(),
+            path: draft.path.clone(),
             name,
-            block: MAIN_BLOCK,
+            block: draft.block,
             needs: Vec::new(),
-            foreach: None,
-            until: None,
-            outputs: None,
+            // What could not be read has been reported, so no step comes of it.
+            foreach: match foreach {
+                Some(foreach) => Some(foreach?),
+                None => None,
+            },
+            until: match until {
+                Some(until) => Some(until?),
+                None => None,
+            },
+            retry: own_retry.unwrap_or_else(default_retry),
             action,
             env,
-            timeout: Some(own_timeout.unwrap_or(defaults.timeout)),
+            timeout: own_timeout.or(default_timeout),
             condition,
-            retry: retry.unwrap_or_else(|| defaults.retry.clone()),
             on_lost: on_lost.unwrap_or_default(),
             continue_on_error: continue_on_error.unwrap_or_default(),
-        });
-        Some(Draft { id, span: id_node.unwrap_or(node).span, needs, step })
+            outputs,
+        })
     }
 
-    fn action(&mut self, fields: &Fields<'_>, scope: Scope) -> Option<Action> {
-        match (fields.get("run"), fields.entry("uses")) {
-            (Some(_), Some(uses)) => {
-                let message = "a step has either `run` or `uses`, not both";
-                self.report.add(Code::InvalidValue, uses.key_span, message, None);
-                None
-            }
-            (Some(run), None) => {
-                if let Some(with) = fields.entry("with") {
-                    let message = "`with` belongs to `uses`; a `run` step takes its values from `env`";
-                    self.report.add(Code::InvalidValue, with.key_span, message, None);
+    /// Keys that say more about another one, which is not there.
+    fn check_companions(&mut self, fields: &Fields<'_>) {
+        for (key, of) in keys::COMPANIONS {
+            let Some(entry) = fields.entry(key).filter(|_| fields.get(of).is_none() && !fields.is_meant(of)) else {
+                continue;
+            };
+            let message = match key {
+                "with" if fields.get("run").is_some() => {
+                    "`with` belongs to `uses`; a `run` step takes its values from `env`".to_owned()
                 }
-                let script = self.script(run)?;
-                Some(Action::Shell { script })
-            }
-            (None, Some(uses)) => {
-                let word = self.step_type(&uses.value)?;
-                self.used_action(word, fields, scope)
-            }
-            (None, None) => {
-                let is_group = GROUPS.iter().any(|key| fields.get(key).is_some());
-                if !is_group && !fields.is_meant("uses") {
-                    self.missing(fields, "run", Code::MissingKey, "a step needs `run` or `uses`");
-                }
-                None
-            }
+                _ => format!("`{key}` belongs to `{of}`, which this step does not have"),
+            };
+            self.report.add(Code::InvalidValue, entry.key_span, message, None);
         }
     }
 
-    fn step_type(&mut self, node: &Node) -> Option<&'static str> {
-        let text = self.text(node, "uses")?;
-        if let Some(word) = TYPES.iter().find(|word| **word == text) {
-            return Some(word);
+    /// Keys that apply to attempts, on a step that makes none.
+    fn check_of_attempts(&mut self, action: &Action, fields: &Fields<'_>) {
+        for (key, why) in OF_ATTEMPTS {
+            let applies = if key == "retry" { takes_retry(action) } else { action.is_run() };
+            let Some(entry) = fields.entry(key).filter(|entry| !applies && !entry.value.is_empty()) else {
+                continue;
+            };
+            let step_type = action.step_type();
+            let message = format!("a `{step_type}` step {why}, so `{key}` would apply to nothing");
+            let help = match (action, key) {
+                (Action::Group { .. } | Action::Switch { .. }, _) => format!("put `{key}` on the steps inside of it"),
+                (_, "env") => "hand values on under `with`".to_owned(),
+                _ => format!("remove `{key}`"),
+            };
+            self.report.add(Code::InvalidValue, entry.key_span, message, help);
         }
-        if TYPES_NOT_YET.contains(&text.as_str()) || text.starts_with("./") {
-            self.not_yet(node.span, &format!("uses: {text}"));
-            return None;
-        }
-        let help = suggest::did_you_mean(&text, TYPES.into_iter().chain(TYPES_NOT_YET))
-            .unwrap_or_else(|| format!("this release has {}", TYPES.join(", ")));
-        self.report.add(Code::UnknownStepType, node.span, format!("there is no step type {}", quoted(&text)), help);
-        None
-    }
-
-    fn used_action(&mut self, word: &str, fields: &Fields<'_>, scope: Scope) -> Option<Action> {
-        let Some(with) = fields.get("with") else {
-            let message = format!("`uses: {word}` needs its values under `with`");
-            self.missing(fields, "with", Code::MissingKey, &message);
-            return None;
-        };
-        match word {
-            "set" => {
-                let values = self.outputs(with, scope);
-                values.is_whole.then_some(Action::Set { values: values.values })
-            }
-            "log" => self.log(with, scope),
-            _ => {
-                let fields = self.fields(with, "the values of `shell`", &["script"], &[])?;
-                let Some(node) = fields.get("script") else {
-                    self.missing(&fields, "script", Code::MissingKey, "`uses: shell` needs a `script`");
-                    return None;
-                };
-                self.script(node).map(|script| Action::Shell { script })
-            }
-        }
-    }
-
-    fn log(&mut self, with: &Node, scope: Scope) -> Option<Action> {
-        let fields = self.fields(with, "the values of `log`", &["message", "level"], &[])?;
-        let words = [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error];
-        let level = fields
-            .get("level")
-            .and_then(|node| self.word(node, "level", &words.map(|word| (word.as_str(), word)), &[]));
-        let Some(node) = fields.get("message") else {
-            self.missing(&fields, "message", Code::MissingKey, "`uses: log` needs a `message`");
-            return None;
-        };
-        Some(Action::Log { message: self.template(node, scope)?, level: level.unwrap_or_default() })
-    }
-
-    /// A script. Values reach it as environment: pasted into it, they could run as code.
-    fn script(&mut self, node: &Node) -> Option<String> {
-        let text = self.prose(node, "the script")?;
-        if text.trim().is_empty() {
-            self.report.add(Code::InvalidValue, node.span, "the script is empty", None);
-            return None;
-        }
-        if let Some(at) = text.find("${{") {
-            let span = self.locate(node, &text, at, 3);
-            let help = "name the value under `env` and use the variable: env: {FILE: \"${{ trigger.file.path }}\"}, then \"$FILE\"";
-            self.report.add(Code::ExpressionInScript, span, "a script cannot contain `${{ }}`", help.to_owned());
-            return None;
-        }
-        Some(text)
     }
 }
 
-/// The outputs of steps whose names are fixed, by id.
-pub(crate) fn fixed_outputs(steps: &Steps) -> BTreeMap<&str, Vec<&str>> {
-    steps.drafts.iter().filter_map(|draft| Some((draft.id.as_str(), draft.outputs()?))).collect()
+fn takes_retry(action: &Action) -> bool {
+    action.is_run() || matches!(action, Action::Workflow { .. })
 }

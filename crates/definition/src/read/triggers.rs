@@ -12,16 +12,11 @@ use crate::diagnostic::{Code, quoted};
 use crate::source::Span;
 use crate::suggest;
 use crate::tree::Node;
-use crate::{CatchUp, FileTrigger, Overlap, ScheduleTrigger, Triggers};
+use crate::{CatchUp, FileTrigger, Overlap, ScheduleTrigger, Triggers, keys};
 
 use super::fields::Fields;
 use super::inputs::ReadInputs;
 use super::reader::Reader;
-
-const SCHEDULE_KEYS: [&str; 7] = ["id", "cron", "timezone", "catch_up", "window", "overlap", "inputs"];
-const SCHEDULE_NOT_YET: [&str; 6] = ["dst", "jitter", "every", "exclude", "starts_at", "ends_at"];
-const FILE_KEYS: [&str; 5] = ["id", "path", "match", "ignore", "settle"];
-const FILE_NOT_YET: [&str; 8] = ["events", "poll", "batch", "after", "source", "mime", "min_size", "max_size"];
 
 /// How long a file must be unchanged when the document does not say.
 const DEFAULT_SETTLE: Duration = Duration::from_secs(1);
@@ -41,7 +36,7 @@ pub(crate) struct ReadTriggers {
 impl Reader<'_, '_> {
     pub(crate) fn triggers(&mut self, node: &Node, inputs: &ReadInputs) -> ReadTriggers {
         let mut read = ReadTriggers { has_files: true, has_schedules: true, ..ReadTriggers::default() };
-        let Some(fields) = self.fields(node, "`on`", &["schedule", "file"], &["webhook", "event"]) else {
+        let Some(fields) = self.fields(node, &keys::ON) else {
             return read;
         };
         read.has_schedules = fields.get("schedule").is_some() || fields.is_meant("schedule");
@@ -65,19 +60,18 @@ impl Reader<'_, '_> {
         inputs: &ReadInputs,
         keys: &mut HashMap<String, Span>,
     ) -> Option<ScheduleTrigger> {
-        let fields = self.fields(node, "a schedule", &SCHEDULE_KEYS, &SCHEDULE_NOT_YET)?;
+        let fields = self.fields(node, &keys::SCHEDULE)?;
         let key = self.key(&fields, format!("schedule-{index}"), keys);
         let timezone = match fields.get("timezone") {
             Some(node) => self.timezone(node),
             None => Some(Tz::UTC),
         };
-        let catch_up = fields.get("catch_up").and_then(|node| {
-            let words = [CatchUp::None, CatchUp::Last, CatchUp::All].map(|word| (word.as_str(), word));
-            self.word(node, "catch_up", &words, &[])
-        });
+        let catch_up = fields
+            .get("catch_up")
+            .and_then(|node| self.word(node, "catch_up", &CatchUp::ALL.map(|word| (word.as_str(), word)), &[]));
         let catch_up_window = fields.get("window").and_then(|node| self.timeout(node, "window"));
         let overlap = fields.get("overlap").and_then(|node| {
-            let words = [Overlap::Allow, Overlap::Skip].map(|word| (word.as_str(), word));
+            let words = Overlap::ALL.map(|word| (word.as_str(), word));
             self.word(node, "overlap", &words, &["queue", "replace"])
         });
         let given = self.given_inputs(&fields, inputs);
@@ -175,7 +169,7 @@ impl Reader<'_, '_> {
         inputs: &ReadInputs,
         keys: &mut HashMap<String, Span>,
     ) -> Option<FileTrigger> {
-        let fields = self.fields(node, "a file trigger", &FILE_KEYS, &FILE_NOT_YET)?;
+        let fields = self.fields(node, &keys::FILE)?;
         let key = self.key(&fields, format!("file-{index}"), keys);
         let include = match fields.get("match") {
             Some(node) => self.patterns(node, "match"),

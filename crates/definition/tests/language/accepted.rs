@@ -69,10 +69,9 @@ fn reads_every_part() {
     assert_eq!(workflow.env["ON"].source(), "on");
     assert_eq!(workflow.env["LEVEL"].source(), "3");
     let [load, facts, report] = workflow.steps.as_slice() else { panic!("three steps") };
-    assert_eq!((load.timeout, facts.timeout), (Duration::from_secs(10), Duration::from_mins(1)));
+    assert_eq!((load.timeout, facts.timeout), (Some(Duration::from_secs(10)), Some(Duration::from_mins(1))));
     assert_eq!((&load.needs[..], &facts.needs[..], &report.needs[..]), (&[][..], &[0][..], &[1][..]));
     assert_eq!([load, facts, report].map(|step| step.action.step_type()), ["shell", "set", "log"]);
-    assert_eq!([load, facts, report].map(|step| step.action.only_computes()), [false, true, true]);
     assert!(matches!(report.action, Action::Log { level: LogLevel::Warn, .. }));
 }
 
@@ -130,11 +129,18 @@ fn the_compiled_form_is_stable() {
             },
             "env": {},
             "timeout_ms": 300_000,
+            "queue_timeout_ms": null,
+            "priority": "normal",
+            "concurrency": null,
+            "on_failure": null,
+            "finally": null,
             "nodes": [
-                {"id": "step-1", "name": null, "uses": "shell", "with": {"script": "a"}, "env": {}, "timeout_ms": 300_000,
-                 "if": null, "retry": null, "on_lost": "retry", "continue_on_error": false},
-                {"id": "b", "name": null, "uses": "log", "with": {"message": "hi", "level": "info"}, "env": {}, "timeout_ms": 300_000,
-                 "if": "${{ failure() }}", "on_lost": "fail", "continue_on_error": true,
+                {"id": "step-1", "name": null, "parent": null, "uses": "shell", "with": {"script": "a"}, "env": {},
+                 "timeout_ms": 300_000, "if": null, "retry": null, "on_lost": "retry", "continue_on_error": false,
+                 "foreach": null, "until": null, "outputs": null},
+                {"id": "b", "name": null, "parent": null, "uses": "log", "with": {"message": "hi", "level": "info"}, "env": {},
+                 "timeout_ms": 300_000, "if": "${{ failure() }}", "on_lost": "fail", "continue_on_error": true,
+                 "foreach": null, "until": null, "outputs": null,
                  "retry": {"attempts": 3, "backoff": "exponential", "delay_ms": 1000, "max_delay_ms": 60_000,
                            "jitter": true, "max_elapsed_ms": null, "on": ["exit.7"]}},
             ],

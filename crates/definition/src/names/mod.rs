@@ -1,21 +1,29 @@
 //! Checks the names that expressions use against what the workflow has.
 
+mod steps;
+
 use std::collections::HashMap;
 
 use crate::diagnostic::{Code, Report, quoted};
 use crate::functions::{FILTERS, FUNCTIONS, STATUS, TESTS};
 use crate::graph::Graph;
-use crate::read::{Steps, fixed_outputs};
+use crate::read::{Drafts, Level};
 use crate::scan::WordKind;
 use crate::source::Span;
 use crate::suggest;
 
+use steps::Path;
+
 const ROOTS: [&str; 7] = ["inputs", "trigger", "steps", "env", "execution", "workflow", "now"];
-const ROOTS_NOT_YET: [&str; 5] = ["secrets", "vars", "item", "index", "event"];
-const FUNCTIONS_NOT_YET: [&str; 1] = ["jq"];
+const ROOTS_NOT_YET: [&str; 3] = ["secrets", "vars", "event"];
+/// What only the steps inside of a `foreach` have.
+const OF_ITEMS: [&str; 2] = ["item", "index"];
+/// What the key of `concurrency` may read.
+const BEFORE_THE_START: [&str; 3] = ["inputs", "trigger", "workflow"];
 const EXECUTION: [&str; 3] = ["id", "attempt", "started_at"];
+/// What only the steps of `on_failure` and `finally` may read of the execution.
+const EXECUTION_AFTER: [&str; 2] = ["status", "error"];
 const WORKFLOW: [&str; 2] = ["name", "version"];
-const STEP: [&str; 3] = ["outputs", "status", "error"];
 const FILE: [&str; 5] = ["path", "name", "size", "sha256", "modified_at"];
 const SCHEDULE: [&str; 3] = ["due_at", "cron", "timezone"];
 
@@ -24,10 +32,25 @@ const SCHEDULE: [&str; 3] = ["due_at", "cron", "timezone"];
 pub(crate) enum Scope {
     /// In the environment of the whole workflow.
     WorkflowEnv,
+    /// In the key of `concurrency`.
+    ConcurrencyKey,
     /// In the step with this index.
     Step(usize),
+    /// In its `if` or its `foreach`, which are asked before it has an item.
+    Entry(usize),
+    /// In its `until`, which is asked after each round.
+    Until(usize),
     /// In the outputs of the workflow.
     Outputs,
+}
+
+impl Scope {
+    fn step(self) -> Option<usize> {
+        match self {
+            Self::Step(step) | Self::Entry(step) | Self::Until(step) => Some(step),
+            Self::WorkflowEnv | Self::ConcurrencyKey | Self::Outputs => None,
+        }
+    }
 }
 
 /// A name that an expression uses.
@@ -58,19 +81,11 @@ pub(crate) struct Known {
 }
 
 /// Reports every name that does not exist, or not where it is used.
-pub(crate) fn check(report: &mut Report<'_>, used: &[Used], known: &Known, steps: &Steps, graph: &Graph) {
-    let mut check = Check {
-        report,
-        known,
-        steps,
-        graph,
-        index: steps.index(),
-        outputs: fixed_outputs(steps).into_iter().collect(),
-        upstream: HashMap::new(),
-    };
+pub(crate) fn check(report: &mut Report<'_>, used: &[Used], known: &Known, drafts: &Drafts, graph: &Graph) {
+    let mut check = Check { report, known, drafts, graph, index: drafts.index(), upstream: HashMap::new() };
     for used in used {
         match used {
-            Used::Value { path, spans, scope } => check.value(path, spans, *scope),
+            Used::Value { path, spans, scope } => check.value(Path { keys: path, spans }, *scope),
             Used::Word { name, kind: WordKind::Function, span, in_condition } if STATUS.contains(&name.as_str()) => {
                 check.status_word(name, *span, *in_condition);
             }
@@ -82,10 +97,9 @@ pub(crate) fn check(report: &mut Report<'_>, used: &[Used], known: &Known, steps
 struct Check<'c, 'a> {
     report: &'c mut Report<'a>,
     known: &'c Known,
-    steps: &'c Steps,
+    drafts: &'c Drafts,
     graph: &'c Graph,
-    index: HashMap<&'c str, usize>,
-    outputs: HashMap<&'c str, Vec<&'c str>>,
+    index: HashMap<(usize, &'c str), usize>,
     upstream: HashMap<usize, Option<Vec<bool>>>,
 }
 
@@ -112,9 +126,6 @@ impl Check<'_, '_> {
         if words.contains(&name) {
             return;
         }
-        if kind != WordKind::Test && FUNCTIONS_NOT_YET.contains(&name) {
-            return self.not_yet(span, &format!("the {what} `{name}`"));
-        }
         self.unknown(span, &format!("there is no {what} {}", quoted(name)), name, words, "");
     }
 
@@ -140,12 +151,20 @@ impl Check<'_, '_> {
         self.report.add(Code::UnknownName, span, message, help);
     }
 
-    fn value(&mut self, path: &[String], spans: &[Span], scope: Scope) {
-        let (Some(root), Some(&span)) = (path.first(), spans.first()) else {
-            return;
-        };
-        let below = path.get(1).map(String::as_str).zip(spans.get(1).copied());
-        match root.as_str() {
+    fn value(&mut self, path: Path<'_>, scope: Scope) {
+        let Some((root, span)) = path.get(0) else { return };
+        let below = path.get(1);
+        if scope == Scope::ConcurrencyKey
+            && ROOTS.contains(&root)
+            && !BEFORE_THE_START.contains(&root)
+            && root != "steps"
+        {
+            let message =
+                format!("the key of `concurrency` cannot read `{root}`: it is computed before the execution starts");
+            let help = format!("it can read {}", BEFORE_THE_START.map(|root| format!("`{root}`")).join(", "));
+            return self.report.add(Code::UnknownName, span, message, help);
+        }
+        match root {
             "inputs" => self.declared(below, "input", self.known.inputs.as_deref(), "declare it under `inputs`"),
             "env" if scope == Scope::WorkflowEnv => {
                 let message = "the workflow's `env` cannot read `env`: its variables have no order";
@@ -154,13 +173,53 @@ impl Check<'_, '_> {
             "env" => {
                 self.declared(below, "variable", self.known.env.as_deref(), "declare it under the workflow's `env`");
             }
-            "execution" => self.one_of(below, "execution", &EXECUTION),
+            "execution" => self.execution(below, scope),
             "workflow" => self.one_of(below, "workflow", &WORKFLOW),
             "now" => self.one_of(below, "now", &[]),
-            "trigger" => self.trigger(path, spans),
-            "steps" => self.step(path, spans, scope),
+            "trigger" => self.trigger(path),
+            "steps" => self.step(path, scope),
+            "index" if self.has_item(scope) => self.one_of(below, "index", &[]),
+            "item" if self.has_item(scope) => {}
+            word if OF_ITEMS.contains(&word) => self.no_item(word, span, scope),
             word if ROOTS_NOT_YET.contains(&word) => self.not_yet(span, &format!("`{word}`")),
-            word => self.unknown(span, &format!("there is no name {}", quoted(word)), word, ROOTS, ""),
+            word => {
+                let of_items = OF_ITEMS.iter().filter(|_| self.has_item(scope));
+                let roots: Vec<&str> = ROOTS.iter().chain(of_items).copied().collect();
+                self.unknown(span, &format!("there is no name {}", quoted(word)), word, roots, "");
+            }
+        }
+    }
+
+    /// Whether a step around the place runs once for each item.
+    fn has_item(&self, scope: Scope) -> bool {
+        let own = usize::from(matches!(scope, Scope::Entry(_)));
+        let levels = scope.step().map(|step| self.drafts.levels(step)).unwrap_or_default();
+        levels.iter().filter_map(|level| level.within).skip(own).any(|step| self.drafts.steps[step].has_foreach)
+    }
+
+    fn no_item(&mut self, word: &str, span: Span, scope: Scope) {
+        let message = match scope {
+            Scope::Entry(step) if self.drafts.steps[step].has_foreach => {
+                format!("there is no `{word}` yet: `if` and `foreach` are asked once, before the first item")
+            }
+            _ => format!("there is no `{word}` here: no step around this has a `foreach`"),
+        };
+        self.report.add(Code::UnknownName, span, message, None);
+    }
+
+    fn execution(&mut self, below: Option<(&str, Span)>, scope: Scope) {
+        let is_after = scope.step().is_some_and(|step| self.drafts.part(step) != "steps");
+        match below {
+            Some((name, span)) if EXECUTION_AFTER.contains(&name) && !is_after => {
+                let message = format!("`execution.{name}` is only there in `on_failure` and `finally`");
+                let help = "elsewhere, read `steps.<id>.status`".to_owned();
+                self.report.add(Code::UnknownName, span, message, help);
+            }
+            below => {
+                let after = EXECUTION_AFTER.iter().filter(|_| is_after);
+                let names: Vec<&str> = EXECUTION.iter().chain(after).copied().collect();
+                self.one_of(below, "execution", &names);
+            }
         }
     }
 
@@ -183,70 +242,18 @@ impl Check<'_, '_> {
         }
     }
 
-    fn trigger(&mut self, path: &[String], spans: &[Span]) {
-        let below = |at: usize| path.get(at).map(String::as_str).zip(spans.get(at).copied());
-        self.one_of(below(1), "trigger", &["type", "key", "file", "schedule"]);
-        let (fields, is_declared): (&[&str], bool) = match path.get(1).map(String::as_str) {
-            Some("file") => (&FILE, self.known.has_files),
-            Some("schedule") => (&SCHEDULE, self.known.has_schedules),
+    fn trigger(&mut self, path: Path<'_>) {
+        self.one_of(path.get(1), "trigger", &["type", "key", "file", "schedule"]);
+        let Some((name, span)) = path.get(1) else { return };
+        let (fields, is_declared): (&[&str], bool) = match name {
+            "file" => (&FILE, self.known.has_files),
+            "schedule" => (&SCHEDULE, self.known.has_schedules),
             _ => return,
         };
         if !is_declared {
-            let message = format!("`trigger.{0}` is never there: the workflow has no `on.{0}`", path[1]);
-            return self.report.add(Code::UnknownName, spans[1], message, None);
+            let message = format!("`trigger.{name}` is never there: the workflow has no `on.{name}`");
+            return self.report.add(Code::UnknownName, span, message, None);
         }
-        self.one_of(below(2), &format!("trigger.{}", path[1]), fields);
-    }
-
-    fn step(&mut self, path: &[String], spans: &[Span], scope: Scope) {
-        let Some((id, &span)) = path.get(1).zip(spans.get(1)) else {
-            let message = "`steps` must be followed by the id of a step";
-            return self.report.add(Code::UnknownName, spans[0], message, "write `steps.<id>.outputs`".to_owned());
-        };
-        let Some(&target) = self.index.get(id.as_str()) else {
-            if self.steps.is_whole {
-                let ids: Vec<&str> = self.index.keys().copied().collect();
-                self.unknown(span, &format!("there is no step {}", quoted(id)), id, ids, "");
-            }
-            return;
-        };
-        match scope {
-            Scope::WorkflowEnv => {
-                let message = "the workflow's `env` cannot read steps: it is there before they are";
-                return self.report.add(
-                    Code::NotUpstream,
-                    span,
-                    message,
-                    "read the step in `env` of the step that needs it".to_owned(),
-                );
-            }
-            Scope::Step(reader) if !self.graph.has_circle && !self.is_upstream(reader, target) => {
-                let reader = &self.steps.drafts[reader].id;
-                let message = if reader == id {
-                    format!("the step `{id}` cannot read itself")
-                } else {
-                    format!("the step `{reader}` reads `{id}`, which need not have run by then")
-                };
-                let help = (reader != id).then(|| format!("add `{id}` to the `needs` of `{reader}`"));
-                return self.report.add(Code::NotUpstream, span, message, help);
-            }
-            Scope::Step(_) | Scope::Outputs => {}
-        }
-        let below = |at: usize| path.get(at).map(String::as_str).zip(spans.get(at).copied());
-        self.one_of(below(2), &format!("steps.{id}"), &STEP);
-        if path.get(2).is_some_and(|field| field == "outputs")
-            && let Some(names) = self.outputs.get(id.as_str()).cloned()
-            && let Some((name, span)) = below(3)
-            && !names.contains(&name)
-        {
-            let message = format!("the step `{id}` sets no {}", quoted(name));
-            self.unknown(span, &message, name, names, "");
-        }
-    }
-
-    fn is_upstream(&mut self, reader: usize, target: usize) -> bool {
-        let graph = self.graph;
-        let upstream = self.upstream.entry(reader).or_insert_with(|| graph.upstream(reader));
-        upstream.as_ref().is_none_or(|upstream| upstream.get(target).copied().unwrap_or(true))
+        self.one_of(path.get(2), &format!("trigger.{name}"), fields);
     }
 }

@@ -1,0 +1,151 @@
+//! The keys of the language: what the reader takes, and what the schema for editors describes.
+
+/// The keys that one kind of mapping may have.
+pub(crate) struct Keys {
+    /// What the mapping is, for messages.
+    pub(crate) what: &'static str,
+    /// The keys it may have.
+    pub(crate) known: &'static [&'static str],
+    /// Those that the language has but this release does not run.
+    pub(crate) not_yet: &'static [&'static str],
+}
+
+pub(crate) const WORKFLOW: Keys = Keys {
+    what: "a workflow",
+    known: &[
+        "name",
+        "description",
+        "labels",
+        "inputs",
+        "outputs",
+        "on",
+        "env",
+        "defaults",
+        "concurrency",
+        "timeout",
+        "queue_timeout",
+        "priority",
+        "steps",
+        "on_failure",
+        "finally",
+    ],
+    not_yet: &["saga", "history"],
+};
+
+pub(crate) const DEFAULTS: Keys = Keys { what: "`defaults`", known: &["timeout", "retry"], not_yet: &[] };
+
+pub(crate) const CONCURRENCY: Keys = Keys { what: "`concurrency`", known: &["key", "limit", "overflow"], not_yet: &[] };
+
+pub(crate) const ON: Keys = Keys { what: "`on`", known: &["schedule", "file"], not_yet: &["webhook", "event"] };
+
+pub(crate) const SCHEDULE: Keys = Keys {
+    what: "a schedule",
+    known: &["id", "cron", "timezone", "catch_up", "window", "overlap", "inputs"],
+    not_yet: &["dst", "jitter", "every", "exclude", "starts_at", "ends_at"],
+};
+
+pub(crate) const FILE: Keys = Keys {
+    what: "a file trigger",
+    known: &["id", "path", "match", "ignore", "settle"],
+    not_yet: &["events", "poll", "batch", "after", "source", "mime", "min_size", "max_size"],
+};
+
+pub(crate) const STEP: Keys = Keys {
+    what: "a step",
+    known: &[
+        "id",
+        "name",
+        "needs",
+        "if",
+        "foreach",
+        "max_parallel",
+        "until",
+        "every",
+        "max_attempts",
+        "run",
+        "uses",
+        "with",
+        "steps",
+        "switch",
+        "cases",
+        "default",
+        "env",
+        "timeout",
+        "retry",
+        "on_lost",
+        "continue_on_error",
+        "outputs",
+    ],
+    not_yet: &["compensate", "wait", "runs_on", "pivot", "retriable"],
+};
+
+/// The keys of a step of which one says what it does.
+pub(crate) const FORMS: [&str; 4] = ["run", "uses", "steps", "switch"];
+
+/// Keys of a step that say more about another one.
+pub(crate) const COMPANIONS: [(&str, &str); 6] = [
+    ("max_parallel", "foreach"),
+    ("every", "until"),
+    ("max_attempts", "until"),
+    ("with", "uses"),
+    ("cases", "switch"),
+    ("default", "switch"),
+];
+
+pub(crate) const CASE: Keys = Keys { what: "a case", known: &["when", "steps"], not_yet: &[] };
+
+pub(crate) const RETRY: Keys = Keys {
+    what: "`retry`",
+    known: &["attempts", "backoff", "delay", "max_delay", "jitter", "max_elapsed", "on"],
+    not_yet: &[],
+};
+
+pub(crate) const SHELL: Keys = Keys { what: "the values of `shell`", known: &["script"], not_yet: &[] };
+
+pub(crate) const LOG: Keys = Keys { what: "the values of `log`", known: &["message", "level"], not_yet: &[] };
+
+pub(crate) const WAIT: Keys =
+    Keys { what: "the values of `wait`", known: &["for", "until", "signal", "correlation"], not_yet: &[] };
+
+pub(crate) const CHILD: Keys =
+    Keys { what: "the values of `workflow`", known: &["name", "inputs", "wait"], not_yet: &[] };
+
+/// A step type whose values are handed on as they are.
+pub(crate) struct CallType {
+    pub(crate) name: &'static str,
+    pub(crate) keys: Keys,
+    /// The value that must be there.
+    pub(crate) required: &'static str,
+}
+
+pub(crate) const CALLS: [CallType; 3] = [
+    CallType {
+        name: "http",
+        keys: Keys {
+            what: "the values of `http`",
+            known: &["method", "url", "headers", "query", "body", "json", "expect", "max_response", "follow_redirects"],
+            not_yet: &[],
+        },
+        required: "url",
+    },
+    CallType {
+        name: "transform",
+        keys: Keys {
+            what: "the values of `transform`",
+            known: &["input", "jq", "from", "to", "delimiter", "header"],
+            not_yet: &[],
+        },
+        required: "input",
+    },
+    CallType {
+        name: "emit",
+        keys: Keys { what: "the values of `emit`", known: &["type", "data", "subject"], not_yet: &[] },
+        required: "type",
+    },
+];
+
+/// The words after `uses`, beside `./name`.
+pub(crate) const STEP_TYPES: [&str; 8] = ["shell", "set", "log", "http", "transform", "emit", "wait", "workflow"];
+
+/// Step types that the language has but this release does not run.
+pub(crate) const STEP_TYPES_NOT_YET: [&str; 7] = ["sql", "file", "extract", "approval", "agent", "notify", "saga"];
