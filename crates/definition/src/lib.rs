@@ -30,7 +30,7 @@ pub use action::{Action, Case, LogLevel, Wait};
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use duration::parse as parse_duration;
 pub use expression::ExpressionError;
-pub use inputs::{InputField, InputProblem, InputType, Inputs};
+pub use inputs::{InputField, InputProblem, Inputs};
 pub use policy::{Backoff, Concurrency, Condition, Foreach, MAX_ITEMS, OnLost, Overflow, Priority, Retry, Until};
 pub use seen::{Names, SeenStep};
 pub use template::Template;

@@ -148,7 +148,7 @@ impl Step {
             "retry": self.retry.as_ref().map(Retry::to_json),
             "on_lost": self.on_lost.as_str(),
             "continue_on_error": self.continue_on_error,
-            "outputs": self.outputs.as_ref().map(Inputs::to_json),
+            "outputs": self.outputs.as_ref().map(Inputs::to_outputs_json),
         })
     }
 }

@@ -7,6 +7,7 @@ mod fields;
 mod flow;
 mod groups;
 mod inputs;
+mod json_schema;
 mod loops;
 mod reader;
 mod steps;

@@ -196,7 +196,7 @@ fn triggers() {
     one(&with_steps("inputs: {a: {}}\non: {file: ¦{path: in}}\n"), "COG0123", "nothing gives the input `a` a value");
     one(&with_steps("inputs: {a: {type: integer, default: ¦x}}\n"), "COG0123", "the default does not fit");
     one(&with_steps("inputs: {a: {type: ¦text}}\n"), "COG0106", "type must be one of string, integer");
-    one(&with_steps("inputs: {a: {¦pattern: x}}\n"), "COG0102", "`pattern`");
+    one(&with_steps("inputs: {a: {¦patern: x}}\n"), "COG0101", "did you mean `pattern`?");
     one(&with_steps("on: {file: {path: in, match: [¦'[a']}}\n"), "COG0122", "the pattern `[a` is not valid");
     one(
         &with_steps("on: {file: {path: ¦'in/*.csv'}}\n"),
