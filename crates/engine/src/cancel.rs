@@ -2,8 +2,9 @@
 
 use cogwheel_machine::{CancelRequested, ExecutionId, ExecutionStatus};
 
-use crate::Engine;
 use crate::ports::{CancelAnswer, CancelRequest, StoreError};
+use crate::runner::Nudge;
+use crate::{Engine, TenantId};
 
 /// Why an execution was not cancelled.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -26,13 +27,26 @@ pub enum CancelError {
 }
 
 impl Engine {
-    /// Asks an execution to end: what waits never begins, what runs is stopped. The request is durable when it returns,
-    /// so that a crash does not undo it; the end follows. Asking again changes nothing.
+    /// Asks an execution to end: what waits never begins, what runs is stopped, then the workflow's `on_failure` and
+    /// `finally` run. The request is durable when it returns, so that a crash does not undo it; the end follows. Asking
+    /// again stops what runs after the workflow's steps.
     pub async fn cancel(&self, execution: ExecutionId, reason: Option<String>) -> Result<(), CancelError> {
-        let (tenant, at) = (self.tenant(), self.clock().now());
-        let request = CancelRequest { tenant, execution, reason: reason.clone(), at };
+        self.cancel_in(self.tenant(), execution, reason).await
+    }
+
+    pub(crate) async fn cancel_in(
+        &self,
+        tenant: TenantId,
+        execution: ExecutionId,
+        reason: Option<String>,
+    ) -> Result<(), CancelError> {
+        let request = CancelRequest { tenant, execution, reason: reason.clone(), at: self.clock().now() };
         match self.store().request_cancel(request).await? {
-            CancelAnswer::Requested => self.runner().cancel(execution, CancelRequested { reason }),
+            CancelAnswer::Requested => {
+                if !self.runner().nudge(execution, Nudge::Cancel(CancelRequested { reason })) {
+                    self.runner().tell(execution).await;
+                }
+            }
             CancelAnswer::Ended(status) => return Err(CancelError::Ended { status }),
             CancelAnswer::Unknown => return Err(CancelError::Unknown { id: execution }),
         }

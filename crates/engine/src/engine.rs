@@ -1,19 +1,19 @@
 //! The engine as a whole: how it comes up, what it offers, how it stops.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cogwheel_machine::{CancelRequested, Execution, Limits, NewExecution, StepStatus};
+use cogwheel_machine::Limits;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::warn;
 
 use crate::clock::Clock;
-use crate::ports::{NewNode, Reads, StepRegistry, Store, StoreError, StoredExecution};
-use crate::runner::{Job, Runner};
+use crate::cluster;
+use crate::ports::{NewNode, Reads, StepRegistry, Store, StoreError};
+use crate::runner::Runner;
 use crate::triggers::{self, WorkflowFile, WorkflowFiles};
 use crate::{Catalog, Feed, NodeId, TenantId};
 
@@ -93,6 +93,9 @@ pub struct Engine {
     reads: Arc<dyn Reads>,
     clock: Arc<dyn Clock>,
     node: NodeId,
+    /// How long this node counts as alive without being heard of; `None` for the only node of its database.
+    lease: Option<Duration>,
+    steps: StepRegistry,
     tenant: TenantId,
     catalog: Catalog,
     files: WorkflowFiles,
@@ -112,7 +115,7 @@ impl Engine {
             .await
             .map_err(|source| EngineError::Folder { path: config.work_dir.clone(), source })?;
         let tenant = store.default_tenant().await?;
-        let node_id = node.id;
+        let (node_id, lease) = (node.id, node.lease);
         store.join(node).await?;
         let feed = Feed::default();
         let runner = Arc::new(Runner::new(
@@ -129,6 +132,8 @@ impl Engine {
             reads,
             clock,
             node: node_id,
+            lease,
+            steps,
             tenant,
             catalog: Catalog::default(),
             files: WorkflowFiles::default(),
@@ -138,8 +143,10 @@ impl Engine {
             stop: CancellationToken::new(),
             triggers: TaskTracker::new(),
         });
+        engine.runner.serve(&engine);
         triggers::load_workflows(&engine).await?;
-        engine.take_over(&steps).await?;
+        cluster::take_over(&engine).await?;
+        cluster::spawn(&engine);
         triggers::spawn(&engine).await?;
         Ok(engine)
     }
@@ -166,85 +173,6 @@ impl Engine {
         }
         if let Err(error) = self.store.leave(self.node, self.clock.now()).await {
             warn!(%error, "could not sign off; the next start takes over all the same");
-        }
-    }
-
-    /// Adopts what no running node owns, and ends what is left of lost attempts before they are tried again.
-    async fn take_over(&self, steps: &StepRegistry) -> Result<(), EngineError> {
-        let adopted = self.store.adopt(self.node, self.clock.now()).await?;
-        let mut jobs = Vec::with_capacity(adopted.len());
-        let mut lost = HashSet::new();
-        for stored in adopted {
-            let id = stored.id;
-            match self.rebuild(stored) {
-                Ok(job) => {
-                    let running = job.execution.steps().iter().filter(|step| step.status == StepStatus::Running);
-                    lost.extend(running.filter_map(|step| step.ordinal).map(|o| job.execution.step_key(o)));
-                    jobs.push(job);
-                }
-                Err(why) => error!(execution = %id, why, "an execution cannot go on from its record"),
-            }
-        }
-        if !lost.is_empty() {
-            steps.reap(&lost).await;
-        }
-        self.remove_stale_work_dirs(&jobs).await;
-        if !jobs.is_empty() {
-            info!(
-                executions = jobs.len(),
-                lost_attempts = lost.len(),
-                "going on with executions from before the start"
-            );
-        }
-        for job in jobs {
-            self.runner.submit(job);
-        }
-        Ok(())
-    }
-
-    fn rebuild(&self, stored: StoredExecution) -> Result<Job, String> {
-        let known = self.catalog.by_id(stored.workflow).filter(|workflow| workflow.version == stored.version);
-        let definition = match known {
-            Some(workflow) => Arc::clone(&workflow.definition),
-            None => cogwheel_definition::parse(stored.source.as_bytes(), &stored.workflow_name)
-                .map(Arc::new)
-                .map_err(|problems| problems.to_string())?,
-        };
-        let new = NewExecution {
-            id: stored.id,
-            workflow: definition,
-            workflow_version: stored.version,
-            trigger: stored.trigger,
-            inputs: stored.inputs,
-        };
-        let execution = Execution::restored(
-            new,
-            self.limits(),
-            stored.status,
-            stored.started_at,
-            stored.deadline_at,
-            stored.steps,
-        )?;
-        Ok(Job {
-            execution,
-            tenant: stored.tenant,
-            workflow: stored.workflow,
-            epoch: stored.epoch,
-            next_log_sequence: stored.next_log_sequence,
-            cancel: stored.cancel_requested.then_some(CancelRequested { reason: stored.cancel_reason }),
-        })
-    }
-
-    /// Scratch folders of executions that ended while nobody could clean up.
-    async fn remove_stale_work_dirs(&self, live: &[Job]) {
-        let live: HashSet<String> = live.iter().map(|job| job.execution.id().to_string()).collect();
-        let Ok(mut entries) = tokio::fs::read_dir(&self.config.work_dir).await else { return };
-        while let Ok(Some(entry)) = entries.next_entry().await {
-            if !live.contains(entry.file_name().to_string_lossy().as_ref())
-                && let Err(error) = tokio::fs::remove_dir_all(entry.path()).await
-            {
-                warn!(path = %entry.path().display(), %error, "cannot remove an old scratch folder");
-            }
         }
     }
 
@@ -287,6 +215,20 @@ impl Engine {
 
     pub(crate) fn node(&self) -> NodeId {
         self.node
+    }
+
+    /// How long this node counts as alive without being heard of; `None` for the only node of its database.
+    pub(crate) fn lease(&self) -> Option<Duration> {
+        self.lease
+    }
+
+    /// Whether other nodes may work on the same database.
+    pub(crate) fn is_clustered(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    pub(crate) fn steps(&self) -> &StepRegistry {
+        &self.steps
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {

@@ -5,6 +5,7 @@
 mod cancel;
 mod catalog;
 pub mod clock;
+mod cluster;
 mod engine;
 mod feed;
 mod ids;

@@ -3,18 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use cogwheel_definition::InputProblem;
 use cogwheel_machine::{Execution, ExecutionId, NewExecution, contains_nul};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 use tracing::warn;
 
-use crate::ports::{FileVersion, NewRow, ScheduleTick, Start, StartFrom, Started, StoreError, TriggerType};
+use crate::ports::{
+    ConcurrencySlot, FileVersion, NewRow, Parent, ScheduleTick, Start, StartFrom, Started, StoreError, TriggerType,
+};
 use crate::runner::Job;
-use crate::{Changed, Engine, LoadedWorkflow, WorkflowId};
+use crate::{Changed, Engine, LoadedWorkflow, NodeId, WorkflowId};
 
 /// The longest idempotency key, in characters.
 const LONGEST_IDEMPOTENCY_KEY: usize = 255;
+
+/// The longest concurrency key, in characters; the workflow's id is stored before it.
+const LONGEST_CONCURRENCY_KEY: usize = 200;
+
+/// How many executions wait for a slot in memory where nobody else could run them; more wait in the database alone.
+const MOST_WAITING: usize = 10_000;
 
 /// The first and the longest pause between questions about a start whose answer got lost.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -42,6 +51,15 @@ pub enum StartCause {
         seen: Value,
         /// The ledger's side.
         tick: ScheduleTick,
+    },
+    /// A step of another execution asks for it.
+    Workflow {
+        /// The id it must have, so that it is made once however often it is asked for.
+        id: ExecutionId,
+        /// That step.
+        parent: Parent,
+        /// What expressions see as `trigger.workflow`, and how deep executions have started one another by now.
+        seen: Value,
     },
     /// A settled file version seen by the watch with this trigger key.
     File {
@@ -144,11 +162,12 @@ impl Engine {
     /// still waits.
     pub async fn start(self: &Arc<Self>, request: StartRequest) -> Result<StartedExecution, StartError> {
         let engine = Arc::clone(self);
-        let task = self.runtime().spawn(async move { engine.start_now(request).await });
+        let task = self.runtime().spawn(async move { engine.start_here(request).await });
         task.await.unwrap_or_else(|panic| Err(StartError::Store(StoreError::Bug(panic.to_string()))))
     }
 
-    async fn start_now(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
+    /// As [`Self::start`], in the caller's own task.
+    pub(crate) async fn start_here(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
         if self.is_draining() {
             return Err(StartError::Draining);
         }
@@ -168,9 +187,28 @@ impl Engine {
         if let Some(key) = &request.idempotency_key {
             check_idempotency_key(key)?;
         }
-        let start = self.new_start(&workflow, Value::Object(inputs), request.idempotency_key, request.cause);
-        let (id, trigger, inputs) = (start.row.id, start.row.trigger.clone(), start.row.inputs.clone());
-        self.runner().expect(id);
+        let start = self.new_start(&workflow, Value::Object(inputs), request.idempotency_key, request.cause)?;
+        let new = NewExecution {
+            id: start.row.id,
+            workflow: Arc::clone(definition),
+            workflow_version: workflow.version,
+            trigger: start.row.trigger.clone(),
+            inputs: start.row.inputs.clone(),
+            retry_count: 0,
+            queue_deadline_at: start.row.queue_deadline_at,
+        };
+        self.begin(start, Execution::queued(new, self.limits())).await
+    }
+
+    /// Records a start, and runs the execution here or lets it be claimed from the pool.
+    pub(crate) async fn begin(&self, start: Start, execution: Execution) -> Result<StartedExecution, StartError> {
+        let row = &start.row;
+        let (id, tenant, workflow, parent) = (row.id, row.tenant, row.workflow, row.parent);
+        let (correlation_id, has_concurrency_key) = (row.correlation_id, row.concurrency.is_some());
+        let runs_here = row.owner.is_some();
+        if runs_here {
+            self.runner().expect(id);
+        }
         let recorded = self.record(start).await;
         if !matches!(recorded, Ok(Started::Accepted)) {
             self.runner().forget(id);
@@ -178,19 +216,31 @@ impl Engine {
         match recorded? {
             Started::Duplicate { execution: Some(id) } => return Ok(StartedExecution { id, is_new: false }),
             Started::Duplicate { execution: None } => return Err(StartError::AlreadyRecorded),
-            Started::Accepted => {}
+            Started::Accepted if runs_here => self.runner().submit(Job {
+                execution,
+                tenant,
+                workflow,
+                epoch: 0,
+                next_log_sequence: 0,
+                correlation_id,
+                parent,
+                has_concurrency_key,
+                cancel: None,
+            }),
+            Started::Accepted => self.runner().tell_of_work().await,
+            Started::Replacing(others) => {
+                for other in others {
+                    self.runner().tell(other).await;
+                }
+                self.runner().tell_of_work().await;
+            }
+            Started::Skipped => {
+                if let Some(parent) = parent {
+                    self.runner().tell(parent.execution).await;
+                }
+            }
         }
-        self.feed().notify(Changed { execution: id, workflow: workflow.id });
-        let new =
-            NewExecution { id, workflow: Arc::clone(definition), workflow_version: workflow.version, trigger, inputs };
-        self.runner().submit(Job {
-            execution: Execution::queued(new, self.limits()),
-            tenant: workflow.tenant,
-            workflow: workflow.id,
-            epoch: 0,
-            next_log_sequence: 0,
-            cancel: None,
-        });
+        self.feed().notify(Changed { execution: id, workflow });
         Ok(StartedExecution { id, is_new: true })
     }
 
@@ -229,13 +279,20 @@ impl Engine {
         inputs: Value,
         idempotency_key: Option<String>,
         cause: StartCause,
-    ) -> Start {
-        let id = self.clock().new_id();
+    ) -> Result<Start, StartError> {
+        let mut id = self.clock().new_id();
+        let mut parent = None;
         let (trigger_type, trigger_key, seen, from) = match cause {
             StartCause::Manual => (TriggerType::Manual, None, json!({}), StartFrom::Request),
             StartCause::Schedule { trigger_key, seen, tick } => {
                 let seen = json!({ "schedule": seen });
                 (TriggerType::Schedule, Some(trigger_key), seen, StartFrom::Schedule(tick))
+            }
+            StartCause::Workflow { id: child, parent: step, seen } => {
+                id = child.0;
+                parent = Some(step);
+                let depth = seen["depth"].clone();
+                (TriggerType::Workflow, None, json!({ "workflow": seen, "depth": depth }), StartFrom::Request)
             }
             StartCause::File { trigger_key, version } => {
                 let seen = json!({ "file": {
@@ -251,7 +308,11 @@ impl Engine {
         let mut trigger = seen;
         trigger["type"] = json!(trigger_type);
         trigger["key"] = json!(trigger_key);
-        Start {
+        let definition = &workflow.definition;
+        let concurrency = self.concurrency(workflow, &inputs, &trigger)?;
+        let created_at = self.clock().now();
+        let queue_limit = definition.queue_timeout.and_then(|limit| TimeDelta::from_std(limit).ok());
+        Ok(Start {
             row: NewRow {
                 id: ExecutionId(id),
                 tenant: workflow.tenant,
@@ -263,10 +324,51 @@ impl Engine {
                 inputs,
                 correlation_id: id,
                 idempotency_key,
-                owner: self.node(),
-                created_at: self.clock().now(),
+                owner: self.owner(concurrency.is_some()),
+                priority: definition.priority,
+                concurrency,
+                queue_deadline_at: queue_limit.and_then(|limit| created_at.checked_add_signed(limit)),
+                parent,
+                rerun: None,
+                created_at,
             },
             from,
+            kept: Vec::new(),
+        })
+    }
+
+    /// Who runs a new execution: this node if it gets to it soon, else whoever has room first.
+    pub(crate) fn owner(&self, has_concurrency_key: bool) -> Option<NodeId> {
+        let most_waiting = if self.is_clustered() { self.runner().capacity() } else { MOST_WAITING };
+        let runs_here = !has_concurrency_key && self.runner().waiting() < most_waiting;
+        runs_here.then(|| self.node())
+    }
+
+    /// What limits how many of its kind may be live at once.
+    pub(crate) fn concurrency(
+        &self,
+        workflow: &LoadedWorkflow,
+        inputs: &Value,
+        trigger: &Value,
+    ) -> Result<Option<ConcurrencySlot>, StartError> {
+        let definition = &workflow.definition;
+        let Some(concurrency) = &definition.concurrency else { return Ok(None) };
+        let refuse = |reason: String| StartError::NotExecutable { name: definition.name.clone(), reason };
+        let key = match &concurrency.key {
+            None => String::new(),
+            Some(key) => {
+                let named = json!({ "name": definition.name, "version": workflow.version });
+                let names = json!({ "inputs": inputs, "trigger": trigger, "workflow": named });
+                key.render_string(&names).map_err(|error| refuse(format!("its concurrency key: {error}")))?
+            }
+        };
+        if key.chars().count() > LONGEST_CONCURRENCY_KEY || key.contains('\0') {
+            return Err(refuse(format!("its concurrency key has more than {LONGEST_CONCURRENCY_KEY} characters")));
         }
+        Ok(Some(ConcurrencySlot {
+            key: format!("{}/{key}", workflow.id),
+            limit: i32::try_from(concurrency.limit).unwrap_or(i32::MAX),
+            overflow: concurrency.overflow,
+        }))
     }
 }

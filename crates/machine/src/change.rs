@@ -3,10 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::context;
-use crate::{Execution, ExecutionStatus, Failure, PastAttempt, PastOutcome, StepStatus};
+use crate::{Execution, ExecutionStatus, Failure, PastAttempt, PastOutcome, SignalName, StepStatus};
 
-/// One recorded fact about an execution. `step` is the step's place in the definition.
+/// One recorded fact about an execution. `step` is the ordinal of a step instance.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// The execution left the queue.
@@ -16,28 +15,58 @@ pub enum Change {
         /// When it must have ended.
         deadline_at: DateTime<Utc>,
     },
+    /// The execution goes between running and waiting.
+    Moved {
+        /// Where it stands now.
+        status: ExecutionStatus,
+    },
+    /// The main part has ended, and what follows it begins.
+    Decided {
+        /// How the execution ends, unless what follows fails.
+        status: ExecutionStatus,
+        /// What it puts out.
+        result: Option<Value>,
+        /// Why it does not complete.
+        error: Option<Failure>,
+        /// When what follows must have ended.
+        deadline_at: DateTime<Utc>,
+    },
     /// An attempt began.
     StepStarted {
         /// Which step.
-        step: usize,
+        step: i32,
         /// What it was given, after expressions.
         input: Value,
         /// When.
         at: DateTime<Utc>,
         /// When the attempt must have ended.
-        timeout_at: DateTime<Utc>,
+        timeout_at: Option<DateTime<Utc>>,
+    },
+    /// A step that has begun waits for something outside.
+    StepWaits {
+        /// Which step.
+        step: i32,
+        /// When it goes on by itself.
+        wake_at: Option<DateTime<Utc>>,
+        /// The signal it waits for.
+        signal: Option<SignalName>,
+    },
+    /// A step that waited goes on.
+    StepResumed {
+        /// Which step.
+        step: i32,
     },
     /// The end of an attempt was not seen.
     StepLost {
         /// Which step.
-        step: usize,
+        step: i32,
         /// When the loss was noticed.
         at: DateTime<Utc>,
     },
     /// An attempt failed, and another follows.
     StepRetrying {
         /// Which step.
-        step: usize,
+        step: i32,
         /// How the attempt ended.
         outcome: PastOutcome,
         /// Why.
@@ -50,7 +79,7 @@ pub enum Change {
     /// A step reached its final state.
     StepEnded {
         /// Which step.
-        step: usize,
+        step: i32,
         /// The final state.
         status: StepStatus,
         /// What it put out.
@@ -74,11 +103,13 @@ pub enum Change {
 }
 
 impl Change {
-    /// The step it is about.
-    pub fn step(&self) -> Option<usize> {
+    /// The ordinal of the step it is about.
+    pub fn step(&self) -> Option<i32> {
         match self {
-            Self::Started { .. } | Self::Ended { .. } => None,
+            Self::Started { .. } | Self::Moved { .. } | Self::Decided { .. } | Self::Ended { .. } => None,
             Self::StepStarted { step, .. }
+            | Self::StepWaits { step, .. }
+            | Self::StepResumed { step }
             | Self::StepLost { step, .. }
             | Self::StepRetrying { step, .. }
             | Self::StepEnded { step, .. } => Some(*step),
@@ -95,47 +126,59 @@ impl Execution {
                 self.started_at = Some(*at);
                 self.deadline_at = Some(*deadline_at);
             }
+            Change::Moved { status } => self.move_to(*status),
+            Change::Decided { status, result, error, deadline_at } => {
+                self.verdict = Some(*status);
+                self.result.clone_from(result);
+                self.error.clone_from(error);
+                self.deadline_at = Some(*deadline_at);
+            }
             Change::StepStarted { step, input, at, timeout_at } => {
-                self.number(*step);
-                let state = &mut self.steps[*step];
-                debug_assert!(state.status.may_become(StepStatus::Running));
-                state.status = StepStatus::Running;
+                self.set_step(*step, StepStatus::Running);
+                let state = self.at_mut(*step);
                 state.attempt += 1;
                 state.input = Some(input.clone());
                 state.started_at.get_or_insert(*at);
-                state.wake_at = None;
-                state.timeout_at = Some(*timeout_at);
+                self.set_times(*step, None, *timeout_at);
+            }
+            Change::StepWaits { step, wake_at, signal } => {
+                self.set_step(*step, StepStatus::Waiting);
+                self.at_mut(*step).signal.clone_from(signal);
+                let timeout_at = self.at(*step).timeout_at;
+                self.set_times(*step, *wake_at, timeout_at);
+            }
+            Change::StepResumed { step } => {
+                self.set_step(*step, StepStatus::Running);
+                let timeout_at = self.at(*step).timeout_at;
+                self.set_times(*step, None, timeout_at);
             }
             Change::StepLost { step, at } => {
-                let state = &mut self.steps[*step];
-                debug_assert!(state.status.may_become(StepStatus::Retrying));
-                state.status = StepStatus::Retrying;
-                state.timeout_at = None;
+                self.set_step(*step, StepStatus::Retrying);
+                self.set_times(*step, None, None);
+                let state = self.at_mut(*step);
                 let attempt = state.attempt;
                 state.history.push(PastAttempt { attempt, outcome: PastOutcome::Lost, ended_at: *at, error: None });
             }
             Change::StepRetrying { step, outcome, error, at, wake_at } => {
-                let state = &mut self.steps[*step];
-                debug_assert!(state.status.may_become(StepStatus::Retrying));
-                state.status = StepStatus::Retrying;
-                state.timeout_at = None;
-                state.wake_at = Some(*wake_at);
+                self.set_step(*step, StepStatus::Retrying);
+                self.set_times(*step, Some(*wake_at), None);
+                let state = self.at_mut(*step);
                 let (attempt, error) = (state.attempt, Some(error.clone()));
                 state.history.push(PastAttempt { attempt, outcome: *outcome, ended_at: *at, error });
             }
             Change::StepEnded { step, status, output, error, at } => {
-                self.number(*step);
-                let state = &mut self.steps[*step];
-                debug_assert!(state.status.may_become(*status), "{:?} -> {status:?}", state.status);
-                state.status = *status;
+                self.set_step(*step, *status);
+                self.set_times(*step, None, None);
+                let state = self.at_mut(*step);
                 state.output.clone_from(output);
                 state.error.clone_from(error);
-                state.wake_at = None;
-                state.timeout_at = None;
                 state.completed_at = Some(*at);
-                self.seen["steps"][&self.new.workflow.steps[*step].id] = context::seen_step(state);
+                state.signal = None;
             }
             Change::Ended { status, result, error, at } => {
+                if self.status == ExecutionStatus::Waiting {
+                    self.move_to(ExecutionStatus::Running);
+                }
                 self.move_to(*status);
                 self.result.clone_from(result);
                 self.error.clone_from(error);
@@ -149,10 +192,35 @@ impl Execution {
         self.status = status;
     }
 
-    fn number(&mut self, step: usize) {
-        if self.steps[step].ordinal.is_none() {
-            self.steps[step].ordinal = Some(self.next_ordinal);
-            self.next_ordinal += 1;
+    fn set_step(&mut self, ordinal: i32, status: StepStatus) {
+        let state = self.at(ordinal);
+        debug_assert!(state.status.may_become(status), "{}: {:?} -> {status:?}", state.key, state.status);
+        let takes_room = self.takes_room(state.step, state.layer);
+        let was_running = takes_room && state.status == StepStatus::Running;
+        self.running =
+            self.running + usize::from(takes_room && status == StepStatus::Running) - usize::from(was_running);
+        self.at_mut(ordinal).status = status;
+    }
+
+    /// Sets when an instance goes on by itself and when it must have ended. The time limits of attempts are kept by
+    /// whoever runs them; all others are the machine's.
+    pub(crate) fn set_times(
+        &mut self,
+        ordinal: i32,
+        wake_at: Option<DateTime<Utc>>,
+        timeout_at: Option<DateTime<Utc>>,
+    ) {
+        let state = self.at(ordinal);
+        let keeps_limit = !self.takes_room(state.step, state.layer);
+        let old = [state.wake_at, state.timeout_at.filter(|_| keeps_limit)];
+        for at in old.into_iter().flatten() {
+            self.timers.remove(&(at, ordinal));
         }
+        for at in [wake_at, timeout_at.filter(|_| keeps_limit)].into_iter().flatten() {
+            self.timers.insert((at, ordinal));
+        }
+        let state = self.at_mut(ordinal);
+        state.wake_at = wake_at;
+        state.timeout_at = timeout_at;
     }
 }

@@ -1,85 +1,236 @@
 //! What expressions see, and what a step is given once they are evaluated.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, SecondsFormat, Utc};
-use cogwheel_definition::{Action, ExpressionError, Template};
+use cogwheel_definition::{Action, ExpressionError, MAIN_BLOCK, Names, SeenStep, Template};
 use serde_json::{Map, Value, json};
 
-use crate::{Execution, NewExecution, StepState};
+use crate::scope::Place;
+use crate::state::Phase;
+use crate::{Execution, StepState};
 
-/// What is known of a step, as expressions see it.
-pub(crate) fn seen_step(state: &StepState) -> Value {
-    json!({ "outputs": state.output, "status": state.status.as_str(), "error": state.error })
+/// The names that the functions `success()` and `failure()` are answered from.
+const NEEDS: &str = "$needs";
+
+/// The root names that are always there.
+const ROOTS: [&str; 6] = ["inputs", "trigger", "env", "execution", "workflow", "now"];
+
+/// What can be seen from one place of an execution, at one moment.
+pub(crate) struct View<'e> {
+    execution: &'e Execution,
+    /// The scope whose steps are seen, with those of the scopes around it.
+    scope: usize,
+    /// The innermost instance around the place: it knows the value of its `foreach`.
+    inside: Option<i32>,
+    now: DateTime<Utc>,
+    env: Value,
+    /// What the steps that a step needs mean for its `if`.
+    needs: Option<Value>,
+    /// The outputs under which a step sees itself.
+    own: Option<(&'e str, &'e Value)>,
 }
 
-/// The names an expression may read. Kept with the execution and changed with it, since building it anew for every step
-/// would cost the square of their number.
-pub(crate) fn seen(new: &NewExecution, steps: &[StepState]) -> Value {
-    let by_id: Map<String, Value> =
-        new.workflow.steps.iter().zip(steps).map(|(step, state)| (step.id.clone(), seen_step(state))).collect();
-    json!({
-        "inputs": new.inputs,
-        "trigger": new.trigger,
-        "steps": by_id,
-        "env": {},
-        "execution": { "id": new.id.to_string(), "attempt": 1, "started_at": null },
-        "workflow": { "name": new.workflow.name, "version": new.workflow_version },
-        "now": null,
-    })
+impl<'e> View<'e> {
+    /// What is seen in `scope`, inside of `inside`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the workflow's `env`, which every expression may read.
+    pub(crate) fn of(
+        execution: &'e Execution,
+        scope: usize,
+        inside: Option<i32>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, ExpressionError> {
+        let env = Value::Object(Map::new());
+        let mut view = Self { execution, scope, inside, now, env, needs: None, own: None };
+        let env = render_all(execution.new.workflow.env.iter(), &view)?;
+        view.env = Value::Object(env);
+        Ok(view)
+    }
+
+    /// With the answers to `success()` and `failure()`.
+    pub(crate) fn with_needs(mut self, needs: Value) -> Self {
+        self.needs = Some(needs);
+        self
+    }
+
+    /// With the outputs of the step of this id, which has not ended.
+    pub(crate) fn with_own(mut self, id: &'e str, outputs: &'e Value) -> Self {
+        self.own = Some((id, outputs));
+        self
+    }
+
+    /// The nearest `foreach` value around the place, and its number.
+    fn item(&self) -> Option<(&'e Value, usize)> {
+        let mut at = self.inside;
+        while let Some(ordinal) = at {
+            let state = self.execution.at(ordinal);
+            if let Place::Item(number) = self.execution.instance(ordinal).place {
+                let items = self.execution.at(state.parent?).input.as_ref()?.get("items")?;
+                return Some((items.get(number)?, number));
+            }
+            at = state.parent;
+        }
+        None
+    }
+
+    /// The scopes from the inside out.
+    fn scopes(&self) -> impl Iterator<Item = usize> {
+        let execution = self.execution;
+        let mut next = Some(self.scope);
+        std::iter::from_fn(move || {
+            let scope = next?;
+            next = match execution.scopes[scope].owner {
+                Some(owner) => Some(execution.instance(owner).scope),
+                // The later phases see the earlier ones.
+                None => execution.phases.iter().flatten().copied().filter(|phase| *phase < scope).max(),
+            };
+            Some(scope)
+        })
+    }
+
+    fn execution(&self) -> Value {
+        let execution = self.execution;
+        let mut seen = json!({
+            "id": execution.new.id.to_string(),
+            "attempt": execution.new.retry_count + 1,
+            "started_at": execution.started_at.map(instant),
+        });
+        if execution.phase != Phase::Main {
+            seen["status"] = json!(execution.verdict.map(crate::ExecutionStatus::as_str));
+            seen["error"] = json!(execution.error);
+        }
+        seen
+    }
+}
+
+impl Names for View<'_> {
+    fn root(&self, name: &str) -> Option<Cow<'_, Value>> {
+        let new = &self.execution.new;
+        match name {
+            "inputs" => Some(Cow::Borrowed(&new.inputs)),
+            "trigger" => Some(Cow::Borrowed(&new.trigger)),
+            "env" => Some(Cow::Borrowed(&self.env)),
+            "execution" => Some(Cow::Owned(self.execution())),
+            "workflow" => Some(Cow::Owned(json!({ "name": new.workflow.name, "version": new.workflow_version }))),
+            "now" => Some(Cow::Owned(json!(instant(self.now)))),
+            "item" => self.item().map(|(item, _)| Cow::Borrowed(item)),
+            "index" => self.item().map(|(_, number)| Cow::Owned(json!(number))),
+            NEEDS => self.needs.as_ref().map(Cow::Borrowed),
+            _ => None,
+        }
+    }
+
+    fn roots(&self) -> Vec<&str> {
+        let items: &[&str] = if self.item().is_some() { &["item", "index"] } else { &[] };
+        ROOTS.iter().chain(items).copied().collect()
+    }
+
+    fn step(&self, id: &str) -> Option<SeenStep<'_>> {
+        if let Some((own, outputs)) = self.own
+            && own == id
+        {
+            let (status, error) = ("completed", Cow::Owned(Value::Null));
+            return Some(SeenStep { outputs: Cow::Borrowed(outputs), status, error });
+        }
+        let workflow = &self.execution.new.workflow;
+        self.scopes().find_map(|scope| {
+            let scope = &self.execution.scopes[scope];
+            let steps = &workflow.blocks[scope.block].steps;
+            let position = steps.iter().position(|&step| workflow.steps[step].id == id)?;
+            Some(seen(scope.slots[position].ordinal.map(|ordinal| self.execution.at(ordinal))))
+        })
+    }
+
+    fn step_ids(&self) -> Vec<&str> {
+        let workflow = &self.execution.new.workflow;
+        let steps = self.scopes().flat_map(|scope| &workflow.blocks[self.execution.scopes[scope].block].steps);
+        steps.map(|&step| workflow.steps[step].id.as_str()).collect()
+    }
+}
+
+fn seen(state: Option<&StepState>) -> SeenStep<'_> {
+    let null = || Cow::Owned(Value::Null);
+    match state {
+        None => SeenStep { outputs: null(), status: crate::StepStatus::Pending.as_str(), error: null() },
+        Some(state) => SeenStep {
+            outputs: state.output.as_ref().map_or_else(null, Cow::Borrowed),
+            status: state.status.as_str(),
+            error: state.error.as_ref().map_or_else(null, |error| Cow::Owned(json!(error))),
+        },
+    }
 }
 
 impl Execution {
-    /// Brings the names that depend on the moment up to date.
-    pub(crate) fn look(&mut self, now: DateTime<Utc>) -> Result<(), ExpressionError> {
-        self.seen["now"] = json!(instant(now));
-        self.seen["execution"]["started_at"] = json!(self.started_at.map(instant));
-        self.seen["env"] = json!({});
-        let env = render_all(self.new.workflow.env.iter(), &self.seen)?;
-        self.seen["env"] = Value::Object(env);
-        Ok(())
-    }
-
-    /// What the action of `step` is given. Shell steps get their environment; nothing is pasted into scripts.
-    pub(crate) fn step_input(&mut self, step: usize, now: DateTime<Utc>) -> Result<Value, ExpressionError> {
-        self.look(now)?;
-        let context = &self.seen;
-        let definition = &self.new.workflow.steps[step];
+    /// What the step type of an instance is given. Shell steps get their environment; nothing is pasted into scripts.
+    pub(crate) fn step_input(&self, ordinal: i32, now: DateTime<Utc>) -> Result<Value, ExpressionError> {
+        let definition = self.definition(self.at(ordinal));
+        let view = View::of(self, self.instance(ordinal).scope, Some(ordinal), now)?;
         match &definition.action {
             Action::Shell { script } => {
-                let mut env = context["env"].as_object().cloned().unwrap_or_default();
-                env.extend(render_all(definition.env.iter(), context)?);
+                let mut env = view.env.as_object().cloned().unwrap_or_default();
+                env.extend(render_all(definition.env.iter(), &view)?);
                 Ok(json!({ "script": script, "env": env }))
             }
-            Action::Set { values } => values
-                .iter()
-                .map(|(name, value)| Ok((name.clone(), value.render(context)?)))
-                .collect::<Result<Map<_, _>, _>>()
-                .map(Value::Object),
+            Action::Set { values } => render_map(values.iter(), &view),
             Action::Log { message, level } => {
-                Ok(json!({ "message": message.render_string(context)?, "level": level.as_str() }))
+                Ok(json!({ "message": message.render_string(&view)?, "level": level.as_str() }))
             }
+            Action::Call { with, .. } => with.render(&view),
+            Action::Workflow { name, inputs, wait } => Ok(json!({
+                "name": name.render_string(&view)?,
+                "inputs": render_map(inputs.iter(), &view)?,
+                "wait": wait,
+            })),
+            Action::Wait(_) | Action::Group { .. } | Action::Switch { .. } => Ok(Value::Null),
         }
     }
 
     /// The execution's result: its declared outputs, evaluated.
-    pub(crate) fn outputs(&mut self, now: DateTime<Utc>) -> Result<Value, ExpressionError> {
-        self.look(now)?;
-        self.new
-            .workflow
-            .outputs
-            .iter()
-            .map(|(name, value)| Ok((name.clone(), value.render(&self.seen)?)))
-            .collect::<Result<Map<_, _>, _>>()
-            .map(Value::Object)
+    pub(crate) fn outputs(&self, now: DateTime<Utc>) -> Result<Value, ExpressionError> {
+        if self.new.workflow.outputs.is_empty() {
+            return Ok(json!({}));
+        }
+        let view = View::of(self, MAIN_BLOCK, None, now)?;
+        render_map(self.new.workflow.outputs.iter(), &view)
     }
+
+    /// The outputs of an ended scope: those of each of its steps, by id.
+    pub(crate) fn scope_outputs(&self, scope: usize) -> Value {
+        let workflow = &self.new.workflow;
+        let scope = &self.scopes[scope];
+        let steps = &workflow.blocks[scope.block].steps;
+        steps
+            .iter()
+            .zip(&scope.slots)
+            .map(|(&step, slot)| {
+                let output = slot.ordinal.and_then(|ordinal| self.at(ordinal).output.clone());
+                (workflow.steps[step].id.clone(), output.unwrap_or_default())
+            })
+            .collect::<Map<_, _>>()
+            .into()
+    }
+}
+
+fn render_map<'a>(
+    templates: impl Iterator<Item = (&'a String, &'a Template)>,
+    names: &dyn Names,
+) -> Result<Value, ExpressionError> {
+    templates
+        .map(|(name, template)| Ok((name.clone(), template.render(names)?)))
+        .collect::<Result<Map<_, _>, _>>()
+        .map(Value::Object)
 }
 
 fn render_all<'a>(
     templates: impl Iterator<Item = (&'a String, &'a Template)>,
-    context: &Value,
+    names: &dyn Names,
 ) -> Result<Map<String, Value>, ExpressionError> {
-    templates.map(|(name, template)| Ok((name.clone(), Value::String(template.render_string(context)?)))).collect()
+    templates.map(|(name, template)| Ok((name.clone(), Value::String(template.render_string(names)?)))).collect()
 }
 
-fn instant(at: DateTime<Utc>) -> String {
+pub(crate) fn instant(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

@@ -14,12 +14,20 @@ pub enum FailureKind {
     Spawn,
     /// An expression could not be evaluated.
     Expression,
+    /// What the step was given is malformed.
+    Input,
     /// What the step put out is malformed or larger than the limit.
     Output,
+    /// An HTTP exchange did not come about or had an answer that was not expected.
+    Http,
     /// A time limit passed.
     Timeout,
     /// The server stopped while the attempt ran, more often than it is tried again.
     Lost,
+    /// The workflow that it ran did not complete.
+    Workflow,
+    /// What it was repeated for did not come to hold.
+    Loop,
     /// A step it needs did not complete.
     NeedNotMet,
     /// Its `if` was false.
@@ -38,9 +46,13 @@ impl FailureKind {
             Self::Signal => "signal",
             Self::Spawn => "spawn",
             Self::Expression => "expression",
+            Self::Input => "input",
             Self::Output => "output",
+            Self::Http => "http",
             Self::Timeout => "timeout",
             Self::Lost => "lost",
+            Self::Workflow => "workflow",
+            Self::Loop => "loop",
             Self::NeedNotMet => "need_not_met",
             Self::ConditionFalse => "condition_false",
             Self::Cancelled => "cancelled",
@@ -62,7 +74,7 @@ pub struct Failure {
     /// More, where there is more to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// The id of the step it began in.
+    /// The key of the step it began in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
     /// Whether trying again could help.
@@ -99,8 +111,9 @@ impl Failure {
         self
     }
 
+    /// The same failure as one of this step, unless it began in a step inside of it.
     pub(crate) fn in_step(mut self, step: &str) -> Self {
-        self.step = Some(step.to_owned());
+        self.step.get_or_insert_with(|| step.to_owned());
         self
     }
 }

@@ -10,13 +10,21 @@ mod decide;
 mod failure;
 mod ids;
 mod nul;
+mod rerun;
+mod restore;
+mod scope;
 mod state;
 mod status;
+mod work;
 
 pub use change::Change;
 pub use decide::{Decision, Effect, Input, Outcome, Rejected};
 pub use failure::{Failure, FailureKind};
 pub use ids::ExecutionId;
 pub use nul::contains_nul;
-pub use state::{CancelRequested, Execution, Limits, NewExecution, PastAttempt, PastOutcome, StepState, StoredStep};
+pub use rerun::RerunError;
+pub use restore::RecordedHead;
+pub use state::{
+    CancelRequested, Execution, Layer, Limits, NewExecution, PastAttempt, PastOutcome, SignalName, StepState,
+};
 pub use status::{ExecutionStatus, StepStatus};

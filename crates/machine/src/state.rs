@@ -1,14 +1,15 @@
 //! The state of one execution: what is known of it and of each of its steps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use cogwheel_definition::Workflow;
+use cogwheel_definition::{MAIN_BLOCK, Step, Workflow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
-use crate::context;
+use crate::scope::{Graph, Instance, Scope};
+use crate::work::WorkQueue;
 use crate::{ExecutionId, ExecutionStatus, Failure, StepStatus};
 
 /// Bounds that the installation sets for every execution.
@@ -33,6 +34,10 @@ pub struct NewExecution {
     pub trigger: Value,
     /// Checked inputs, defaults filled in.
     pub inputs: Value,
+    /// How often the work had been done over before, from 0.
+    pub retry_count: i32,
+    /// When it must have left the queue.
+    pub queue_deadline_at: Option<DateTime<Utc>>,
 }
 
 /// One execution in memory.
@@ -41,24 +46,49 @@ pub struct Execution {
     pub(crate) new: NewExecution,
     pub(crate) limits: Limits,
     pub(crate) status: ExecutionStatus,
+    pub(crate) phase: Phase,
+    /// By ordinal.
     pub(crate) steps: Vec<StepState>,
-    /// What expressions see of all this.
-    pub(crate) seen: Value,
-    pub(crate) next_ordinal: i32,
+    /// Where each step instance belongs and what it encloses, by ordinal.
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) scopes: Vec<Scope>,
+    /// The scope of each phase that has begun.
+    pub(crate) phases: [Option<usize>; 3],
+    pub(crate) graph: Graph,
+    pub(crate) work: WorkQueue,
+    /// When something goes on by itself, and which step instance it is.
+    pub(crate) timers: BTreeSet<(DateTime<Utc>, i32)>,
+    /// How many attempts are under way.
+    pub(crate) running: usize,
     pub(crate) started_at: Option<DateTime<Utc>>,
     pub(crate) deadline_at: Option<DateTime<Utc>>,
     pub(crate) completed_at: Option<DateTime<Utc>>,
+    /// How it ends, once its main part has.
+    pub(crate) verdict: Option<ExecutionStatus>,
     pub(crate) result: Option<Value>,
     pub(crate) error: Option<Failure>,
-    /// Set once it must end before its steps have: they are being stopped.
+    /// Set once the current phase must end before its steps have: they are being stopped.
     pub(crate) stopping: Option<Stopping>,
     /// Why it is being cancelled, once it is.
     pub(crate) cancel_requested: Option<CancelRequested>,
+    /// Whether anything may begin.
+    pub(crate) has_room: bool,
     /// Set when the node stops taking work: what runs may end, nothing new begins.
     pub(crate) draining: bool,
 }
 
-/// Why an execution ends before its steps have.
+/// The parts of an execution, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The workflow's steps.
+    Main,
+    /// What follows a bad end.
+    OnFailure,
+    /// What always comes last.
+    Finally,
+}
+
+/// Why a phase ends before its steps have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stopping {
     /// Its time limit passed.
@@ -74,13 +104,19 @@ pub struct CancelRequested {
     pub reason: Option<String>,
 }
 
-/// One step instance.
+/// One step instance: a step of the definition, or one round or one value of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepState {
-    /// Its place in the definition.
-    pub index: usize,
-    /// Order of creation inside the execution; `None` until it has begun or was decided.
-    pub ordinal: Option<i32>,
+    /// Order of creation inside the execution, from 0.
+    pub ordinal: i32,
+    /// Its place in the definition with the path of its rounds and values: `load[3].send`. Unique in the execution.
+    pub key: String,
+    /// The ordinal of the instance that encloses it.
+    pub parent: Option<i32>,
+    /// Its step's index in the definition; resolved from the key when an execution is restored.
+    pub step: usize,
+    /// Which layer of its step it is; resolved from the key when an execution is restored.
+    pub layer: Layer,
     /// Where it stands.
     pub status: StepStatus,
     /// The number of the current or last attempt, from 1; 0 before the first.
@@ -95,12 +131,34 @@ pub struct StepState {
     pub error: Option<Failure>,
     /// When its first attempt began.
     pub started_at: Option<DateTime<Utc>>,
-    /// When the next attempt begins, while it waits for that.
+    /// When it goes on by itself: the next attempt, the next round, the end of a wait.
     pub wake_at: Option<DateTime<Utc>>,
     /// When the current attempt must have ended.
     pub timeout_at: Option<DateTime<Utc>>,
+    /// The signal it waits for.
+    pub signal: Option<SignalName>,
     /// When it reached its final state.
     pub completed_at: Option<DateTime<Utc>>,
+}
+
+/// Which part of its step an instance is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// All values of a `foreach`.
+    Foreach,
+    /// All rounds of an `until`.
+    Loop,
+    /// The action itself, for one value and one round.
+    Action,
+}
+
+/// A signal that a step waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignalName {
+    /// The signal's name.
+    pub name: String,
+    /// What tells those with the same name apart; without it, only signals to this very execution count.
+    pub correlation: Option<String>,
 }
 
 /// An attempt that was followed by another.
@@ -130,20 +188,15 @@ pub enum PastOutcome {
     TimedOut,
 }
 
-/// A step as it was recorded, to rebuild an execution from.
-#[derive(Clone, Debug)]
-pub struct StoredStep {
-    /// The step's id in the definition.
-    pub key: String,
-    /// Its recorded state; `index` is resolved from the key.
-    pub state: StepState,
-}
-
 impl StepState {
-    fn pending(index: usize) -> Self {
+    /// An instance of which nothing has happened yet.
+    pub(crate) fn pending(ordinal: i32, key: String, parent: Option<i32>, step: usize, layer: Layer) -> Self {
         Self {
-            index,
-            ordinal: None,
+            ordinal,
+            key,
+            parent,
+            step,
+            layer,
             status: StepStatus::Pending,
             attempt: 0,
             history: Vec::new(),
@@ -153,6 +206,7 @@ impl StepState {
             started_at: None,
             wake_at: None,
             timeout_at: None,
+            signal: None,
             completed_at: None,
         }
     }
@@ -171,53 +225,33 @@ impl StepState {
 impl Execution {
     /// A new execution, queued.
     pub fn queued(new: NewExecution, limits: Limits) -> Self {
-        let steps: Vec<_> = (0..new.workflow.steps.len()).map(StepState::pending).collect();
-        let seen = context::seen(&new, &steps);
-        Self {
-            seen,
+        let graph = Graph::of(&new.workflow);
+        let mut execution = Self {
             new,
             limits,
             status: ExecutionStatus::Queued,
-            steps,
-            next_ordinal: 0,
+            phase: Phase::Main,
+            steps: Vec::new(),
+            instances: Vec::new(),
+            scopes: Vec::new(),
+            phases: [None; 3],
+            graph,
+            work: WorkQueue::default(),
+            timers: BTreeSet::new(),
+            running: 0,
             started_at: None,
             deadline_at: None,
             completed_at: None,
+            verdict: None,
             result: None,
             error: None,
             stopping: None,
             cancel_requested: None,
+            has_room: true,
             draining: false,
-        }
-    }
-
-    /// An execution as its rows tell it. Steps whose key the definition does not know are refused.
-    pub fn restored(
-        new: NewExecution,
-        limits: Limits,
-        status: ExecutionStatus,
-        started_at: Option<DateTime<Utc>>,
-        deadline_at: Option<DateTime<Utc>>,
-        stored: Vec<StoredStep>,
-    ) -> Result<Self, String> {
-        let mut execution = Self::queued(new, limits);
-        execution.status = status;
-        execution.started_at = started_at;
-        execution.deadline_at = deadline_at;
-        for StoredStep { key, mut state } in stored {
-            let index = execution
-                .new
-                .workflow
-                .steps
-                .iter()
-                .position(|step| step.id == key)
-                .ok_or_else(|| format!("step `{key}` is recorded but not defined"))?;
-            execution.next_ordinal = execution.next_ordinal.max(state.ordinal.map_or(0, |o| o + 1));
-            state.index = index;
-            execution.seen["steps"][&key] = context::seen_step(&state);
-            execution.steps[index] = state;
-        }
-        Ok(execution)
+        };
+        execution.phases[Phase::Main as usize] = Some(execution.add_scope(MAIN_BLOCK, None));
+        execution
     }
 
     /// Its id.
@@ -235,9 +269,19 @@ impl Execution {
         self.status
     }
 
-    /// Its steps, in the order of the definition.
+    /// The step instances that have begun or were decided, by ordinal.
     pub fn steps(&self) -> &[StepState] {
         &self.steps
+    }
+
+    /// The step instance of this ordinal.
+    pub fn step(&self, ordinal: i32) -> Option<&StepState> {
+        self.steps.get(usize::try_from(ordinal).ok()?)
+    }
+
+    /// The definition of a step instance.
+    pub fn definition(&self, state: &StepState) -> &Step {
+        &self.new.workflow.steps[state.step]
     }
 
     /// When it was claimed.
@@ -245,7 +289,7 @@ impl Execution {
         self.started_at
     }
 
-    /// When it must have ended.
+    /// When it must have ended, or must have left the queue while it is there.
     pub fn deadline_at(&self) -> Option<DateTime<Utc>> {
         self.deadline_at
     }
@@ -255,47 +299,56 @@ impl Execution {
         self.completed_at
     }
 
-    /// What it put out.
+    /// What it put out, once that is decided.
     pub fn result(&self) -> Option<&Value> {
         self.result.as_ref()
     }
 
-    /// Why it did not complete.
+    /// Why it does not complete, once that is decided.
     pub fn error(&self) -> Option<&Failure> {
         self.error.as_ref()
     }
 
-    /// When it must be looked at next, whatever else happens: the earliest of its time limit and of the steps that wait
-    /// for their next attempt. Nothing before it is claimed and after it has ended.
+    /// When it must be looked at next, whatever else happens: the earliest of its time limits and of what goes on by
+    /// itself. While it is queued, when it must have left the queue; nothing after it has ended.
     pub fn next_wake_at(&self) -> Option<DateTime<Utc>> {
-        if self.status == ExecutionStatus::Queued || self.status.is_terminal() {
-            return None;
+        match self.status {
+            ExecutionStatus::Queued => self.new.queue_deadline_at,
+            status if status.is_terminal() => None,
+            _ => {
+                let deadline_at = self.deadline_at.filter(|_| self.stopping.is_none());
+                self.timers.first().map(|(at, _)| *at).into_iter().chain(deadline_at).min()
+            }
         }
-        self.next_attempt_at().into_iter().chain(self.deadline_at).min()
-    }
-
-    /// When the earliest of the steps that wait for their next attempt begins it.
-    pub fn next_attempt_at(&self) -> Option<DateTime<Utc>> {
-        self.steps.iter().filter_map(|step| step.wake_at).min()
-    }
-
-    /// Whether it is being ended before its steps have: then it waits for nothing but their ends.
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.is_some()
     }
 
     /// Whether any attempt is under way.
     pub fn has_running_steps(&self) -> bool {
-        self.steps.iter().any(|step| step.status == StepStatus::Running)
+        self.running > 0
+    }
+
+    /// What set it off, as expressions see it.
+    pub fn trigger(&self) -> &Value {
+        &self.new.trigger
+    }
+
+    /// Whether its end was asked for.
+    pub fn is_cancel_requested(&self) -> bool {
+        self.cancel_requested.is_some()
+    }
+
+    /// Whether there is room for it where it is: without, it takes everything in, but nothing begins.
+    pub fn set_room(&mut self, has_room: bool) {
+        self.has_room = has_room;
+    }
+
+    /// Whether something could begin that has not yet, for want of room.
+    pub fn has_work(&self) -> bool {
+        !self.work.is_empty()
     }
 
     /// The idempotency key of a step: the same for every attempt, after any restart.
     pub fn step_key(&self, ordinal: i32) -> String {
         format!("{}/{ordinal}", self.new.id)
-    }
-
-    /// An id for messages that belong together, as recorded with the execution.
-    pub fn correlation_id(&self) -> Uuid {
-        self.new.id.0
     }
 }

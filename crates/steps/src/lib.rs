@@ -3,10 +3,13 @@
 //! Each type is one module behind [`StepType`] and knows nothing of the engine but that port. To follow a script from
 //! its start to its outcome, begin at `shell::Shell::run`.
 
+mod http;
+mod input;
 mod log;
 mod set;
 mod shell;
 mod text;
+mod transform;
 
 #[cfg(test)]
 mod harness;
@@ -18,7 +21,13 @@ use cogwheel_engine::ports::StepType;
 /// The step types that come with Cogwheel. Scripts inherit a few harmless variables of this process's environment,
 /// read now; everything else comes from the workflow.
 pub fn builtin() -> Vec<Arc<dyn StepType>> {
-    vec![Arc::new(shell::Shell::new(std::env::vars_os())), Arc::new(set::Set), Arc::new(log::Log)]
+    vec![
+        Arc::new(shell::Shell::new(std::env::vars_os())),
+        Arc::new(http::Http::new()),
+        Arc::new(transform::Transform),
+        Arc::new(set::Set),
+        Arc::new(log::Log),
+    ]
 }
 
 #[cfg(test)]
@@ -26,8 +35,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_the_language_are_there_and_only_scripts_have_effects_outside() {
+    fn the_words_of_the_language_are_there_and_only_scripts_and_calls_have_effects_outside() {
         let types: Vec<_> = builtin().iter().map(|step_type| (step_type.name(), step_type.only_computes())).collect();
-        assert_eq!(types, [("shell", false), ("set", true), ("log", true)]);
+        assert_eq!(types, [("shell", false), ("http", false), ("transform", true), ("set", true), ("log", true)]);
     }
 }

@@ -1,15 +1,21 @@
 //! What the engine needs from outside: a store and step types.
 
 mod error;
+mod ownership;
 mod reads;
+mod signals;
 mod step;
 mod store;
 
+pub use cogwheel_definition::jq;
 pub use error::StoreError;
+pub use ownership::{Claim, Claimed, Lease, NewNode, Notice, Swept};
 pub use reads::Reads;
+pub use signals::{AskInbox, AwaitedSignal, EndedChild, Inbox, NewSignal, SignalAnswer, TakenSignal};
 pub use step::{LogLevel, LogLine, LogSink, LogStream, StepContext, StepRegistry, StepType};
 pub use store::{
-    CancelAnswer, CancelRequest, Due, DueOutcome, FileVersion, HandledFile, Head, NewNode, NewRow, Record,
-    SaveWorkflow, SavedTriggers, ScheduleRecord, ScheduleTick, SkipReason, Start, StartFrom, Started, StepEffect,
-    StepRow, Store, StoredExecution, StoredLog, TriggerType, WatchHealth, WatchRecord, WorkflowRecord,
+    CancelAnswer, CancelRequest, ConcurrencySlot, Due, DueOutcome, FileVersion, HandledFile, Head, NewEvent, NewRow,
+    Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, ScheduleRecord, ScheduleTick, SkipReason, Start,
+    StartFrom, Started, StepEffect, StepRow, Store, StoredExecution, StoredLog, TriggerType, WatchHealth, WatchRecord,
+    WorkflowRecord,
 };

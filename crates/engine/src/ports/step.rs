@@ -39,7 +39,7 @@ pub struct StepContext {
     pub execution: ExecutionId,
     /// The workflow's name.
     pub workflow: String,
-    /// The step's id in the definition.
+    /// The step's key: its id in the definition, with the path of its rounds and values.
     pub step: String,
     /// The number of the attempt, from 1.
     pub attempt: i32,
@@ -99,15 +99,15 @@ pub struct LogLine {
 /// Takes an attempt's log lines; waits while more come than can be stored.
 #[derive(Clone)]
 pub struct LogSink {
-    lines: mpsc::Sender<(usize, i32, LogLine)>,
-    step: usize,
+    lines: mpsc::Sender<(i32, i32, LogLine)>,
+    step: i32,
     attempt: i32,
     clock: Arc<dyn Clock>,
 }
 
 impl LogSink {
-    /// A sink for one attempt of the step at `step` in the definition.
-    pub fn new(lines: mpsc::Sender<(usize, i32, LogLine)>, step: usize, attempt: i32, clock: Arc<dyn Clock>) -> Self {
+    /// A sink for one attempt of the step of this ordinal.
+    pub fn new(lines: mpsc::Sender<(i32, i32, LogLine)>, step: i32, attempt: i32, clock: Arc<dyn Clock>) -> Self {
         Self { lines, step, attempt, clock }
     }
 

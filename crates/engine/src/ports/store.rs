@@ -2,13 +2,17 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use cogwheel_definition::Workflow;
-use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, StepState, StoredStep};
+use cogwheel_definition::{Overflow, Priority, Workflow};
+use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, StepState};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{LogLevel, LogStream, StoreError};
+use super::{
+    AskInbox, Claim, Claimed, Inbox, Lease, LogLevel, LogStream, NewNode, NewSignal, Notice, SignalAnswer, StoreError,
+    Swept,
+};
 use crate::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
 /// The engine's side of the database. Each call that writes is one transaction, durable when it returns.
@@ -22,12 +26,40 @@ pub trait Store: Send + Sync + 'static {
     /// Records that this process runs.
     async fn join(&self, node: NewNode) -> Result<(), StoreError>;
 
-    /// Takes over every live execution that no running node owns, raising each one's epoch, and returns them, oldest
-    /// first and higher priority before lower.
-    async fn adopt(&self, node: NodeId, at: DateTime<Utc>) -> Result<Vec<StoredExecution>, StoreError>;
+    /// Prolongs the node's lease to `until`. A node that was taken for dead in the meantime is alive again, but owns
+    /// nothing any more.
+    async fn renew_lease(&self, node: NodeId, at: DateTime<Utc>, until: DateTime<Utc>) -> Result<Lease, StoreError>;
 
-    /// Records that this process ends, and lets go of what it still owns.
+    /// Takes every other node whose lease has lapsed by `at` for dead (one without a lease always), and puts the live
+    /// executions of all dead and departed nodes into the pool, raising each one's epoch.
+    async fn sweep(&self, node: NodeId, at: DateTime<Utc>) -> Result<Swept, StoreError>;
+
+    /// Takes executions out of the pool: live ones that nobody owns and that can go on.
+    async fn claim(&self, claim: Claim) -> Result<Claimed, StoreError>;
+
+    /// Records that this process ends, and puts what it still owns into the pool.
     async fn leave(&self, node: NodeId, at: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Tells every other node; a call that gets lost is made up for by their sweeps. Costs nothing on SQLite.
+    async fn notify(&self, notice: Notice) -> Result<(), StoreError>;
+
+    /// Hears what other nodes tell from now on. After a lost connection comes [`Notice::Missed`]. Silent on SQLite.
+    async fn listen(&self) -> Result<mpsc::Receiver<Notice>, StoreError>;
+
+    /// Keeps a signal until an execution takes it, and wakes those that wait for it.
+    async fn send_signal(&self, signal: NewSignal) -> Result<SignalAnswer, StoreError>;
+
+    /// What came for an execution from outside: marks the signals it waits for as taken, each by one step and for ever.
+    async fn inbox(&self, ask: AskInbox) -> Result<Inbox, StoreError>;
+
+    /// Any execution as it is recorded, live or ended, with all its steps.
+    async fn execution(&self, tenant: TenantId, id: ExecutionId) -> Result<Option<StoredExecution>, StoreError>;
+
+    /// Stops or resumes the starting of executions of a workflow; live ones go on. `false` when there is none.
+    async fn pause_workflow(&self, pause: PauseWorkflow) -> Result<bool, StoreError>;
+
+    /// Makes a live execution that nobody owns due at once.
+    async fn wake(&self, execution: ExecutionId, at: DateTime<Utc>) -> Result<(), StoreError>;
 
     /// Every workflow that is not deleted, with its active version and its triggers.
     async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowRecord>, StoreError>;
@@ -59,25 +91,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// Records how a watch is doing.
     async fn set_watch_health(&self, watch: WatchId, health: WatchHealth) -> Result<(), StoreError>;
-}
-
-/// A process that begins to run work.
-#[derive(Clone, Debug)]
-pub struct NewNode {
-    /// Its id; a restart is a new one.
-    pub id: NodeId,
-    /// The host's name.
-    pub name: String,
-    /// Where it listens.
-    pub address: Option<String>,
-    /// The product's version.
-    pub engine_version: String,
-    /// Fingerprint of the schema it runs on.
-    pub schema_fingerprint: String,
-    /// How many executions it runs side by side.
-    pub capacity: i32,
-    /// When it started.
-    pub started_at: DateTime<Utc>,
 }
 
 /// A workflow as stored.
@@ -202,10 +215,51 @@ pub struct NewRow {
     pub correlation_id: Uuid,
     /// The caller's key: the same key of the same workflow is the same execution.
     pub idempotency_key: Option<String>,
-    /// The node that will run it.
-    pub owner: NodeId,
+    /// The node that will run it; `None` puts it into the pool.
+    pub owner: Option<NodeId>,
+    /// How early it is taken from the queue.
+    pub priority: Priority,
+    /// How many of its kind may be live at once; such an execution starts in the pool.
+    pub concurrency: Option<ConcurrencySlot>,
+    /// When it must have left the queue.
+    pub queue_deadline_at: Option<DateTime<Utc>>,
+    /// The step that it is run for, and that waits for its end or did no more than start it.
+    pub parent: Option<Parent>,
+    /// The execution it does over again.
+    pub rerun: Option<Rerun>,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
+}
+
+/// The step of another execution that an execution is run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// That execution.
+    pub execution: ExecutionId,
+    /// The step's ordinal in it.
+    pub step_ordinal: i32,
+}
+
+/// The execution that another one does over again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rerun {
+    /// That execution.
+    pub of: ExecutionId,
+    /// Its first step that is done anew, by ordinal; `None` when all are.
+    pub from_ordinal: Option<i32>,
+    /// How often the work has been done over by now, from 1.
+    pub retry_count: i32,
+}
+
+/// What limits how many executions are live at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConcurrencySlot {
+    /// Executions of the same tenant and key count together.
+    pub key: String,
+    /// How many may be running or waiting at once, at least 1.
+    pub limit: i32,
+    /// What happens with one more.
+    pub overflow: Overflow,
 }
 
 /// An execution to record, and what it comes from.
@@ -215,6 +269,8 @@ pub struct Start {
     pub row: NewRow,
     /// What is recorded with it.
     pub from: StartFrom,
+    /// Ended steps that it has from the execution it does over; its first own step comes after them.
+    pub kept: Vec<StepRow>,
 }
 
 /// What is recorded together with a new execution.
@@ -233,6 +289,10 @@ pub enum StartFrom {
 pub enum Started {
     /// It is recorded.
     Accepted,
+    /// It is recorded, and these live ones were asked to end in its favour.
+    Replacing(Vec<ExecutionId>),
+    /// It is recorded as cancelled: as many as may be are live.
+    Skipped,
     /// The same idempotency key, due instant or file version was recorded before.
     Duplicate {
         /// The execution of that first time, where it is still known.
@@ -392,6 +452,36 @@ pub struct Record {
     pub steps: Vec<StepRow>,
     /// New log lines.
     pub logs: Vec<StoredLog>,
+    /// New events.
+    pub events: Vec<NewEvent>,
+    /// The execution that waits for the end of this one, if this record is that end: it becomes due at once.
+    pub parent: Option<ExecutionId>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// An event that a step emits: appended to the stream `execution-<id>` in the transaction of its step.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// Its id, made from the step's key: the same event twice is recorded once.
+    pub id: Uuid,
+    /// Its type, as the author names it.
+    pub event_type: String,
+    /// What it says.
+    pub data: Value,
+    /// Ties together what belongs together.
+    pub correlation_id: Uuid,
+}
+
+/// A request to stop or to resume the starting of executions of a workflow.
+#[derive(Clone, Copy, Debug)]
+pub struct PauseWorkflow {
+    /// The tenant that the workflow must belong to.
+    pub tenant: TenantId,
+    /// The workflow.
+    pub workflow: WorkflowId,
+    /// Whether it is paused from now on.
+    pub paused: bool,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -420,15 +510,13 @@ pub struct Head {
 /// A step to write.
 #[derive(Clone, Debug)]
 pub struct StepRow {
-    /// Its id in the definition.
-    pub key: String,
     /// Its name for people.
     pub name: String,
-    /// Its type: `shell`, `set`, `log`.
+    /// Its type or construct: `shell`, `foreach`.
     pub step_type: &'static str,
     /// What must be assumed about its effects outside.
     pub effect: StepEffect,
-    /// Everything else; `ordinal` is set.
+    /// Everything else.
     pub state: StepState,
 }
 
@@ -473,7 +561,9 @@ pub struct StoredExecution {
     pub workflow: WorkflowId,
     /// The workflow's name when it is known no more from its definition.
     pub workflow_name: String,
-    /// The number of the version it runs.
+    /// The version it runs.
+    pub version_id: VersionId,
+    /// That version's number.
     pub version: i32,
     /// That version's text.
     pub source: String,
@@ -489,12 +579,26 @@ pub struct StoredExecution {
     pub started_at: Option<DateTime<Utc>>,
     /// When it must have ended.
     pub deadline_at: Option<DateTime<Utc>>,
+    /// When it must be looked at; while it is queued, when it must have left the queue.
+    pub next_wake_at: Option<DateTime<Utc>>,
+    /// What it put out, as far as that is decided.
+    pub result: Option<Value>,
+    /// Why it does not complete, as far as that is decided.
+    pub error: Option<Failure>,
+    /// The step of another execution that it is run for.
+    pub parent: Option<Parent>,
+    /// Whether its end lets another execution of its key go on.
+    pub has_concurrency_key: bool,
+    /// How often the work had been done over before, from 0.
+    pub retry_count: i32,
+    /// Ties together what belongs together.
+    pub correlation_id: Uuid,
     /// Whether somebody asked for its end.
     pub cancel_requested: bool,
     /// Why, in the words of whoever asked.
     pub cancel_reason: Option<String>,
     /// Its recorded steps.
-    pub steps: Vec<StoredStep>,
+    pub steps: Vec<StepState>,
     /// The sequence of its next log line.
     pub next_log_sequence: i64,
 }

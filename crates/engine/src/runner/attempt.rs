@@ -12,31 +12,40 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::drive::Drive;
-use crate::ports::{LogLine, LogSink, StepContext, StepType};
+use crate::ports::{LogLine, LogSink, NewEvent, StepContext, StepType};
 
 /// An attempt under way.
 pub(super) struct Running {
-    pub(super) step: usize,
+    pub(super) step: i32,
     pub(super) stop: CancellationToken,
 }
 
 /// An attempt that ended.
 pub(super) struct Ended {
-    pub(super) step: usize,
+    pub(super) step: i32,
     pub(super) attempt: i32,
     pub(super) outcome: Outcome,
 }
+
+/// The step type that the runner carries out itself: its effect is part of the record.
+const EMIT: &str = "emit";
+
+/// The longest type of an event, in bytes.
+const LONGEST_EVENT_TYPE: usize = 100;
 
 /// How many log lines a computing step may write at once.
 const COMPUTED_LINES: usize = 64;
 
 impl Drive<'_> {
-    pub(super) fn only_computes(&self, step: usize) -> bool {
-        self.step_type(step).is_ok_and(|step_type| step_type.only_computes())
+    pub(super) fn only_computes(&self, step: i32) -> bool {
+        self.type_name(step) == EMIT || self.step_type(step).is_ok_and(|step_type| step_type.only_computes())
     }
 
     /// Runs an attempt whose effect nobody outside sees; its log lines join the next write.
-    pub(super) async fn compute(&mut self, step: usize) -> Outcome {
+    pub(super) async fn compute(&mut self, step: i32) -> Outcome {
+        if self.type_name(step) == EMIT {
+            return self.emit(step);
+        }
         let (lines, mut written) = mpsc::channel(COMPUTED_LINES);
         let attempt = match self.prepare(step, lines, CancellationToken::new()) {
             Ok((step_type, context, input)) => run_limited(step_type, context, input, Duration::MAX),
@@ -54,12 +63,29 @@ impl Drive<'_> {
         outcome
     }
 
+    /// Emits an event: it is recorded together with its step, so that there is none without the other.
+    fn emit(&mut self, step: i32) -> Outcome {
+        let Some(state) = self.execution.step(step) else { return Outcome::Stopped };
+        let input = state.input.clone().unwrap_or_default();
+        let began_at = state.started_at.unwrap_or_else(|| self.runner.clock.now());
+        let id = self.execution.id().of_attempt(step, state.attempt, began_at);
+        let event_type = input["type"].as_str().unwrap_or_default().to_owned();
+        if event_type.is_empty() || event_type.len() > LONGEST_EVENT_TYPE {
+            let title = format!("`type` must be text of 1 to {LONGEST_EVENT_TYPE} characters");
+            return Outcome::Failed { failure: Failure::permanent(FailureKind::Expression, title), output: None };
+        }
+        let correlation_id = self.correlation_id;
+        let data = serde_json::json!({ "subject": input["subject"], "data": input["data"] });
+        self.unwritten.events.push(NewEvent { id, event_type, data, correlation_id });
+        Outcome::Completed { output: serde_json::json!({ "id": id.to_string() }) }
+    }
+
     /// Begins an attempt; its end is heard through `attempts`.
-    pub(super) async fn begin(&mut self, step: usize) {
-        let state = &self.execution.steps()[step];
+    pub(super) async fn begin(&mut self, step: i32) {
+        let Some(state) = self.execution.step(step) else { return };
         let attempt = state.attempt;
         // Counted from here, not from the decision: a database that was away must not use the step's time up.
-        let limit = self.execution.workflow().steps[step].timeout;
+        let limit = self.execution.definition(state).timeout.unwrap_or(Duration::MAX);
         let ending = CancellationToken::new();
         let prepared = match tokio::fs::create_dir_all(self.work_dir()).await {
             Ok(()) => self.prepare(step, self.lines.clone(), ending.clone()),
@@ -77,19 +103,19 @@ impl Drive<'_> {
 
     fn prepare(
         &self,
-        step: usize,
-        lines: mpsc::Sender<(usize, i32, LogLine)>,
+        step: i32,
+        lines: mpsc::Sender<(i32, i32, LogLine)>,
         ending: CancellationToken,
     ) -> Result<(Arc<dyn StepType>, StepContext, Value), Failure> {
         let step_type = self.step_type(step)?;
         let workflow = self.execution.workflow();
-        let state = &self.execution.steps()[step];
+        let state = self.execution.step(step).ok_or_else(|| internal("the step does not exist"))?;
         let context = StepContext {
             execution: self.execution.id(),
             workflow: workflow.name.clone(),
-            step: workflow.steps[step].id.clone(),
+            step: state.key.clone(),
             attempt: state.attempt,
-            step_key: self.execution.step_key(state.ordinal.unwrap_or_default()),
+            step_key: self.execution.step_key(step),
             root: self.runner.root.clone(),
             work_dir: self.work_dir(),
             kill_grace: self.runner.kill_grace,
@@ -99,8 +125,12 @@ impl Drive<'_> {
         Ok((step_type, context, state.input.clone().unwrap_or_default()))
     }
 
-    fn step_type(&self, step: usize) -> Result<Arc<dyn StepType>, Failure> {
-        let name = self.execution.workflow().steps[step].action.step_type();
+    fn type_name(&self, step: i32) -> &'static str {
+        self.execution.step(step).map_or("", |state| self.execution.definition(state).action.step_type())
+    }
+
+    fn step_type(&self, step: i32) -> Result<Arc<dyn StepType>, Failure> {
+        let name = self.type_name(step);
         let missing = || internal("this server has no such step type").with_detail(name);
         self.runner.steps.get(name).ok_or_else(missing)
     }

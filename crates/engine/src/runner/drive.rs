@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cogwheel_machine::{CancelRequested, Change, Effect, Execution, ExecutionStatus, Input, Outcome};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use cogwheel_machine::{Change, Effect, Execution, ExecutionStatus, Input, Outcome};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use super::attempt::{Ended, Running};
 use super::journal::Written;
-use super::{Job, Runner};
-use crate::ports::LogLine;
+use super::slots::Slot;
+use super::{Job, Line, Nudge, Runner};
+use crate::ports::{LogLine, NewEvent, Parent};
 use crate::{Changed, TenantId, WorkflowId};
 
 /// How many log lines an execution may be ahead of the journal before its processes have to wait.
@@ -22,6 +25,15 @@ const LOG_BACKLOG: usize = 256;
 /// How many bytes of log lines fill a write: long lines must not make it larger than memory, or the database, takes.
 const LOG_BYTES: usize = 1024 * 1024;
 
+/// How many inputs go into one write: a loop that only computes must not become one transaction, nor stay deaf.
+const INPUTS: usize = 256;
+
+/// How long an execution that waits stays in memory before it is let go of.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// An execution that goes on by itself sooner than this is not let go of.
+const SHORT_WAIT: Duration = Duration::from_secs(10);
+
 /// An execution under way.
 pub(super) struct Drive<'a> {
     pub(super) runner: &'a Arc<Runner>,
@@ -29,84 +41,109 @@ pub(super) struct Drive<'a> {
     pub(super) tenant: TenantId,
     pub(super) workflow: WorkflowId,
     pub(super) epoch: i64,
+    pub(super) correlation_id: Uuid,
+    pub(super) parent: Option<Parent>,
+    has_concurrency_key: bool,
     pub(super) next_log_sequence: i64,
     /// The recorded time to look at it next.
-    pub(super) recorded_wake_at: Option<DateTime<Utc>>,
+    recorded_wake_at: Option<DateTime<Utc>>,
+    /// Inputs that follow from what was done, in order.
+    pub(super) pending: VecDeque<Input>,
     /// What became true since the last write.
     pub(super) unwritten: Unwritten,
-    pub(super) lines: mpsc::Sender<(usize, i32, LogLine)>,
+    pub(super) lines: mpsc::Sender<(i32, i32, LogLine)>,
     pub(super) attempts: JoinSet<Ended>,
     pub(super) running: Vec<Running>,
+    slot: Option<Slot>,
+    /// Whether it was under way before it came here.
+    pub(super) is_recovered: bool,
+    draining: bool,
 }
 
 /// What the next write carries.
 #[derive(Default)]
 pub(super) struct Unwritten {
     pub(super) head: bool,
-    pub(super) steps: BTreeSet<usize>,
-    pub(super) logs: Vec<(usize, i32, LogLine)>,
+    /// Whether the write lets go of the execution.
+    pub(super) lets_go: bool,
+    pub(super) steps: BTreeSet<i32>,
+    pub(super) logs: Vec<(i32, i32, LogLine)>,
+    pub(super) events: Vec<NewEvent>,
 }
 
 impl Unwritten {
     pub(super) fn is_empty(&self) -> bool {
-        !self.head && self.steps.is_empty() && self.logs.is_empty()
+        !self.head && self.steps.is_empty() && self.logs.is_empty() && self.events.is_empty()
     }
 }
 
 /// What a driven execution hears.
 enum Heard {
-    Lines(Vec<(usize, i32, LogLine)>),
+    Lines(Vec<(i32, i32, LogLine)>),
     Ended(Box<Ended>),
-    /// Something is due; with it comes the slot that a new attempt takes, where there was none.
-    Woken(Option<OwnedSemaphorePermit>),
-    Cancel(CancelRequested),
+    /// There is room for it now.
+    Slot(Slot),
+    /// Something is due.
+    Woken,
+    Nudge(Nudge),
+    /// Inputs are left to take in.
+    Pending,
+    /// It has waited for a while and will wait for longer.
+    Idle,
     Drain,
     Kill,
 }
 
 /// Whether the execution is still ours to drive.
-#[derive(PartialEq, Eq)]
-enum Next {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
     GoOn,
     LetGo,
 }
 
 /// Runs an execution until it ended or is let go of.
-pub(super) async fn drive(
-    runner: &Arc<Runner>,
-    job: Job,
-    mut cancels: watch::Receiver<Option<CancelRequested>>,
-    mut slot: Option<OwnedSemaphorePermit>,
-) {
+pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     let (lines, mut heard_lines) = mpsc::channel(LOG_BACKLOG);
-    let requested = cancels.borrow().clone();
-    let first = match (job.execution.status(), requested) {
-        (ExecutionStatus::Queued, Some(request)) => Input::Cancel(request),
-        (ExecutionStatus::Queued, None) => Input::Claimed,
-        (_, cancel) => Input::Recovered { cancel },
-    };
+    let (id, number, mut nudges) = (job.execution.id(), line.number, line.nudges);
+    let first =
+        (job.execution.status() != ExecutionStatus::Queued).then(|| Input::Recovered { cancel: job.cancel.clone() });
+    let recorded_wake_at = job.execution.next_wake_at().filter(|_| first.is_none());
     let mut drive = Drive {
         runner,
         execution: job.execution,
         tenant: job.tenant,
         workflow: job.workflow,
         epoch: job.epoch,
+        correlation_id: job.correlation_id,
+        parent: job.parent,
+        has_concurrency_key: job.has_concurrency_key,
         next_log_sequence: job.next_log_sequence,
-        recorded_wake_at: None,
+        recorded_wake_at,
+        pending: VecDeque::new(),
         unwritten: Unwritten::default(),
         lines,
         attempts: JoinSet::new(),
         running: Vec::new(),
+        slot: None,
+        is_recovered: first.is_some(),
+        draining: false,
     };
-    let mut next = drive.handle(first).await;
-    let mut draining = false;
-    let mut cancelled = false;
+    drive.execution.set_room(false);
+    let mut next = match first {
+        Some(input) => drive.take(input).await,
+        None => Next::GoOn,
+    };
+    let mut idle_at = Instant::now() + LINGER;
     while next == Next::GoOn {
-        // What only waits for its next attempt holds nobody else up.
-        if drive.running.is_empty() {
-            slot = None;
+        // What only waits holds nobody else up.
+        if drive.running.is_empty() && !drive.execution.has_work() && drive.pending.is_empty() && drive.slot.is_some() {
+            drive.slot = None;
+            drive.execution.set_room(false);
         }
-        let heard = drive.hear(&mut heard_lines, &mut cancels, draining, cancelled, slot.is_some()).await;
+        let heard = drive.hear(&mut heard_lines, &mut nudges, idle_at).await;
+        if !matches!(heard, Heard::Idle) {
+            idle_at = Instant::now() + LINGER;
+        }
         next = match heard {
             Heard::Lines(lines) => drive.write_lines(lines).await,
             Heard::Ended(ended) => {
@@ -116,19 +153,32 @@ pub(super) async fn drive(
                 }
                 drive.attempt_ended(*ended).await
             }
-            Heard::Woken(taken) => {
-                slot = taken.or(slot);
-                drive.handle(Input::Woken).await
+            Heard::Slot(slot) => {
+                drive.slot = Some(slot);
+                drive.execution.set_room(true);
+                let is_queued = drive.execution.status() == ExecutionStatus::Queued;
+                drive.take(if is_queued { Input::Claimed } else { Input::Woken }).await
             }
-            Heard::Cancel(request) => {
-                cancelled = true;
-                drive.handle(Input::Cancel(request)).await
-            }
+            Heard::Woken => drive.take(Input::Woken).await,
+            Heard::Nudge(Nudge::Cancel(request)) => drive.take(Input::Cancel(request)).await,
+            Heard::Nudge(Nudge::Inbox) => drive.read_inbox().await,
+            Heard::Nudge(Nudge::LetGo) | Heard::Kill => Next::LetGo,
+            Heard::Pending => drive.advance().await,
             Heard::Drain => {
-                draining = true;
-                drive.handle(Input::Drain).await
+                drive.draining = true;
+                // What never began stays in the queue.
+                if drive.execution.status() == ExecutionStatus::Queued {
+                    Next::LetGo
+                } else {
+                    drive.take(Input::Drain).await
+                }
             }
-            Heard::Kill => Next::LetGo,
+            Heard::Idle => {
+                // Whoever has something for it from now on finds it in the pool.
+                runner.hang_up(id, number);
+                drive.release().await;
+                Next::LetGo
+            }
         };
     }
     // Nobody reads lines any more: an attempt that waits to hand one over must not wait for ever.
@@ -137,12 +187,13 @@ pub(super) async fn drive(
     if drive.execution.status().is_terminal() {
         drive.report_end();
         drive.remove_work_dir().await;
+        drive.tell_of_end().await;
     }
 }
 
-/// Sleeps for a while; for ever where there is nothing to wait for.
-async fn sleep_for(time: Option<Duration>) {
-    match time {
+/// Sleeps until `left` has passed; for ever where there is nothing to wait for.
+async fn sleep_for(left: Option<Duration>) {
+    match left {
         Some(Duration::ZERO) => {}
         Some(left) => tokio::time::sleep(left).await,
         None => std::future::pending().await,
@@ -152,35 +203,33 @@ async fn sleep_for(time: Option<Duration>) {
 impl Drive<'_> {
     async fn hear(
         &mut self,
-        lines: &mut mpsc::Receiver<(usize, i32, LogLine)>,
-        cancels: &mut watch::Receiver<Option<CancelRequested>>,
-        draining: bool,
-        cancelled: bool,
-        has_slot: bool,
+        lines: &mut mpsc::Receiver<(i32, i32, LogLine)>,
+        nudges: &mut mpsc::UnboundedReceiver<Nudge>,
+        idle_at: Instant,
     ) -> Heard {
+        let is_queued = self.execution.status() == ExecutionStatus::Queued;
         // What is due while nothing may begin would be heard for ever.
-        let is_heard = !draining && !self.execution.is_stopping();
-        let until_deadline = self.execution.deadline_at().filter(|_| is_heard).map(|at| self.until(at));
-        let until_attempt = self.execution.next_attempt_at().filter(|_| is_heard).map(|at| self.until(at));
-        let attempt = async {
-            sleep_for(until_attempt).await;
-            // The semaphore is never closed.
-            if has_slot { None } else { Arc::clone(&self.runner.slots).acquire_owned().await.ok() }
-        };
-        let cancel = async { cancels.wait_for(Option::is_some).await.ok()?.clone() };
+        let until_due = self.execution.next_wake_at().filter(|_| !self.draining).map(|at| self.until(at));
+        let wants_slot = !self.draining && self.slot.is_none() && (is_queued || self.execution.has_work());
+        let is_idle = self.execution.status() == ExecutionStatus::Waiting
+            && self.running.is_empty()
+            && until_due.is_none_or(|left| left > SHORT_WAIT);
+        let priority = self.execution.workflow().priority;
         // The lines come last: a step that writes without end must not keep anything else from being heard.
         tokio::select! {
             biased;
             () = self.runner.killing.cancelled() => Heard::Kill,
-            () = self.runner.draining.cancelled(), if !draining => Heard::Drain,
+            () = self.runner.draining.cancelled(), if !self.draining => Heard::Drain,
+            Some(nudge) = nudges.recv() => Heard::Nudge(nudge),
+            () = std::future::ready(()), if !self.pending.is_empty() => Heard::Pending,
             Some(ended) = self.attempts.join_next() => match ended {
                 Ok(ended) => Heard::Ended(Box::new(ended)),
-                // An attempt catches its own panics and is aborted by nobody.
+                // A task of this set is neither aborted nor panics; if it did, its step could never end.
                 Err(_) => Heard::Kill,
             },
-            Some(request) = cancel, if !cancelled => Heard::Cancel(request),
-            () = sleep_for(until_deadline) => Heard::Woken(None),
-            slot = attempt => Heard::Woken(slot),
+            () = sleep_for(until_due) => Heard::Woken,
+            slot = self.runner.slots.acquire(priority), if wants_slot => Heard::Slot(slot),
+            () = tokio::time::sleep_until(idle_at), if is_idle => Heard::Idle,
             Some(line) = lines.recv() => {
                 let mut bytes = line.2.message.len();
                 let mut batch = vec![line];
@@ -193,11 +242,17 @@ impl Drive<'_> {
         }
     }
 
-    /// Passes an input and everything that follows from it at once through the machine, writes, then acts.
-    async fn handle(&mut self, input: Input) -> Next {
-        let mut inputs = VecDeque::from([input]);
+    /// Takes an input in, with everything that follows from it at once.
+    pub(super) async fn take(&mut self, input: Input) -> Next {
+        self.pending.push_back(input);
+        self.advance().await
+    }
+
+    /// Passes what is pending through the machine, writes, then acts.
+    pub(super) async fn advance(&mut self) -> Next {
         let mut effects = Vec::new();
-        while let Some(input) = inputs.pop_front() {
+        for _ in 0..INPUTS {
+            let Some(input) = self.pending.pop_front() else { break };
             let decision = match self.execution.handle(input, self.runner.clock.now()) {
                 Ok(decision) => decision,
                 Err(rejected) => {
@@ -210,7 +265,8 @@ impl Drive<'_> {
                 match effect {
                     Effect::Run { step } if self.only_computes(step) => {
                         let outcome = self.compute(step).await;
-                        inputs.push_back(self.finished(step, outcome));
+                        let input = self.finished(step, outcome);
+                        self.pending.push_back(input);
                     }
                     other => effects.push(other),
                 }
@@ -220,12 +276,19 @@ impl Drive<'_> {
             return Next::LetGo;
         }
         let mut next = Next::GoOn;
+        let mut reads_inbox = false;
         for effect in effects {
             match effect {
                 Effect::Run { step } => self.begin(step).await,
                 Effect::Stop { step } => self.stop(step),
+                Effect::StartChild { step } => self.start_child(step).await,
+                Effect::CancelChild { step } => self.cancel_child(step).await,
+                Effect::AwaitSignal { .. } => reads_inbox = true,
                 Effect::Release | Effect::End => next = Next::LetGo,
             }
+        }
+        if reads_inbox && next == Next::GoOn {
+            self.ask_inbox().await;
         }
         next
     }
@@ -246,21 +309,22 @@ impl Drive<'_> {
         }
     }
 
-    fn finished(&self, step: usize, outcome: Outcome) -> Input {
-        Input::Finished { step, attempt: self.execution.steps()[step].attempt, outcome }
+    pub(super) fn finished(&self, step: i32, outcome: Outcome) -> Input {
+        let attempt = self.execution.step(step).map_or(0, |state| state.attempt);
+        Input::Finished { step, attempt, outcome }
     }
 
     async fn attempt_ended(&mut self, ended: Ended) -> Next {
         self.running.retain(|running| running.step != ended.step);
-        self.handle(Input::Finished { step: ended.step, attempt: ended.attempt, outcome: ended.outcome }).await
+        self.take(Input::Finished { step: ended.step, attempt: ended.attempt, outcome: ended.outcome }).await
     }
 
-    async fn write_lines(&mut self, lines: Vec<(usize, i32, LogLine)>) -> Next {
+    async fn write_lines(&mut self, lines: Vec<(i32, i32, LogLine)>) -> Next {
         self.unwritten.logs.extend(lines);
         if self.write().await == Written::Refused { Next::LetGo } else { Next::GoOn }
     }
 
-    fn stop(&self, step: usize) {
+    fn stop(&self, step: i32) {
         for running in self.running.iter().filter(|running| running.step == step) {
             running.stop.cancel();
         }
@@ -274,6 +338,21 @@ impl Drive<'_> {
         while self.attempts.join_next().await.is_some() {}
     }
 
+    /// Lets go of an execution that waits: whoever has room takes it up when something comes for it.
+    async fn release(&mut self) {
+        self.unwritten.head = true;
+        self.unwritten.lets_go = true;
+        if self.write().await == Written::Refused {
+            return;
+        }
+        // What came while it still had an owner did not make it due.
+        if self.has_mail().await {
+            self.wake_in_pool().await;
+        } else if let Some(at) = self.execution.next_wake_at() {
+            self.runner.is_due_at(at);
+        }
+    }
+
     /// One line for operators about an execution that did not do what it was for.
     fn report_end(&self) {
         let (id, workflow) = (self.execution.id(), &self.execution.workflow().name);
@@ -284,6 +363,16 @@ impl Drive<'_> {
         let status = self.execution.status().as_str();
         let step = error.step.as_deref().unwrap_or("-");
         warn!(execution = %id, workflow, status, step, error = error.title, "an execution did not complete");
+    }
+
+    /// Tells whoever waits for the end of this execution.
+    async fn tell_of_end(&self) {
+        if let Some(parent) = self.parent {
+            self.runner.tell(parent.execution).await;
+        }
+        if self.has_concurrency_key {
+            self.runner.tell_of_work().await;
+        }
     }
 
     async fn remove_work_dir(&self) {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use cogwheel_machine::{ExecutionStatus, StepStatus};
+use cogwheel_definition::Action;
+use cogwheel_machine::{ExecutionStatus, Layer, StepState, StepStatus};
 use tracing::{error, warn};
 
 use super::drive::Drive;
@@ -57,20 +58,12 @@ impl Drive<'_> {
 
     fn take_record(&mut self) -> Record {
         let unwritten = std::mem::take(&mut self.unwritten);
-        let definition = self.execution.workflow();
+        let execution = &self.execution;
         let steps = unwritten
             .steps
             .into_iter()
-            .map(|index| {
-                let step = &definition.steps[index];
-                StepRow {
-                    key: step.id.clone(),
-                    name: step.name.clone().unwrap_or_else(|| step.id.clone()),
-                    step_type: step.action.step_type(),
-                    effect: self.effect(index),
-                    state: self.execution.steps()[index].clone(),
-                }
-            })
+            .filter_map(|step| execution.step(step))
+            .map(|state| self.step_row(state))
             .collect();
         let first = self.next_log_sequence;
         let logs: Vec<StoredLog> = unwritten
@@ -79,7 +72,7 @@ impl Drive<'_> {
             .zip(first..)
             .map(|((step, attempt, line), sequence)| StoredLog {
                 sequence,
-                step_ordinal: self.execution.steps()[step].ordinal,
+                step_ordinal: Some(step),
                 attempt: Some(attempt),
                 level: line.level,
                 stream: line.stream,
@@ -88,21 +81,44 @@ impl Drive<'_> {
             })
             .collect();
         self.next_log_sequence += i64::try_from(logs.len()).unwrap_or(i64::MAX);
+        let has_ended = execution.status().is_terminal();
         Record {
             execution: self.execution.id(),
             tenant: self.tenant,
             workflow: self.workflow,
             epoch: self.epoch,
-            head: unwritten.head.then(|| self.head()),
+            head: unwritten.head.then(|| self.head(unwritten.lets_go)),
             steps,
             logs,
+            events: unwritten.events,
+            parent: self.parent.filter(|_| has_ended).map(|parent| parent.execution),
             at: self.runner.clock.now(),
         }
     }
 
-    fn effect(&self, step: usize) -> StepEffect {
-        let state = &self.execution.steps()[step];
-        if self.only_computes(step) || state.attempt == 0 {
+    fn step_row(&self, state: &StepState) -> StepRow {
+        let step = self.execution.definition(state);
+        StepRow {
+            name: step.name.clone().unwrap_or_else(|| step.id.clone()),
+            step_type: match state.layer {
+                Layer::Foreach => "foreach",
+                Layer::Loop => "loop",
+                Layer::Action => step.action.step_type(),
+            },
+            effect: self.effect(state),
+            state: state.clone(),
+        }
+    }
+
+    fn effect(&self, state: &StepState) -> StepEffect {
+        let has_effect = match state.layer {
+            Layer::Foreach | Layer::Loop => false,
+            Layer::Action => {
+                let action = &self.execution.definition(state).action;
+                action.is_run() && !self.only_computes(state.ordinal) || matches!(action, Action::Workflow { .. })
+            }
+        };
+        if !has_effect || state.attempt == 0 {
             StepEffect::None
         } else if state.status == StepStatus::Completed {
             StepEffect::Applied
@@ -111,12 +127,12 @@ impl Drive<'_> {
         }
     }
 
-    fn head(&self) -> Head {
+    fn head(&self, lets_go: bool) -> Head {
         let execution = &self.execution;
         let status: ExecutionStatus = execution.status();
         Head {
             status,
-            owner: (!status.is_terminal()).then_some(self.runner.node),
+            owner: (!status.is_terminal() && !lets_go).then_some(self.runner.node),
             started_at: execution.started_at(),
             deadline_at: execution.deadline_at(),
             next_wake_at: execution.next_wake_at(),

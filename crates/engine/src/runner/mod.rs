@@ -3,21 +3,27 @@
 mod attempt;
 mod drive;
 mod journal;
+mod outside;
+mod slots;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use cogwheel_machine::{CancelRequested, Execution, ExecutionId};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
+use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::ports::{StepRegistry, Store};
-use crate::{EngineConfig, Feed, NodeId, TenantId, WorkflowId};
+use crate::ports::{Parent, StepRegistry, Store};
+use crate::{Engine, EngineConfig, Feed, NodeId, TenantId, WorkflowId};
+
+use slots::Slots;
 
 /// An execution to run, with what its records are written under.
 pub(crate) struct Job {
@@ -26,8 +32,40 @@ pub(crate) struct Job {
     pub(crate) workflow: WorkflowId,
     pub(crate) epoch: i64,
     pub(crate) next_log_sequence: i64,
+    /// Ties together what belongs together.
+    pub(crate) correlation_id: Uuid,
+    /// The step of another execution that it is run for.
+    pub(crate) parent: Option<Parent>,
+    /// Whether its end lets another execution go on that waits for it.
+    pub(crate) has_concurrency_key: bool,
     /// A request to cancel it from before it was taken over.
     pub(crate) cancel: Option<CancelRequested>,
+}
+
+/// What a live execution is told.
+#[derive(Clone, Debug)]
+pub(crate) enum Nudge {
+    /// Its end is asked for; the request is durable.
+    Cancel(CancelRequested),
+    /// Something came for it from outside.
+    Inbox,
+    /// It belongs to another node now.
+    LetGo,
+}
+
+/// How to reach the executions that are here.
+#[derive(Default)]
+struct Live {
+    lines: HashMap<ExecutionId, (u64, mpsc::UnboundedSender<Nudge>)>,
+    /// The number of the next line.
+    next: u64,
+}
+
+/// What an execution hears nudges on.
+struct Line {
+    nudges: mpsc::UnboundedReceiver<Nudge>,
+    /// Tells it from the line of the same execution when that is taken up anew.
+    number: u64,
 }
 
 /// Runs the executions this node owns.
@@ -40,11 +78,21 @@ pub(crate) struct Runner {
     clock: Arc<dyn Clock>,
     steps: StepRegistry,
     feed: Feed,
-    slots: Arc<Semaphore>,
+    slots: Slots,
     /// How to reach each execution that is submitted and has not ended.
-    cancels: Mutex<HashMap<ExecutionId, watch::Sender<Option<CancelRequested>>>>,
+    live: Mutex<Live>,
+    /// The lines of executions that are about to be recorded.
+    expected: Mutex<HashMap<ExecutionId, Line>>,
     tasks: TaskTracker,
     runtime: Handle,
+    /// Told when the pool may hold something for this node.
+    work: Notify,
+    /// Told when a slot is given back and nobody here waits for it.
+    freed: Arc<Notify>,
+    /// When the pool is known to hold something that becomes due.
+    next_due: watch::Sender<Option<DateTime<Utc>>>,
+    /// Starts and cancels what executions ask for.
+    engine: OnceLock<Weak<Engine>>,
     /// Cancelled when nothing new may begin.
     draining: CancellationToken,
     /// Cancelled when what still runs must be stopped.
@@ -60,6 +108,7 @@ impl Runner {
         steps: StepRegistry,
         feed: Feed,
     ) -> Self {
+        let freed = Arc::new(Notify::new());
         Self {
             root: config.root.clone(),
             work_dir: config.work_dir.clone(),
@@ -69,47 +118,105 @@ impl Runner {
             clock,
             steps,
             feed,
-            slots: Arc::new(Semaphore::new(config.max_running_executions)),
-            cancels: Mutex::default(),
+            slots: Slots::new(config.max_running_executions, Arc::clone(&freed)),
+            live: Mutex::default(),
+            expected: Mutex::default(),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
+            work: Notify::new(),
+            freed,
+            next_due: watch::Sender::new(None),
+            engine: OnceLock::new(),
             draining: CancellationToken::new(),
             killing: CancellationToken::new(),
         }
     }
 
-    /// Runs an execution from where it stands. Executions wait for a slot in the order they are submitted.
-    pub(crate) fn submit(self: &Arc<Self>, job: Job) {
-        let id = job.execution.id();
-        self.expect(id);
-        if let Some(request) = job.cancel.clone() {
-            self.cancel(id, request);
-        }
-        let cancels = self.cancels().entry(id).or_default().subscribe();
-        let runner = Arc::clone(self);
-        self.tasks.spawn_on(Box::pin(runner.run(job, cancels)), &self.runtime);
+    /// Who starts and cancels what executions ask for.
+    pub(crate) fn serve(&self, engine: &Arc<Engine>) {
+        // Set once, when the engine comes up.
+        let _ = self.engine.set(Arc::downgrade(engine));
     }
 
-    /// Keeps requests to cancel an execution that is about to be recorded, and submitted or forgotten then.
+    /// Runs an execution from where it stands. Executions wait for a slot by priority, and in the order they are
+    /// submitted.
+    pub(crate) fn submit(self: &Arc<Self>, job: Job) {
+        let id = job.execution.id();
+        let expected = lock(&self.expected).remove(&id);
+        let line = expected.unwrap_or_else(|| self.reach(id));
+        if let Some(request) = job.cancel.clone() {
+            self.nudge(id, Nudge::Cancel(request));
+        }
+        let runner = Arc::clone(self);
+        self.tasks.spawn_on(Box::pin(runner.run(job, line)), &self.runtime);
+    }
+
+    /// Keeps nudges for an execution that is about to be recorded, and submitted or forgotten then.
     pub(crate) fn expect(&self, execution: ExecutionId) {
-        self.cancels().entry(execution).or_default();
+        let line = self.reach(execution);
+        lock(&self.expected).insert(execution, line);
     }
 
     /// Undoes [`Self::expect`] for an execution that is not submitted.
     pub(crate) fn forget(&self, execution: ExecutionId) {
-        self.cancels().remove(&execution);
+        if let Some(line) = lock(&self.expected).remove(&execution) {
+            self.hang_up(execution, line.number);
+        }
     }
 
-    /// Tells an execution that its end is asked for; one that is not here hears it from its record.
-    pub(crate) fn cancel(&self, execution: ExecutionId, request: CancelRequested) {
-        if let Some(cancel) = self.cancels().get(&execution) {
-            // The first request counts, as in the record.
-            cancel.send_if_modified(|first| {
-                let is_first = first.is_none();
-                first.get_or_insert(request);
-                is_first
-            });
+    fn reach(&self, execution: ExecutionId) -> Line {
+        let (sender, nudges) = mpsc::unbounded_channel();
+        let mut live = lock(&self.live);
+        let number = live.next;
+        live.next += 1;
+        live.lines.insert(execution, (number, sender));
+        Line { nudges, number }
+    }
+
+    /// Takes an execution's line away, unless it has another one by now.
+    fn hang_up(&self, execution: ExecutionId, number: u64) {
+        let mut live = lock(&self.live);
+        if live.lines.get(&execution).is_some_and(|(current, _)| *current == number) {
+            live.lines.remove(&execution);
         }
+    }
+
+    /// Tells an execution something; `false` if it is not here.
+    pub(crate) fn nudge(&self, execution: ExecutionId, nudge: Nudge) -> bool {
+        lock(&self.live).lines.get(&execution).is_some_and(|(_, line)| line.send(nudge).is_ok())
+    }
+
+    /// Tells every execution here something.
+    pub(crate) fn nudge_all(&self, nudge: &Nudge) {
+        for (_, line) in lock(&self.live).lines.values() {
+            // One that has just ended hears nothing, and need not.
+            let _ = line.send(nudge.clone());
+        }
+    }
+
+    /// Told when the pool may hold something for this node.
+    pub(crate) fn work(&self) -> &Notify {
+        &self.work
+    }
+
+    /// Told when a slot is given back and nobody here waits for it.
+    pub(crate) fn freed(&self) -> &Notify {
+        &self.freed
+    }
+
+    /// How many more executions there is room for.
+    pub(crate) fn room(&self) -> usize {
+        self.slots.room()
+    }
+
+    /// How many executions run side by side at most.
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.capacity()
+    }
+
+    /// How many executions here wait for a slot.
+    pub(crate) fn waiting(&self) -> usize {
+        self.slots.waiting()
     }
 
     /// Begins nothing new, waits `grace` for running steps, then stops what is left. Nothing runs when it returns.
@@ -123,22 +230,29 @@ impl Runner {
         }
     }
 
-    async fn run(self: Arc<Self>, job: Job, mut cancels: watch::Receiver<Option<CancelRequested>>) {
-        let id = job.execution.id();
-        let slot = tokio::select! {
-            biased;
-            () = self.draining.cancelled() => None,
-            // The end of what never ran takes no slot.
-            _ = cancels.wait_for(Option::is_some) => Some(None),
-            slot = Arc::clone(&self.slots).acquire_owned() => slot.ok().map(Some),
-        };
-        if let Some(slot) = slot {
-            drive::drive(&self, job, cancels, slot).await;
-        }
-        self.forget(id);
+    async fn run(self: Arc<Self>, job: Job, line: Line) {
+        let (id, number) = (job.execution.id(), line.number);
+        drive::drive(&self, job, line).await;
+        self.hang_up(id, number);
     }
 
-    fn cancels(&self) -> MutexGuard<'_, HashMap<ExecutionId, watch::Sender<Option<CancelRequested>>>> {
-        self.cancels.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Something in the pool becomes due then.
+    pub(crate) fn is_due_at(&self, at: DateTime<Utc>) {
+        self.next_due.send_if_modified(|next| {
+            let is_earlier = next.is_none_or(|next| at < next);
+            if is_earlier {
+                *next = Some(at);
+            }
+            is_earlier
+        });
     }
+
+    /// When the pool is known to hold something that becomes due.
+    pub(crate) fn next_due(&self) -> &watch::Sender<Option<DateTime<Utc>>> {
+        &self.next_due
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -27,6 +27,11 @@ pub(crate) async fn load_workflows(engine: &Arc<Engine>) -> Result<(), EngineErr
     folders::load(engine).await
 }
 
+/// Brings the catalog in line with what other nodes stored.
+pub(crate) async fn reload_workflows(engine: &Arc<Engine>) {
+    folders::reload(engine).await;
+}
+
 /// Lets schedules, watches, folder watching and housekeeping go.
 pub(crate) async fn spawn(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let rescans = housekeeping::spawn(engine).await?;

@@ -1,18 +1,15 @@
-//! Begins the steps whose turn has come, and skips those whose turn cannot come.
+//! Begins what could begin, as far as there is room, and skips steps whose turn cannot come.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{Decision, Effect};
-use crate::{Change, Execution, Failure, FailureKind, StepStatus, contains_nul};
-
-/// What the steps that a step needs mean for it.
-enum Turn {
-    Come,
-    NotYet,
-    /// It can never come: this step ended otherwise than completed.
-    Never(usize),
-}
+use super::Decision;
+use crate::context::View;
+use crate::scope::{Inside, Place, outermost};
+use crate::work::Work;
+use crate::{Execution, Failure, FailureKind, StepStatus};
 
 /// What the `if` of a step says.
 enum Verdict {
@@ -23,98 +20,92 @@ enum Verdict {
 
 impl Execution {
     /// Begins and skips until nothing more follows; a skip or a failed expression may free or doom others.
-    pub(super) fn begin_ready(&mut self, now: DateTime<Utc>, decision: &mut Decision) {
-        let mut running = self.steps.iter().filter(|step| step.status == StepStatus::Running).count();
-        let mut settled = false;
-        while !settled {
-            settled = true;
-            for step in 0..self.steps.len() {
-                if !matches!(self.steps[step].status, StepStatus::Pending | StepStatus::Retrying) {
-                    continue;
-                }
-                if self.steps[step].wake_at.is_some_and(|wake_at| wake_at > now) {
-                    continue;
-                }
-                match self.turn(step) {
-                    Turn::NotYet => {}
-                    Turn::Never(need) => {
-                        self.skip(step, need, now, decision);
-                        settled = false;
-                    }
-                    Turn::Come if running >= self.limits.parallel_steps => {}
-                    Turn::Come => {
-                        if self.decide_and_begin(step, now, decision) {
-                            running += 1;
-                        } else {
-                            settled = false;
-                        }
-                    }
-                }
+    pub(super) fn begin_work(&mut self, now: DateTime<Utc>, decision: &mut Decision) {
+        loop {
+            if let Some(work) = self.work.free.pop_front() {
+                self.take(work, now, decision);
+            } else if self.takes_more()
+                && let Some(work) = self.work.bounded.pop_front()
+            {
+                self.take(work, now, decision);
+            } else {
+                return;
             }
         }
     }
 
-    fn turn(&self, step: usize) -> Turn {
-        let mut turn = Turn::Come;
-        let definition = &self.new.workflow.steps[step];
-        let asks_for_status = definition.condition.as_ref().is_some_and(|condition| condition.asks_for_status);
-        for &need in &definition.needs {
-            match self.steps[need].status {
-                status if status.is_terminal() && (asks_for_status || self.counts_as_completed(need)) => {}
-                StepStatus::Completed => {}
-                StepStatus::Pending | StepStatus::Running | StepStatus::Waiting | StepStatus::Retrying => {
-                    turn = Turn::NotYet;
-                }
-                StepStatus::Failed | StepStatus::Skipped | StepStatus::Cancelled | StepStatus::TimedOut => {
-                    return Turn::Never(need);
+    pub(super) fn takes_more(&self) -> bool {
+        self.running < self.limits.parallel_steps
+    }
+
+    fn take(&mut self, work: Work, now: DateTime<Utc>, decision: &mut Decision) {
+        match work {
+            Work::Slot { scope, position } => self.take_slot(scope, position, now, decision),
+            Work::Attempt(ordinal) => {
+                if self.at(ordinal).status == StepStatus::Retrying {
+                    self.begin_action(ordinal, now, decision);
                 }
             }
-        }
-        turn
-    }
-
-    /// Whether those that need it may go on.
-    fn counts_as_completed(&self, step: usize) -> bool {
-        match self.steps[step].status {
-            StepStatus::Completed => true,
-            StepStatus::Failed | StepStatus::TimedOut => self.new.workflow.steps[step].continue_on_error,
-            StepStatus::Pending
-            | StepStatus::Running
-            | StepStatus::Waiting
-            | StepStatus::Retrying
-            | StepStatus::Skipped
-            | StepStatus::Cancelled => false,
+            Work::Items(ordinal) => self.begin_values(ordinal, now, decision),
+            Work::Round(ordinal) => self.begin_round(ordinal, now, decision),
         }
     }
 
-    /// Whether an attempt is now under way; a step whose `if` does not hold, or whose expressions fail, has ended.
-    fn decide_and_begin(&mut self, step: usize, now: DateTime<Utc>, decision: &mut Decision) -> bool {
-        // What was decided before an earlier attempt stays decided.
-        if self.steps[step].attempt > 0 {
-            return self.begin(step, now, decision);
+    fn take_slot(&mut self, scope: usize, position: usize, now: DateTime<Utc>, decision: &mut Decision) {
+        let slot = &self.scopes[scope].slots[position];
+        // Stopped, or skipped for another reason, since it was queued.
+        if slot.ordinal.is_some() {
+            return;
         }
-        match self.verdict(step, now) {
-            Verdict::Holds => self.begin(step, now, decision),
+        let missing = slot.missing;
+        let step = self.new.workflow.blocks[self.scopes[scope].block].steps[position];
+        let asks_for_status = self.asks_for_status(step);
+        let doom = if asks_for_status { None } else { self.doom(scope, step) };
+        if doom.is_none() && missing > 0 {
+            return;
+        }
+        let layer = outermost(&self.new.workflow.steps[step]);
+        let parent = self.scopes[scope].owner;
+        let ordinal = self.create(scope, step, layer, parent, Place::Slot);
+        if let Some(need) = doom {
+            return self.skip(ordinal, need, now, decision);
+        }
+        match self.verdict(scope, step, now) {
+            Verdict::Holds => self.begin_layer(ordinal, now, decision),
             Verdict::DoesNotHold => {
                 let reason = Failure::permanent(FailureKind::ConditionFalse, "its `if` is false");
-                self.end_step(step, StepStatus::Skipped, None, Some(reason), now, decision);
-                false
+                self.end_step(ordinal, StepStatus::Skipped, None, Some(reason), now, decision);
             }
-            Verdict::Unclear(why) => {
-                self.fail_before_it_ran(step, format!("`if`: {why}"), now, decision);
-                false
-            }
+            Verdict::Unclear(why) => self.fail_before_it_ran(ordinal, format!("`if`: {why}"), now, decision),
         }
     }
 
-    fn verdict(&mut self, step: usize, now: DateTime<Utc>) -> Verdict {
-        let Some(condition) = self.new.workflow.steps[step].condition.clone() else {
+    pub(super) fn asks_for_status(&self, step: usize) -> bool {
+        self.new.workflow.steps[step].condition.as_ref().is_some_and(|condition| condition.asks_for_status)
+    }
+
+    /// The step whose end means that the turn of `step` can never come.
+    fn doom(&self, scope: usize, step: usize) -> Option<i32> {
+        let needs = self.new.workflow.steps[step].needs.iter();
+        needs
+            .filter_map(|&need| self.in_scope(scope, need))
+            .find_map(|need| (need.status.is_terminal() && !self.counts_as_completed(need)).then_some(need.ordinal))
+    }
+
+    fn skip(&mut self, ordinal: i32, need: i32, now: DateTime<Utc>, decision: &mut Decision) {
+        let need = self.at(need);
+        let title = format!("needs `{}`, which ended {}", self.definition(need).id, need.status.as_str());
+        let reason = Failure::permanent(FailureKind::NeedNotMet, title);
+        self.end_step(ordinal, StepStatus::Skipped, None, Some(reason), now, decision);
+    }
+
+    fn verdict(&self, scope: usize, step: usize, now: DateTime<Utc>) -> Verdict {
+        let Some(condition) = &self.new.workflow.steps[step].condition else {
             return Verdict::Holds;
         };
-        let needs = if condition.asks_for_status { self.seen_needs(step) } else { Value::Null };
-        let value = self.look(now).and_then(|()| {
-            self.seen["$needs"] = needs;
-            condition.expression.render(&self.seen)
+        let value = View::of(self, scope, self.scopes[scope].owner, now).and_then(|view| {
+            let view = if condition.asks_for_status { view.with_needs(self.seen_needs(scope, step)) } else { view };
+            condition.expression.render(&view)
         });
         match value {
             Ok(Value::Bool(true)) => Verdict::Holds,
@@ -125,61 +116,89 @@ impl Execution {
     }
 
     /// What `success()` and `failure()` answer in the `if` of a step.
-    fn seen_needs(&self, step: usize) -> Value {
+    fn seen_needs(&self, scope: usize, step: usize) -> Value {
         let steps = &self.new.workflow.steps;
-        let success = steps[step].needs.iter().all(|&need| self.counts_as_completed(need));
-        let mut upstream = vec![false; steps.len()];
+        let ended = |need: usize| self.in_scope(scope, need);
+        let success =
+            steps[step].needs.iter().all(|&need| ended(need).is_some_and(|state| self.counts_as_completed(state)));
+        let mut upstream = HashSet::new();
         let mut open = steps[step].needs.clone();
         let mut failure = false;
         while let Some(need) = open.pop() {
-            if !std::mem::replace(&mut upstream[need], true) {
-                failure |= matches!(self.steps[need].status, StepStatus::Failed | StepStatus::TimedOut);
+            if upstream.insert(need) {
+                failure |=
+                    ended(need).is_some_and(|state| matches!(state.status, StepStatus::Failed | StepStatus::TimedOut));
                 open.extend(&steps[need].needs);
             }
         }
         json!({ "success": success, "failure": failure })
     }
 
-    fn skip(&mut self, step: usize, need: usize, now: DateTime<Utc>, decision: &mut Decision) {
-        let need_id = &self.new.workflow.steps[need].id;
-        let title = format!("needs `{need_id}`, which ended {}", self.steps[need].status.as_str());
-        let reason = Failure::permanent(FailureKind::NeedNotMet, title);
-        self.end_step(step, StepStatus::Skipped, None, Some(reason), now, decision);
+    /// Queues the step at a position of a scope.
+    pub(crate) fn enqueue_slot(&mut self, scope: usize, position: usize) {
+        let step = self.new.workflow.blocks[self.scopes[scope].block].steps[position];
+        let work = Work::Slot { scope, position };
+        let takes_room = self.takes_room(step, outermost(&self.new.workflow.steps[step]));
+        let is_doomed = self.scopes[scope].slots[position].missing > 0;
+        self.enqueue(work, takes_room && !is_doomed);
     }
 
-    /// An attempt that ends as it begins: what it needs to know cannot be computed.
-    fn fail_before_it_ran(&mut self, step: usize, why: String, now: DateTime<Utc>, decision: &mut Decision) {
-        let timeout_at = self.timeout_at(step, now);
-        self.record(Change::StepStarted { step, input: Value::Null, at: now, timeout_at }, decision);
-        let failure = Failure::permanent(FailureKind::Expression, why);
-        self.end_step(step, StepStatus::Failed, None, Some(failure), now, decision);
+    pub(super) fn enqueue(&mut self, work: Work, takes_room: bool) {
+        let queue = if takes_room { &mut self.work.bounded } else { &mut self.work.free };
+        queue.push_back(work);
     }
 
-    fn timeout_at(&self, step: usize, now: DateTime<Utc>) -> DateTime<Utc> {
-        let limit = TimeDelta::from_std(self.new.workflow.steps[step].timeout).unwrap_or(TimeDelta::MAX);
-        now.checked_add_signed(limit).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    /// Queues the first steps of a scope.
+    pub(super) fn begin_scope(&mut self, scope: usize) {
+        for position in 0..self.scopes[scope].slots.len() {
+            if self.scopes[scope].slots[position].missing == 0 {
+                self.enqueue_slot(scope, position);
+            }
+        }
     }
 
-    /// Whether an attempt is now under way; a step whose expressions fail has already ended.
-    fn begin(&mut self, step: usize, now: DateTime<Utc>, decision: &mut Decision) -> bool {
-        let timeout_at = self.timeout_at(step, now);
-        let input = match self.step_input(step, now) {
-            Ok(input) if contains_nul(&input) => {
-                Err("its values hold the character U+0000, which cannot be stored".to_owned())
+    /// Queues everything that could begin, of whatever is recorded.
+    pub(crate) fn enqueue_all(&mut self) {
+        for scope in 0..self.scopes.len() {
+            if !self.is_live(scope) {
+                continue;
             }
-            Ok(input) => Ok(input),
-            Err(error) => Err(error.to_string()),
-        };
-        match input {
-            Ok(input) => {
-                self.record(Change::StepStarted { step, input, at: now, timeout_at }, decision);
-                decision.effects.push(Effect::Run { step });
-                true
+            for position in 0..self.scopes[scope].slots.len() {
+                let step = self.new.workflow.blocks[self.scopes[scope].block].steps[position];
+                let slot = &self.scopes[scope].slots[position];
+                let is_doomed = !self.asks_for_status(step) && self.doom(scope, step).is_some();
+                if slot.ordinal.is_none() && (slot.missing == 0 || is_doomed) {
+                    self.enqueue_slot(scope, position);
+                }
             }
-            Err(why) => {
-                self.fail_before_it_ran(step, why, now, decision);
-                false
+        }
+        for ordinal in 0..self.next_ordinal() {
+            let state = self.at(ordinal);
+            if state.status.is_terminal() {
+                continue;
             }
+            let (step, layer) = (state.step, state.layer);
+            match &self.instance(ordinal).inside {
+                Inside::Items(_) => self.enqueue_values(ordinal),
+                Inside::Rounds { current } => {
+                    let is_between = current.is_none_or(|current| self.at(current).status.is_terminal());
+                    if is_between && self.at(ordinal).wake_at.is_none() {
+                        self.enqueue_round(ordinal);
+                    }
+                }
+                Inside::Nothing if state.status == StepStatus::Retrying && state.wake_at.is_none() => {
+                    self.enqueue(Work::Attempt(ordinal), self.takes_room(step, layer));
+                }
+                Inside::Nothing | Inside::Scope(_) => {}
+            }
+        }
+    }
+
+    /// Whether steps of a scope may still begin.
+    fn is_live(&self, scope: usize) -> bool {
+        match self.scopes[scope].owner {
+            Some(owner) => !self.at(owner).status.is_terminal(),
+            None => self.phases[self.phase as usize] == Some(scope),
         }
     }
 }

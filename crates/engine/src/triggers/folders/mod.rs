@@ -6,6 +6,7 @@ mod load;
 mod read;
 mod saved;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use cogwheel_definition::{Diagnostic, parse};
@@ -13,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::ports::WorkflowRecord;
 use crate::triggers::FileProblem;
-use crate::{Engine, EngineError, LoadedWorkflow};
+use crate::{Engine, EngineError, LoadedWorkflow, WorkflowId};
 
 pub(super) use follow::follow;
 pub(super) use load::Loader;
@@ -26,6 +27,29 @@ pub(super) async fn load(engine: &Arc<Engine>) -> Result<(), EngineError> {
     loader.pass(engine).await;
     info!(workflows = engine.catalog().all().len(), "workflows loaded");
     Ok(())
+}
+
+/// Brings the catalog in line with what other nodes stored.
+pub(super) async fn reload(engine: &Arc<Engine>) {
+    // A pass over the folders puts what it saves into the catalog itself.
+    let _loader = engine.files().loader.lock().await;
+    let stored = match engine.store().workflows(engine.tenant()).await {
+        Ok(stored) => stored,
+        Err(error) => return warn!(%error, "cannot read what other nodes stored"),
+    };
+    let mut gone: HashSet<WorkflowId> = engine.catalog().all().iter().map(|workflow| workflow.id).collect();
+    for record in stored {
+        gone.remove(&record.id);
+        let known = engine.catalog().by_id(record.id);
+        let is_current =
+            known.is_some_and(|known| known.version_id == record.version_id && known.is_enabled == record.is_enabled);
+        if !is_current {
+            put_stored(engine, record);
+        }
+    }
+    for workflow in gone {
+        engine.catalog().remove(workflow);
+    }
 }
 
 /// Puts a stored workflow into the catalog as its stored text has it.

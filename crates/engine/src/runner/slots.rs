@@ -1,0 +1,163 @@
+//! The room for executions: a bounded number of slots, handed out by priority.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cogwheel_definition::Priority;
+use tokio::sync::{Notify, oneshot};
+
+/// Hands out slots; of those who wait, a higher priority comes first, and among equals whoever asked first.
+#[derive(Clone)]
+pub(crate) struct Slots {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    capacity: usize,
+    state: Mutex<State>,
+    /// Told when a slot is given back and nobody here waits for it.
+    freed: Arc<Notify>,
+}
+
+struct State {
+    free: usize,
+    asked: u64,
+    waiting: BinaryHeap<Waiting>,
+}
+
+/// Somebody who waits for a slot.
+struct Waiting {
+    rank: (Priority, Reverse<u64>),
+    give: oneshot::Sender<Slot>,
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl Eq for Waiting {}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
+
+/// Room for one execution, given back when it is dropped.
+pub(crate) struct Slot {
+    slots: Slots,
+    is_passed_on: bool,
+}
+
+impl Slots {
+    /// `freed` is told when a slot is given back and nobody here waits for it.
+    pub(crate) fn new(capacity: usize, freed: Arc<Notify>) -> Self {
+        let state = State { free: capacity, asked: 0, waiting: BinaryHeap::new() };
+        Self { inner: Arc::new(Inner { capacity, state: Mutex::new(state), freed }) }
+    }
+
+    /// Waits for a slot. Whoever stops waiting leaves the queue.
+    pub(crate) async fn acquire(&self, priority: Priority) -> Slot {
+        loop {
+            let waiting = {
+                let mut state = self.state();
+                if state.free > 0 {
+                    state.free -= 1;
+                    return self.slot();
+                }
+                let (give, taken) = oneshot::channel();
+                let rank = (priority, Reverse(state.asked));
+                state.asked += 1;
+                state.waiting.push(Waiting { rank, give });
+                taken
+            };
+            // The sender is dropped only with the queue.
+            if let Ok(slot) = waiting.await {
+                return slot;
+            }
+        }
+    }
+
+    /// How many more executions could be taken in without any of them waiting long: free slots, less those who wait.
+    pub(crate) fn room(&self) -> usize {
+        let state = self.state();
+        state.free.saturating_sub(state.waiting.len())
+    }
+
+    /// How many wait for a slot.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state().waiting.len()
+    }
+
+    /// How many executions can run side by side.
+    pub(crate) fn capacity(&self) -> usize {
+        self.inner.capacity
+    }
+
+    fn slot(&self) -> Slot {
+        Slot { slots: self.clone(), is_passed_on: false }
+    }
+
+    fn give_back(&self) {
+        let mut state = self.state();
+        while let Some(next) = state.waiting.pop() {
+            match next.give.send(self.slot()) {
+                Ok(()) => return,
+                // It waits no more; its slot must not come back here while the queue is locked.
+                Err(mut slot) => slot.is_passed_on = true,
+            }
+        }
+        state.free += 1;
+        self.inner.freed.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !self.is_passed_on {
+            self.slots.give_back();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slot_goes_to_the_highest_rank_that_still_waits() {
+        let freed = Arc::new(Notify::new());
+        let slots = Slots::new(1, Arc::clone(&freed));
+        let first = slots.acquire(Priority::Low).await;
+        let waiting = [Priority::Normal, Priority::Critical, Priority::High, Priority::High];
+        let mut waiting = waiting.map(|priority| Box::pin(slots.acquire(priority)));
+        for one in &mut waiting {
+            assert!(one.now_or_never().is_none());
+        }
+        assert_eq!((slots.room(), slots.waiting()), (0, 4));
+        let [normal, critical, high, second_high] = waiting;
+        drop(critical);
+        drop(first);
+        let first = high.await;
+        drop(first);
+        drop(second_high.await);
+        drop(normal.await);
+        assert!(freed.notified().now_or_never().is_some());
+        assert_eq!((slots.room(), slots.waiting()), (1, 0));
+    }
+}
