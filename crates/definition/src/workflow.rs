@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::{Action, Concurrency, Condition, Foreach, Inputs, OnLost, Priority, Retry, Template, Triggers, Until};
@@ -124,6 +125,11 @@ impl Workflow {
             "on_failure": block(self.on_failure),
             "finally": block(self.finally),
         })
+    }
+
+    /// When an execution that is accepted at `at` must have left the queue.
+    pub fn queue_deadline(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        at.checked_add_signed(TimeDelta::from_std(self.queue_timeout?).ok()?)
     }
 
     /// The paths of the steps of a block.

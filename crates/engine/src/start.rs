@@ -1,10 +1,10 @@
 //! The one way an execution begins, whatever sets it off.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
-use cogwheel_definition::InputProblem;
+use cogwheel_definition::{InputProblem, Inputs};
 use cogwheel_machine::{Execution, ExecutionId, NewExecution, contains_nul};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
@@ -36,6 +36,15 @@ pub enum WorkflowRef {
     Name(String),
     /// By its id.
     Id(WorkflowId),
+}
+
+impl fmt::Display for WorkflowRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Id(id) => id.fmt(f),
+        }
+    }
 }
 
 /// What sets an execution off, with what is recorded in the same transaction.
@@ -146,6 +155,16 @@ fn check_idempotency_key(key: &str) -> Result<(), StartError> {
     Err(StartError::InvalidIdempotencyKey(why))
 }
 
+/// The given inputs, checked and completed, if they can be stored.
+pub(crate) fn check_inputs(
+    declared: &Inputs,
+    given: Map<String, Value>,
+) -> Result<Map<String, Value>, Vec<InputProblem>> {
+    let inputs = declared.check(given)?;
+    let problems: Vec<InputProblem> = inputs.iter().filter_map(|(name, value)| not_storable(name, value)).collect();
+    if problems.is_empty() { Ok(inputs) } else { Err(problems) }
+}
+
 fn not_storable(name: &str, value: &Value) -> Option<InputProblem> {
     contains_nul(value).then(|| InputProblem {
         path: vec![name.to_owned()],
@@ -155,6 +174,33 @@ fn not_storable(name: &str, value: &Value) -> Option<InputProblem> {
 
 fn problems(problems: &[InputProblem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// What limits how many of its kind may be live at once.
+pub(crate) fn concurrency(
+    workflow: &LoadedWorkflow,
+    inputs: &Value,
+    trigger: &Value,
+) -> Result<Option<ConcurrencySlot>, StartError> {
+    let definition = &workflow.definition;
+    let Some(concurrency) = &definition.concurrency else { return Ok(None) };
+    let refuse = |reason: String| StartError::NotExecutable { name: definition.name.clone(), reason };
+    let key = match &concurrency.key {
+        None => String::new(),
+        Some(key) => {
+            let named = json!({ "name": definition.name, "version": workflow.version });
+            let seen = json!({ "inputs": inputs, "trigger": trigger, "workflow": named });
+            key.render_string(&seen).map_err(|error| refuse(format!("its concurrency key: {error}")))?
+        }
+    };
+    if key.chars().count() > LONGEST_CONCURRENCY_KEY || key.contains('\0') {
+        return Err(refuse(format!("its concurrency key has more than {LONGEST_CONCURRENCY_KEY} characters")));
+    }
+    Ok(Some(ConcurrencySlot {
+        key: format!("{}/{key}", workflow.id),
+        limit: i32::try_from(concurrency.limit).unwrap_or(i32::MAX),
+        overflow: concurrency.overflow,
+    }))
 }
 
 impl Engine {
@@ -174,16 +220,9 @@ impl Engine {
         let workflow = self.find(&request.workflow)?;
         let definition = &workflow.definition;
         if !workflow.is_enabled {
-            return Err(StartError::NotExecutable {
-                name: definition.name.clone(),
-                reason: "it is switched off".to_owned(),
-            });
+            return Err(StartError::NotExecutable { name: definition.name.clone(), reason: "it is paused".to_owned() });
         }
-        let inputs = definition.inputs.check(request.inputs).map_err(StartError::InvalidInputs)?;
-        let problems: Vec<InputProblem> = inputs.iter().filter_map(|(name, value)| not_storable(name, value)).collect();
-        if !problems.is_empty() {
-            return Err(StartError::InvalidInputs(problems));
-        }
+        let inputs = check_inputs(&definition.inputs, request.inputs).map_err(StartError::InvalidInputs)?;
         if let Some(key) = &request.idempotency_key {
             check_idempotency_key(key)?;
         }
@@ -266,11 +305,7 @@ impl Engine {
     }
 
     fn find(&self, reference: &WorkflowRef) -> Result<Arc<LoadedWorkflow>, StartError> {
-        let (found, name) = match reference {
-            WorkflowRef::Name(name) => (self.catalog().by_name(name), name.clone()),
-            WorkflowRef::Id(id) => (self.catalog().by_id(*id), id.to_string()),
-        };
-        found.ok_or(StartError::UnknownWorkflow { name })
+        self.look_up(reference).ok_or_else(|| StartError::UnknownWorkflow { name: reference.to_string() })
     }
 
     fn new_start(
@@ -309,9 +344,8 @@ impl Engine {
         trigger["type"] = json!(trigger_type);
         trigger["key"] = json!(trigger_key);
         let definition = &workflow.definition;
-        let concurrency = self.concurrency(workflow, &inputs, &trigger)?;
+        let concurrency = concurrency(workflow, &inputs, &trigger)?;
         let created_at = self.clock().now();
-        let queue_limit = definition.queue_timeout.and_then(|limit| TimeDelta::from_std(limit).ok());
         Ok(Start {
             row: NewRow {
                 id: ExecutionId(id),
@@ -327,7 +361,7 @@ impl Engine {
                 owner: self.owner(concurrency.is_some()),
                 priority: definition.priority,
                 concurrency,
-                queue_deadline_at: queue_limit.and_then(|limit| created_at.checked_add_signed(limit)),
+                queue_deadline_at: definition.queue_deadline(created_at),
                 parent,
                 rerun: None,
                 created_at,
@@ -342,33 +376,5 @@ impl Engine {
         let most_waiting = if self.is_clustered() { self.runner().capacity() } else { MOST_WAITING };
         let runs_here = !has_concurrency_key && self.runner().waiting() < most_waiting;
         runs_here.then(|| self.node())
-    }
-
-    /// What limits how many of its kind may be live at once.
-    pub(crate) fn concurrency(
-        &self,
-        workflow: &LoadedWorkflow,
-        inputs: &Value,
-        trigger: &Value,
-    ) -> Result<Option<ConcurrencySlot>, StartError> {
-        let definition = &workflow.definition;
-        let Some(concurrency) = &definition.concurrency else { return Ok(None) };
-        let refuse = |reason: String| StartError::NotExecutable { name: definition.name.clone(), reason };
-        let key = match &concurrency.key {
-            None => String::new(),
-            Some(key) => {
-                let named = json!({ "name": definition.name, "version": workflow.version });
-                let names = json!({ "inputs": inputs, "trigger": trigger, "workflow": named });
-                key.render_string(&names).map_err(|error| refuse(format!("its concurrency key: {error}")))?
-            }
-        };
-        if key.chars().count() > LONGEST_CONCURRENCY_KEY || key.contains('\0') {
-            return Err(refuse(format!("its concurrency key has more than {LONGEST_CONCURRENCY_KEY} characters")));
-        }
-        Ok(Some(ConcurrencySlot {
-            key: format!("{}/{key}", workflow.id),
-            limit: i32::try_from(concurrency.limit).unwrap_or(i32::MAX),
-            overflow: concurrency.overflow,
-        }))
     }
 }

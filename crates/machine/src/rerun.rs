@@ -33,7 +33,7 @@ impl Execution {
             return Err(RerunError::NotEnded);
         }
         let again = match from {
-            Some(key) => self.from_step(key)?,
+            Some(key) => self.steps_from(key)?,
             None => vec![false; self.new.workflow.steps.len()],
         };
         if from.is_none() && self.status == ExecutionStatus::Completed {
@@ -59,7 +59,7 @@ impl Execution {
     }
 
     /// Which steps are done anew, by index in the definition: `key`'s outermost step and all that needs it.
-    fn from_step(&self, key: &str) -> Result<Vec<bool>, RerunError> {
+    fn steps_from(&self, key: &str) -> Result<Vec<bool>, RerunError> {
         let workflow = &self.new.workflow;
         let mut ordinal = self.ordinal_of(key).ok_or_else(|| RerunError::UnknownStep(key.to_owned()))?;
         while let Some(parent) = self.at(ordinal).parent {

@@ -105,7 +105,7 @@ impl Items {
     }
 
     /// The next value that has not begun.
-    pub(crate) fn to_begin(&mut self) -> Option<usize> {
+    pub(crate) fn next_to_begin(&mut self) -> Option<usize> {
         while self.begun.get(self.next).is_some_and(Option::is_some) {
             self.next += 1;
         }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use cogwheel_definition::Action;
-use cogwheel_machine::{ExecutionStatus, Layer, StepState, StepStatus};
+use cogwheel_machine::{Execution, ExecutionStatus, Layer, StepState, StepStatus};
 use tracing::{error, warn};
 
 use super::drive::Drive;
-use crate::ports::{Head, Record, StepEffect, StepRow, StoreError, StoredLog};
+use crate::ports::{Head, Record, StepEffect, StepRegistry, StepRow, StoreError, StoredLog};
 
 /// The longest pause between tries while the database is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -63,7 +63,7 @@ impl Drive<'_> {
             .steps
             .into_iter()
             .filter_map(|step| execution.step(step))
-            .map(|state| self.step_row(state))
+            .map(|state| step_row(execution, state, &self.runner.steps))
             .collect();
         let first = self.next_log_sequence;
         let logs: Vec<StoredLog> = unwritten
@@ -96,37 +96,6 @@ impl Drive<'_> {
         }
     }
 
-    fn step_row(&self, state: &StepState) -> StepRow {
-        let step = self.execution.definition(state);
-        StepRow {
-            name: step.name.clone().unwrap_or_else(|| step.id.clone()),
-            step_type: match state.layer {
-                Layer::Foreach => "foreach",
-                Layer::Loop => "loop",
-                Layer::Action => step.action.step_type(),
-            },
-            effect: self.effect(state),
-            state: state.clone(),
-        }
-    }
-
-    fn effect(&self, state: &StepState) -> StepEffect {
-        let has_effect = match state.layer {
-            Layer::Foreach | Layer::Loop => false,
-            Layer::Action => {
-                let action = &self.execution.definition(state).action;
-                action.is_run() && !self.only_computes(state.ordinal) || matches!(action, Action::Workflow { .. })
-            }
-        };
-        if !has_effect || state.attempt == 0 {
-            StepEffect::None
-        } else if state.status == StepStatus::Completed {
-            StepEffect::Applied
-        } else {
-            StepEffect::Unknown
-        }
-    }
-
     fn head(&self, lets_go: bool) -> Head {
         let execution = &self.execution;
         let status: ExecutionStatus = execution.status();
@@ -140,5 +109,39 @@ impl Drive<'_> {
             result: execution.result().cloned(),
             error: execution.error().cloned(),
         }
+    }
+}
+
+/// A step instance as it is recorded.
+pub(crate) fn step_row(execution: &Execution, state: &StepState, steps: &StepRegistry) -> StepRow {
+    let step = execution.definition(state);
+    StepRow {
+        name: step.name.clone().unwrap_or_else(|| step.id.clone()),
+        step_type: match state.layer {
+            Layer::Foreach => "foreach",
+            Layer::Loop => "loop",
+            Layer::Action => step.action.step_type(),
+        },
+        effect: effect(execution, state, steps),
+        state: state.clone(),
+    }
+}
+
+fn effect(execution: &Execution, state: &StepState, steps: &StepRegistry) -> StepEffect {
+    let action = &execution.definition(state).action;
+    let has_effect = match (state.layer, action) {
+        (Layer::Foreach | Layer::Loop, _) => false,
+        (Layer::Action, Action::Workflow { .. }) => true,
+        (Layer::Action, action) => {
+            // What this server has no step type for has never run.
+            action.is_run() && steps.get(action.step_type()).is_some_and(|step_type| !step_type.only_computes())
+        }
+    };
+    if !has_effect || state.attempt == 0 {
+        StepEffect::None
+    } else if state.status == StepStatus::Completed {
+        StepEffect::Applied
+    } else {
+        StepEffect::Unknown
     }
 }

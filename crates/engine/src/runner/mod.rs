@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::ports::{Parent, StepRegistry, Store};
 use crate::{Engine, EngineConfig, Feed, NodeId, TenantId, WorkflowId};
 
+pub(crate) use journal::step_row;
 use slots::Slots;
 
 /// An execution to run, with what its records are written under.
@@ -108,7 +109,7 @@ impl Runner {
         steps: StepRegistry,
         feed: Feed,
     ) -> Self {
-        let freed = Arc::new(Notify::new());
+        let given_back = Arc::new(Notify::new());
         Self {
             root: config.root.clone(),
             work_dir: config.work_dir.clone(),
@@ -118,13 +119,13 @@ impl Runner {
             clock,
             steps,
             feed,
-            slots: Slots::new(config.max_running_executions, Arc::clone(&freed)),
+            slots: Slots::new(config.max_running_executions, Arc::clone(&given_back)),
             live: Mutex::default(),
             expected: Mutex::default(),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
             work: Notify::new(),
-            freed,
+            freed: given_back,
             next_due: watch::Sender::new(None),
             engine: OnceLock::new(),
             draining: CancellationToken::new(),

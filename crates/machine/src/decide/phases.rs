@@ -19,7 +19,7 @@ impl Execution {
                 let next = on_failure
                     .filter(|_| status != ExecutionStatus::Completed)
                     .map(|block| (Phase::OnFailure, block))
-                    .or(finally.map(|block| (Phase::Finally, block)));
+                    .or_else(|| finally.map(|block| (Phase::Finally, block)));
                 match next {
                     None => self.end(status, result, error, now, decision),
                     Some((phase, block)) => {

@@ -46,7 +46,7 @@ impl Execution {
         if let Inside::Items(items) = &mut self.instance_mut(ordinal).inside
             && !items.is_queued
             && items.open < most
-            && items.to_begin().is_some()
+            && items.next_to_begin().is_some()
         {
             items.is_queued = true;
             self.enqueue(Work::Items(ordinal), self.takes_room(step, layer));
@@ -71,7 +71,7 @@ impl Execution {
                 return self.enqueue_values(ordinal);
             }
             let Inside::Items(items) = &mut self.instance_mut(ordinal).inside else { return };
-            let Some(number) = items.to_begin().filter(|_| items.open < most) else { return };
+            let Some(number) = items.next_to_begin().filter(|_| items.open < most) else { return };
             let value = self.create(scope, step, layer, Some(ordinal), Place::Item(number));
             self.begin_layer(value, now, decision);
         }
@@ -82,7 +82,7 @@ impl Execution {
         let Inside::Items(items) = &mut self.instance_mut(ordinal).inside else { return };
         items.open -= 1;
         let is_last = items.open == 0;
-        let has_more = items.to_begin().is_some();
+        let has_more = items.next_to_begin().is_some();
         if self.instance(ordinal).stopping.is_some() {
             if is_last {
                 self.end_stopped(ordinal, now, decision);
