@@ -107,6 +107,12 @@ impl Expression {
     }
 }
 
+/// The text that a quoted literal stands for.
+pub(crate) fn literal_text(literal: &str) -> Option<String> {
+    let value = ENVIRONMENT.compile_expression(literal).and_then(|code| code.eval(())).ok()?;
+    value.as_str().map(str::to_owned)
+}
+
 /// `value` as JSON; `size` counts what has been taken so far.
 pub(crate) fn to_json(value: &Value, size: &mut usize, depth: usize) -> Result<serde_json::Value, String> {
     *size += VALUE_SIZE + value.as_str().map_or(0, str::len);
@@ -190,6 +196,10 @@ mod tests {
             ("dirname(trigger.file.path)", json!("/in")),
             ("json(inputs.list)", json!("[1,2]")),
             ("from_json('{\"a\": [1]}').a[0]", json!(1)),
+            ("jq(inputs.list, 'add')", json!(3)),
+            ("inputs.list | jq('.[]')", json!([1, 2])),
+            ("inputs.list | jq('empty')", json!(null)),
+            ("inputs.list | jq(\"map({\\\"n\\\": .})\") | first", json!({"n": 1})),
             ("sha256('abc')", json!("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")),
         ] {
             assert_eq!(evaluate(text), Ok(value), "{text}");

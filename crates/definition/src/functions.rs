@@ -11,8 +11,8 @@ use crate::duration;
 use crate::expression::to_json;
 
 /// Functions; those from `json` on can also be used as filters.
-pub(crate) const FUNCTIONS: [&str; 10] =
-    ["range", "dict", "json", "from_json", "basename", "dirname", "stem", "sha256", "duration", "date"];
+pub(crate) const FUNCTIONS: [&str; 11] =
+    ["range", "dict", "json", "from_json", "basename", "dirname", "stem", "sha256", "duration", "date", "jq"];
 
 /// Functions that only the `if` of a step may call.
 pub(crate) const STATUS: [&str; 3] = ["success", "failure", "always"];
@@ -117,6 +117,7 @@ pub(crate) fn add(environment: &mut Environment<'static>) {
     environment.add_function("sha256", sha256);
     environment.add_function("duration", milliseconds);
     environment.add_function("date", date);
+    environment.add_function("jq", jq);
     environment.add_function("success", |state: &State<'_, '_>| needs(state, "success"));
     environment.add_function("failure", |state: &State<'_, '_>| needs(state, "failure"));
     environment.add_function("always", || true);
@@ -128,6 +129,7 @@ pub(crate) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("sha256", sha256);
     environment.add_filter("duration", milliseconds);
     environment.add_filter("date", date);
+    environment.add_filter("jq", jq);
 }
 
 /// What the context says of the steps before.
@@ -196,6 +198,31 @@ fn date(instant: &str, format: &str) -> Result<String, Error> {
     write!(text, "{}", instant.to_utc().format(format))
         .map_err(|_| refuse(format!("`{format}` is no date format; write for example `%Y-%m-%d`")))?;
     Ok(text)
+}
+
+/// What a jq filter makes of a value: its one result, a list of several, or nothing.
+fn jq(value: &Value, filter: &str) -> Result<Value, Error> {
+    let input = to_json(value, &mut 0, 0).map_err(refuse)?;
+    let mut results = crate::jq(filter, &input).map_err(|reason| refuse(format!("jq: {reason}")))?;
+    Ok(match results.len() {
+        0 => Value::from(()),
+        1 => Value::from(Serde(results.swap_remove(0))),
+        _ => Value::from(Serde(results)),
+    })
+}
+
+/// Whether a jq filter can be compiled.
+///
+/// # Errors
+///
+/// What is wrong with it, and where.
+pub(crate) fn check_jq(filter: &str) -> Result<(), String> {
+    // Behind `empty` it is compiled but never runs, which could take its time; alone, its places are its own.
+    let never_runs = format!("empty | (\n{filter}\n)");
+    match crate::jq(&never_runs, &serde_json::Value::Null) {
+        Ok(_) => Ok(()),
+        Err(_) => crate::jq(filter, &serde_json::Value::Null).map(|_| ()),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::ops::Range;
 pub(crate) struct Scan {
     pub(crate) references: Vec<Reference>,
     pub(crate) words: Vec<Word>,
+    /// Where the literal filters stand, in quotes, that are given to `jq`.
+    pub(crate) filters: Vec<Range<usize>>,
     /// Whether a part of it may be left out when it is evaluated, so that a missing value need not be an error.
     pub(crate) is_conditional: bool,
     /// How many names, literals and operators it has.
@@ -55,6 +57,12 @@ enum Before {
     Pipe,
     Is,
 }
+
+/// Literal filters of one expression that are looked at when it is read.
+const MAX_FILTERS: usize = 20;
+
+/// Arguments longer than this are not looked at.
+const MAX_ARGUMENT: usize = 16 * 1024;
 
 const KEYWORDS: [&str; 13] =
     ["and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None"];
@@ -169,7 +177,53 @@ impl Scanner<'_> {
     }
 
     fn word(&mut self, name: String, kind: WordKind, place: Range<usize>) {
+        if name == "jq" && self.found.filters.len() < MAX_FILTERS {
+            let argument = match kind {
+                WordKind::Function => self.argument(1),
+                WordKind::Filter => self.argument(0),
+                WordKind::Test | WordKind::Method => None,
+            };
+            self.found.filters.extend(argument.filter(|place| self.is_quoted(place)));
+        }
         self.found.words.push(Word { name, kind, place });
+    }
+
+    /// Where the argument of this index stands, of a call whose name has just been read.
+    fn argument(&self, index: usize) -> Option<Range<usize>> {
+        let list = self.rest().trim_start().strip_prefix('(')?;
+        let mut start = self.text.len() - list.len();
+        let mut at = start;
+        let (mut open, mut passed) = (0_usize, 0);
+        while let Some(c) = self.text.get(at..)?.chars().next().filter(|_| at - start < MAX_ARGUMENT) {
+            match c {
+                '"' | '\'' => {
+                    at += quoted_length(&self.text[at..]);
+                    continue;
+                }
+                '(' | '[' | '{' => open += 1,
+                ')' | ',' if open == 0 => {
+                    if passed == index {
+                        let argument = self.text[start..at].trim();
+                        let start = start + self.text[start..at].len() - self.text[start..at].trim_start().len();
+                        return Some(start..start + argument.len());
+                    }
+                    if c == ')' {
+                        return None;
+                    }
+                    passed += 1;
+                    start = at + 1;
+                }
+                ')' | ']' | '}' => open = open.saturating_sub(1),
+                _ => {}
+            }
+            at += c.len_utf8();
+        }
+        None
+    }
+
+    fn is_quoted(&self, place: &Range<usize>) -> bool {
+        let text = &self.text[place.clone()];
+        text.starts_with(['"', '\'']) && quoted_length(text) == text.len()
     }
 
     fn reference(&mut self, root: Range<usize>) {

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::ExpressionError;
 use crate::diagnostic::{Code, quoted};
-use crate::expression::Expression;
+use crate::expression::{Expression, literal_text};
+use crate::functions::check_jq;
 use crate::scan::{self, Reference, Word};
 use crate::seen::Names;
 
@@ -165,9 +166,16 @@ pub(crate) fn compile(text: &str) -> Result<(Template, UsedNames), Problem> {
         let mut found = scan::scan(expression);
         collect(&mut names, &found, start);
         found.references.dedup();
+        let filters = std::mem::take(&mut found.filters);
         let compiled = Expression::compile(expression, found).map_err(|reason| {
             problem(place, format!("the expression {} cannot be read: {reason}", quoted(expression)))
         })?;
+        for filter in filters {
+            if let Err(reason) = literal_text(&expression[filter.clone()]).map_or(Ok(()), |text| check_jq(&text)) {
+                let place = filter.start + start..filter.end + start;
+                return Err(problem(place, format!("the jq filter cannot be read: {reason}")));
+            }
+        }
         parts.push(Part::Expression(compiled));
         at = end + 2;
     }

@@ -5,6 +5,15 @@ use serde_json::{Number, Value};
 /// Converts `value`, and what lies in it, to the declared types. What is no exact literal of its type stays as it is,
 /// and is refused by the check that follows.
 pub(super) fn coerce(schema: &Value, value: &mut Value) {
+    coerce_by(schema, schema, value);
+}
+
+fn coerce_by(root: &Value, schema: &Value, value: &mut Value) {
+    // A reference never leads back to itself with the same value: such schemas are refused when they are read.
+    let target = schema.get("$ref").and_then(Value::as_str).and_then(|target| root.pointer(target.strip_prefix('#')?));
+    if let Some(target) = target {
+        coerce_by(root, target, value);
+    }
     let types: Vec<&str> = match schema.get("type") {
         Some(Value::String(word)) => vec![word],
         Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).collect(),
@@ -20,7 +29,7 @@ pub(super) fn coerce(schema: &Value, value: &mut Value) {
             let first = schema.get("prefixItems").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
             for (at, item) in items.iter_mut().enumerate() {
                 if let Some(schema) = first.get(at).or_else(|| schema.get("items")) {
-                    coerce(schema, item);
+                    coerce_by(root, schema, item);
                 }
             }
         }
@@ -28,7 +37,7 @@ pub(super) fn coerce(schema: &Value, value: &mut Value) {
             for (key, entry) in entries {
                 let declared = schema.get("properties").and_then(|properties| properties.get(key));
                 if let Some(schema) = declared.or_else(|| schema.get("additionalProperties")) {
-                    coerce(schema, entry);
+                    coerce_by(root, schema, entry);
                 }
             }
         }

@@ -83,6 +83,7 @@ pub(crate) struct Known {
 /// Reports every name that does not exist, or not where it is used.
 pub(crate) fn check(report: &mut Report<'_>, used: &[Used], known: &Known, drafts: &Drafts, graph: &Graph) {
     let mut check = Check { report, known, drafts, graph, index: drafts.index(), upstream: HashMap::new() };
+    check.declared_outputs();
     for used in used {
         match used {
             Used::Value { path, spans, scope } => check.value(Path { keys: path, spans }, *scope),

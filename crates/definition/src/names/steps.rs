@@ -65,9 +65,13 @@ impl<'c> Check<'c, '_> {
 
     /// A step that another one reads.
     fn seen_from(&mut self, reader: usize, path: Path<'_>, (id, span): (&str, Span), scope: Scope) {
-        let levels = self.drafts.levels(reader);
+        let mut levels = self.drafts.levels(reader);
         let found = levels.iter().find_map(|level| Some((level.within, *self.index.get(&(level.block, id))?)));
         let Some((within, target)) = found else {
+            if let (Scope::Until(_), Some(own)) = (scope, levels.first_mut()) {
+                // Its round has ended, so that what lies inside of it can be read through it.
+                own.within = None;
+            }
             return self.unseen(id, span, &levels);
         };
         if let Some(within) = within.filter(|_| !self.graph.has_circle) {
@@ -163,29 +167,48 @@ impl<'c> Check<'c, '_> {
 
     fn outputs_once(&mut self, target: usize, path: Path<'_>, at: usize) {
         let Some((key, span)) = path.get(at) else { return };
+        if let Some(inner) = self.output(target, key, span) {
+            self.outputs(inner, path, at + 1);
+        }
+    }
+
+    /// The names that a step declares under `outputs`, where it can have only certain ones.
+    pub(super) fn declared_outputs(&mut self) {
+        let drafts = self.drafts;
+        for (step, draft) in drafts.steps.iter().enumerate() {
+            for (name, span) in &draft.declared {
+                self.output(step, name, *span);
+            }
+        }
+    }
+
+    /// Reports that a step cannot have the output `key`. Where it is that of a step inside, the answer is that step.
+    fn output(&mut self, target: usize, key: &str, span: Span) -> Option<usize> {
         let draft = &self.drafts.steps[target];
         match self.output_names(draft, target) {
-            OutputNames::Any => {}
-            OutputNames::These(names) if names.contains(&key) => {}
+            OutputNames::Any => None,
             OutputNames::These(names) => {
-                let message = match draft.step.as_ref().map(|step| &step.action) {
-                    Some(Action::Set { .. }) => format!("the step `{}` sets no {}", draft.id, quoted(key)),
-                    _ => format!("the outputs of `{}` have no {}", draft.id, quoted(key)),
-                };
-                self.unknown(span, &message, key, names, "");
+                if !names.contains(&key) {
+                    let message = match draft.step.as_ref().map(|step| &step.action) {
+                        Some(Action::Set { .. }) => format!("the step `{}` sets no {}", draft.id, quoted(key)),
+                        _ => format!("the outputs of `{}` have no {}", draft.id, quoted(key)),
+                    };
+                    self.unknown(span, &message, key, names, "");
+                }
+                None
             }
             OutputNames::OfSteps(inner) => {
-                let named: Vec<usize> =
-                    inner.iter().copied().filter(|&step| self.drafts.steps[step].id == key).collect();
-                match named.as_slice() {
-                    [] => {
+                let mut named = inner.iter().copied().filter(|&step| self.drafts.steps[step].id == key);
+                match (named.next(), named.next()) {
+                    (None, _) => {
                         let message = format!("`{}` has no step {}", draft.id, quoted(key));
                         let ids: Vec<&str> = inner.iter().map(|&step| self.drafts.steps[step].id.as_str()).collect();
                         self.unknown(span, &message, key, ids, "");
+                        None
                     }
-                    [step] => self.outputs(*step, path, at + 1),
-                    // Any of several cases may have run.
-                    _ => {}
+                    // Of several cases any may have run.
+                    (Some(_), Some(_)) => None,
+                    (only, None) => only,
                 }
             }
         }

@@ -35,6 +35,8 @@ pub(crate) struct Draft {
     /// The names after `needs`; nothing where the step does not say.
     pub(crate) needs: Option<Vec<(String, Span)>>,
     pub(crate) has_foreach: bool,
+    /// The names that it declares under `outputs`.
+    pub(crate) declared: Vec<(String, Span)>,
     pub(crate) step: Option<Step>,
 }
 

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Code, quoted};
 use crate::keys::Keys;
+use crate::source::Span;
 use crate::suggest;
 use crate::tree::{Entry, Kind, Node};
 
@@ -41,6 +42,14 @@ impl Reader<'_, '_> {
         let message = format!("{what} must be a mapping, not {}", node.describe());
         self.report.add(Code::WrongType, node.span, message, None);
         None
+    }
+
+    /// The keys of a mapping, whatever they are.
+    pub(crate) fn keys(node: &Node) -> Vec<(String, Span)> {
+        match &*node.kind {
+            Kind::Map(entries) => entries.iter().map(|entry| (entry.key.clone(), entry.key_span)).collect(),
+            Kind::Scalar { .. } | Kind::List(_) => Vec::new(),
+        }
     }
 
     /// The entries of a mapping that may have these keys.

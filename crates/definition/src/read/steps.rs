@@ -61,8 +61,9 @@ impl Reader<'_, '_> {
         let needs = fields.get("needs").map(|node| self.texts(node, "needs"));
         let step = self.drafts.steps.len();
         let has_foreach = fields.get("foreach").is_some();
+        let declared = fields.get("outputs").map(Self::keys).unwrap_or_default();
         self.drafts.blocks[block].steps.push(step);
-        self.drafts.steps.push(Draft { id, path, is_named, span, block, needs, has_foreach, step: None });
+        self.drafts.steps.push(Draft { id, path, is_named, span, block, needs, has_foreach, declared, step: None });
         let read = self.body(step, &fields);
         self.drafts.steps[step].step = read;
     }

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use cogwheel_definition::{Action, Backoff, CatchUp, LogLevel, Overlap, Workflow, parse};
+use cogwheel_definition::{Action, Backoff, CatchUp, LogLevel, Overlap};
 use serde_json::json;
 
-fn good(text: &str) -> Workflow {
-    parse(text.as_bytes(), "file").unwrap_or_else(|problems| panic!("{}", problems.render(text, "file.yaml")))
-}
+use super::good;
 
 const FULL: &str = r#"
 name: import-orders

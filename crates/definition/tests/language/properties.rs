@@ -3,18 +3,46 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use cogwheel_definition::{cron::Cron, parse};
+use cogwheel_definition::{MAIN_BLOCK, Workflow, cron::Cron, parse};
 use proptest::prelude::*;
 
 const GOOD: &str = include_str!("../../../../examples/workflows/csv-intake.yaml");
 
+use super::nested::NESTED;
+
+/// Every index of the model leads where its documentation says.
+fn is_whole(workflow: &Workflow) -> Result<(), TestCaseError> {
+    prop_assert!(!workflow.steps.is_empty());
+    prop_assert!(workflow.blocks[MAIN_BLOCK].owner.is_none());
+    let handlers = [workflow.on_failure, workflow.finally];
+    for (at, block) in workflow.blocks.iter().enumerate() {
+        prop_assert!(!block.steps.is_empty());
+        prop_assert!(block.steps.is_sorted());
+        prop_assert!(block.steps.iter().all(|&step| workflow.steps[step].block == at));
+        let is_own = at == MAIN_BLOCK || handlers.contains(&Some(at));
+        prop_assert_eq!(block.owner.is_none(), is_own);
+        if let Some(owner) = block.owner {
+            prop_assert!(workflow.steps[owner].action.blocks().contains(&at));
+            prop_assert!(block.steps.iter().all(|&step| owner < step));
+        }
+    }
+    for (at, step) in workflow.steps.iter().enumerate() {
+        let block = &workflow.blocks[step.block];
+        prop_assert!(block.steps.contains(&at));
+        prop_assert!(step.needs.is_sorted() && step.needs.iter().all(|need| *need != at && block.steps.contains(need)));
+        let path = match block.owner {
+            Some(owner) => format!("{}.{}", workflow.steps[owner].path, step.id),
+            None => step.id.clone(),
+        };
+        prop_assert_eq!(&step.path, &path);
+    }
+    Ok(())
+}
+
 fn is_consistent(bytes: &[u8]) -> Result<(), TestCaseError> {
     match parse(bytes, "file") {
         Ok(workflow) => {
-            prop_assert!(!workflow.steps.is_empty());
-            for step in &workflow.steps {
-                prop_assert!(step.needs.iter().all(|&need| need < workflow.steps.len()));
-            }
+            is_whole(&workflow)?;
             workflow.to_json();
         }
         Err(problems) => {
@@ -24,6 +52,48 @@ fn is_consistent(bytes: &[u8]) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
+}
+
+/// A step, as far as nesting goes.
+#[derive(Debug, Clone)]
+enum Shape {
+    Run,
+    Group(Vec<Shape>),
+    Switch(Vec<Vec<Shape>>),
+}
+
+fn list(depth: u32) -> BoxedStrategy<Vec<Shape>> {
+    let run = Just(Shape::Run).boxed();
+    let shape = if depth == 0 {
+        run
+    } else {
+        prop_oneof![
+            3 => run,
+            1 => list(depth - 1).prop_map(Shape::Group),
+            1 => proptest::collection::vec(list(depth - 1), 1..3).prop_map(Shape::Switch),
+        ]
+        .boxed()
+    };
+    proptest::collection::vec(shape, 1..4).boxed()
+}
+
+/// The steps as YAML, each with an id of its own.
+fn written(list: &[Shape], next: &mut usize) -> String {
+    let step = |shape: &Shape| {
+        let id = *next;
+        *next += 1;
+        match shape {
+            Shape::Run => format!("{{id: s{id}, run: x}}"),
+            Shape::Group(list) => format!("{{id: s{id}, foreach: [1], steps: {}}}", written(list, next)),
+            Shape::Switch(cases) => {
+                let case = |(at, list)| format!("{{when: {at}, steps: {}}}", written(list, next));
+                let cases: Vec<String> = cases.iter().map(Vec::as_slice).enumerate().map(case).collect();
+                format!("{{id: s{id}, switch: 1, cases: [{}]}}", cases.join(", "))
+            }
+        }
+    };
+    let steps: Vec<String> = list.iter().map(step).collect();
+    format!("[{}]", steps.join(", "))
 }
 
 proptest! {
@@ -53,8 +123,10 @@ proptest! {
     #[test]
     fn mutated_documents_never_panic(
         edits in proptest::collection::vec((any::<prop::sample::Index>(), 0_usize..20, "[ -~\n]{0,8}"), 1..6),
+        is_nested in any::<bool>(),
     ) {
-        let mut text: Vec<char> = GOOD.chars().collect();
+        let base = if is_nested { NESTED } else { GOOD };
+        let mut text: Vec<char> = base.chars().collect();
         for (at, length, insert) in edits {
             let at = at.index(text.len().max(1)).min(text.len());
             let end = (at + length).min(text.len());
@@ -104,6 +176,33 @@ proptest! {
                 prop_assert_eq!(problems.items.len(), 1);
                 prop_assert_eq!(problems.items[0].code.as_str(), "COG0111");
             }
+        }
+    }
+
+    #[test]
+    fn random_nesting_comes_out_whole(list in list(3), handler in proptest::option::of(list(1))) {
+        let mut next = 0;
+        let mut text = format!("steps: {}\n", written(&list, &mut next));
+        if let Some(handler) = &handler {
+            writeln!(text, "finally: {}", written(handler, &mut next)).expect("a string takes it");
+        }
+        let workflow = parse(text.as_bytes(), "file").map_err(|problems| TestCaseError::fail(problems.to_string()))?;
+        is_whole(&workflow)?;
+        prop_assert_eq!(workflow.steps.len(), next);
+        prop_assert_eq!(workflow.finally.is_some(), handler.is_some());
+    }
+
+    #[test]
+    fn random_schemas_never_panic(
+        keyword in "type|items|properties|allOf|enum|pattern|format|minimum|\\$ref|\\$defs|default|required",
+        value in "[\\[\\]{}:, a-z0-9#/'$-]{0,30}",
+        given in "[a-z0-9.\\[\\]{}\":,]{0,12}",
+    ) {
+        let document = format!("inputs: {{a: {{{keyword}: {value}, $defs: {{b: {{$ref: '#'}}}}}}}}\nsteps: [{{run: x}}]");
+        is_consistent(document.as_bytes())?;
+        if let Ok(workflow) = parse(document.as_bytes(), "file") {
+            let given = serde_json::from_str(&given).unwrap_or_else(|_| given.into());
+            let _ = workflow.inputs.check([("a".to_owned(), given)].into_iter().collect());
         }
     }
 

@@ -3,24 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use cogwheel_definition::{Code, Diagnostics, parse};
+use cogwheel_definition::{Code, parse};
 
-fn problems(text: &str) -> Diagnostics {
-    parse(text.as_bytes(), "file").map(|_| ()).expect_err(text)
-}
-
-/// Parses `marked` without its mark `¦` and expects one problem, of that code, where the mark stood.
-#[track_caller]
-fn one(marked: &str, code: &str, message: &str) {
-    let (before, after) = marked.split_once('¦').expect("a mark");
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-    let found = problems(&format!("{before}{after}"));
-    let [item] = found.items.as_slice() else { panic!("{marked}\ngives\n{found}") };
-    let shown = item.to_string();
-    assert_eq!((item.code.as_str(), item.line, item.column), (code, line, column), "{marked}\ngives\n{shown}");
-    assert!(shown.contains(message), "`{shown}` does not contain `{message}`");
-}
+use super::{one, problems};
 
 const RUN: &str = "steps: [{run: 'true'}]\n";
 
