@@ -95,6 +95,8 @@ pub struct Model {
     pub cancel_requested_by_user_id: Option<Uuid>,
     #[sea_orm(column_type = "Text")]
     pub cancel_reason: Option<String>,
+    /// How many of its key could be live at once when it was started.
+    pub concurrency_limit: Option<i32>,
     #[sea_orm(default_value = "now")]
     pub created_at: DateTimeUtc,
     #[sea_orm(default_value = "now")]
@@ -167,12 +169,6 @@ impl Declared for Entity {
                 unique("uq_workflow_executions_idempotency_key", "tenant_id, workflow_id, idempotency_key")
                     .partial("idempotency_key is not null")
                     .serves("same key, same run"),
-                index("idx_workflow_executions_claim", "priority_rank desc, id")
-                    .partial("status = 'queued'")
-                    .serves("take the next"),
-                index("idx_workflow_executions_next_wake_at", "next_wake_at")
-                    .partial("next_wake_at is not null")
-                    .serves("timers due"),
                 index("idx_workflow_executions_lease_expires_at", "lease_expires_at")
                     .partial("lease_expires_at is not null")
                     .serves("shorter grants that ended"),
@@ -181,12 +177,6 @@ impl Declared for Entity {
                 index("idx_workflow_executions_live", "workflow_id, concurrency_key")
                     .partial("status in ('running', 'waiting', 'compensating')")
                     .serves("slots in use = live rows"),
-                index("idx_workflow_executions_concurrency_key", "concurrency_key, tenant_id")
-                    .partial(
-                        "concurrency_key is not null and status in ('queued', 'running', \
-                         'waiting', 'compensating')",
-                    )
-                    .serves("slots and queue of a key"),
                 index("idx_workflow_executions_tenant_id", "tenant_id, created_at, id")
                     .serves("default list; last 24 hours"),
                 index("idx_workflow_executions_status", "tenant_id, status, created_at")
@@ -202,6 +192,29 @@ impl Declared for Entity {
                 "parent_execution_id",
                 "rerun_of_execution_id",
                 "cancel_requested_by_user_id",
+            ])
+            .indexes([
+                index("idx_workflow_executions_queue", "priority_rank desc, id")
+                    .partial("owner_node_id is null and status = 'queued' and concurrency_key is null")
+                    .serves("take the next"),
+                index("idx_workflow_executions_keyed_queue", "tenant_id, concurrency_key, priority_rank desc, id")
+                    .partial("owner_node_id is null and status = 'queued' and concurrency_key is not null")
+                    .serves("take the next of each key"),
+                index("idx_workflow_executions_slots", "tenant_id, concurrency_key")
+                    .partial(
+                        "concurrency_key is not null and completed_at is null and \
+                         (owner_node_id is not null or status <> 'queued')",
+                    )
+                    .serves("slots of a key in use"),
+                index("idx_workflow_executions_due", "next_wake_at")
+                    .partial("owner_node_id is null and next_wake_at is not null and status = 'waiting'")
+                    .serves("what nobody owns and is due"),
+                index("idx_workflow_executions_queue_deadline", "next_wake_at")
+                    .partial("owner_node_id is null and next_wake_at is not null and status = 'queued'")
+                    .serves("what was queued for too long"),
+                index("idx_workflow_executions_adrift", "priority_rank desc, id")
+                    .partial("owner_node_id is null and status in ('running', 'compensating')")
+                    .serves("what nobody owns and can go on at once"),
             ])
             .check(
                 "ck_workflow_executions_terminal",

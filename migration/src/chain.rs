@@ -8,6 +8,12 @@ macro_rules! step {
     };
 }
 
+macro_rules! change {
+    ($module:ident) => {
+        Step::changing(stringify!($module), crate::$module::changes)
+    };
+}
+
 /// Every step, oldest first. Released steps are never renamed, reordered or edited.
 pub(crate) fn steps() -> Vec<Step> {
     vec![
@@ -18,5 +24,6 @@ pub(crate) fn steps() -> Vec<Step> {
         step!(m20261122_000005_events_sagas),
         step!(m20261122_000006_agents_approvals),
         step!(m20261122_000007_integrations),
+        change!(m20261125_000008_pool),
     ]
 }

@@ -1,6 +1,6 @@
 //! The chain of schema changes, up and down.
 //!
-//! A step describes its tables in the words of `cogwheel_schema::build`; the text is frozen once released
+//! A step describes its tables, or its changes of earlier ones, in the words of `cogwheel_schema::build`; the text is frozen once released
 //! and knows no entity. The same chain serves SQLite and PostgreSQL. Each step runs in one transaction with
 //! its row in `migration_log`, under a lock that lets one process migrate at a time.
 
@@ -17,6 +17,7 @@ mod m20261122_000004_automation;
 mod m20261122_000005_events_sagas;
 mod m20261122_000006_agents_approvals;
 mod m20261122_000007_integrations;
+mod m20261125_000008_pool;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 

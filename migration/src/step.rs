@@ -1,8 +1,8 @@
-//! One step: the tables it creates, run and recorded in one transaction.
+//! One step: the tables it creates and the changes of those that stand, run and recorded in one transaction.
 
 use std::time::Instant;
 
-use cogwheel_schema::{Backend, TableDef, ddl, live};
+use cogwheel_schema::{Backend, Change, TableDef, ddl, live};
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager, async_trait};
 
@@ -11,17 +11,23 @@ use crate::ledger::{self, Direction, Entry};
 /// The runner's list of applied steps, readable for the role that checks it at start.
 const RUNNER_TABLE: &str = live::RUNNER_TABLE;
 
-/// A step that creates tables.
+/// A step that creates tables, or changes some that stand.
 #[derive(Clone, Copy)]
 pub(crate) struct Step {
     name: &'static str,
     tables: fn() -> Vec<TableDef>,
+    changes: fn() -> Vec<Change>,
     support: bool,
 }
 
 impl Step {
     pub(crate) fn new(name: &'static str, tables: fn() -> Vec<TableDef>) -> Self {
-        Self { name, tables, support: false }
+        Self { name, tables, changes: Vec::new, support: false }
+    }
+
+    /// A step that changes tables of earlier ones.
+    pub(crate) fn changing(name: &'static str, changes: fn() -> Vec<Change>) -> Self {
+        Self { name, tables: Vec::new, changes, support: false }
     }
 
     /// The step also creates what every table relies on: roles and trigger functions.
@@ -38,9 +44,13 @@ impl Step {
         (self.tables)()
     }
 
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        (self.changes)()
+    }
+
     /// The statements of a direction; the checksum of the ledger is taken over them.
     pub(crate) fn statements(&self, direction: Direction, backend: Backend) -> Vec<String> {
-        let tables = self.tables();
+        let (tables, changes) = (self.tables(), self.changes());
         let mut statements = Vec::new();
         match direction {
             Direction::Up => {
@@ -49,8 +59,10 @@ impl Step {
                     statements.extend(runner_grant("grant", "to", backend));
                 }
                 statements.extend(tables.iter().flat_map(|table| ddl::create_table(table, backend)));
+                statements.extend(changes.iter().map(|change| ddl::make_change(change, backend)));
             }
             Direction::Down => {
+                statements.extend(changes.iter().rev().map(ddl::take_back_change));
                 statements.extend(tables.iter().rev().flat_map(|table| ddl::drop_table(table, backend)));
                 if self.support {
                     statements.extend(runner_grant("revoke", "from", backend));
@@ -88,6 +100,11 @@ impl Step {
     }
 
     fn description(&self) -> String {
+        let mut changed: Vec<_> = self.changes().into_iter().map(|change| change.table).collect();
+        changed.dedup();
+        if !changed.is_empty() {
+            return format!("changes of {}", changed.join(", "));
+        }
         let names: Vec<_> = self.tables().into_iter().map(|table| table.name).collect();
         format!("tables {}", names.join(", "))
     }

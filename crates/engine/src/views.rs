@@ -5,11 +5,12 @@ mod page;
 pub use page::{Page, PageRequest, PageSize, TimeCursor};
 
 use chrono::{DateTime, Utc};
+pub use cogwheel_definition::Priority;
 use cogwheel_machine::{ExecutionId, ExecutionStatus, StepStatus};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::ports::{LogLevel, LogStream, TriggerType};
+use crate::ports::{LogLevel, LogStream, Parent, TriggerType};
 use crate::{FileId, ScheduleId, VersionId, WatchId, WorkflowId};
 
 /// Where a workflow stands in its life.
@@ -102,10 +103,20 @@ pub struct ExecutionView {
     pub result: Option<Value>,
     /// Why it did not complete.
     pub error: Option<Value>,
+    /// How early it is taken from the queue.
+    pub priority: Priority,
     /// The caller's key.
     pub idempotency_key: Option<String>,
     /// Ties together what belongs together.
     pub correlation_id: Uuid,
+    /// The step of another execution that it is run for.
+    pub parent: Option<Parent>,
+    /// The execution it does over again.
+    pub rerun_of: Option<ExecutionId>,
+    /// The first step of that one that is done anew, by ordinal.
+    pub rerun_from_ordinal: Option<i32>,
+    /// How often the work had been done over before, from 0.
+    pub retry_count: i32,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
     /// When it was claimed.
@@ -114,6 +125,8 @@ pub struct ExecutionView {
     pub completed_at: Option<DateTime<Utc>>,
     /// When it must have ended.
     pub deadline_at: Option<DateTime<Utc>>,
+    /// When it must be looked at again, whatever else happens.
+    pub next_wake_at: Option<DateTime<Utc>>,
     /// When somebody first asked for its end.
     pub cancel_requested_at: Option<DateTime<Utc>>,
     /// Why, in the words of whoever asked first.
@@ -131,7 +144,9 @@ pub struct StepView {
     pub execution: ExecutionId,
     /// Order of creation inside the execution.
     pub ordinal: i32,
-    /// Its key in the definition.
+    /// The ordinal of the instance that encloses it.
+    pub parent_ordinal: Option<i32>,
+    /// Its key in the definition, with the path of its rounds and values.
     pub step_key: String,
     /// Its name for people.
     pub step_name: String,
@@ -149,6 +164,14 @@ pub struct StepView {
     pub output: Option<Value>,
     /// Why it did not complete.
     pub error: Option<Value>,
+    /// The signal it waits for.
+    pub wait_signal_name: Option<String>,
+    /// What tells signals of that name apart.
+    pub wait_correlation_key: Option<String>,
+    /// When it goes on by itself.
+    pub wake_at: Option<DateTime<Utc>>,
+    /// When the current attempt must have ended.
+    pub timeout_at: Option<DateTime<Utc>>,
     /// When its first attempt began.
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.

@@ -32,6 +32,11 @@ impl Column {
         self
     }
 
+    /// The column alone, without the key it may carry.
+    pub(crate) fn into_def(self) -> ColumnDef {
+        self.def
+    }
+
     /// Refers to `target.id`.
     #[must_use]
     pub fn references(mut self, target: &str, on_delete: OnDelete) -> Self {

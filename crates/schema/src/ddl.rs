@@ -8,6 +8,7 @@ mod columns;
 mod search;
 mod triggers;
 
+use crate::change::{Change, ChangeKind};
 use crate::def::{Backend, Extra, IndexDef, TableDef};
 
 /// Statements that every table relies on: roles and trigger functions of PostgreSQL, nothing on SQLite.
@@ -36,7 +37,7 @@ pub fn create_schema(tables: &[TableDef], backend: Backend) -> Vec<String> {
 /// Statements that create a table with its keys, checks, indexes, triggers, policies and grants.
 pub fn create_table(table: &TableDef, backend: Backend) -> Vec<String> {
     let mut statements = columns::table(table, backend);
-    statements.extend(table.indexes.iter().map(|index| create_index(table, index)));
+    statements.extend(table.indexes.iter().map(|index| create_index(&table.name, index)));
     statements.extend(triggers::create(table, backend));
     statements.extend(search::create(table, backend));
     if backend == Backend::Postgres {
@@ -56,10 +57,28 @@ pub fn drop_table(table: &TableDef, backend: Backend) -> Vec<String> {
     statements
 }
 
-fn create_index(table: &TableDef, index: &IndexDef) -> String {
+/// The statement that makes a change.
+pub fn make_change(change: &Change, backend: Backend) -> String {
+    match &change.kind {
+        ChangeKind::AddColumn(column) => columns::add(&change.table, column, backend),
+        ChangeKind::AddIndex(index) => create_index(&change.table, index),
+        ChangeKind::DropIndex(index) => format!("drop index {}", index.name),
+    }
+}
+
+/// The statement that takes a change back.
+pub fn take_back_change(change: &Change) -> String {
+    match &change.kind {
+        ChangeKind::AddColumn(column) => format!("alter table {} drop column {}", change.table, column.name),
+        ChangeKind::AddIndex(index) => format!("drop index {}", index.name),
+        ChangeKind::DropIndex(index) => create_index(&change.table, index),
+    }
+}
+
+fn create_index(table: &str, index: &IndexDef) -> String {
     let unique = if index.unique { "unique " } else { "" };
     let predicate = index.predicate.as_ref().map_or_else(String::new, |predicate| format!(" where {predicate}"));
-    format!("create {unique}index {} on {} ({}){predicate}", index.name, table.name, index.columns.join(", "))
+    format!("create {unique}index {} on {table} ({}){predicate}", index.name, index.columns.join(", "))
 }
 
 fn postgres_index(table: &TableDef, extra: &Extra) -> Option<String> {

@@ -5,11 +5,13 @@
 //! reads what a database really holds, [`compare`] names every difference.
 
 pub mod build;
+pub mod change;
 pub mod compare;
 pub mod ddl;
 pub mod def;
 pub mod live;
 
+pub use change::{Change, ChangeKind};
 pub use def::{
     Backend, CheckDef, ColumnDef, ColumnType, Extra, ForeignKeyDef, IndexDef, OnDelete, SearchDef, Shape, TableDef,
 };

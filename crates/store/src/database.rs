@@ -4,17 +4,17 @@ mod open_postgres;
 mod open_sqlite;
 mod url;
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::StoreError;
-use sea_orm::{DatabaseConnection, DbBackend, sqlx};
+use cogwheel_entity::nodes;
+use sea_orm::{ColumnTrait, DatabaseConnection, DbBackend, EntityTrait, QueryFilter, sqlx};
 
 use crate::journal::Journal;
+use crate::notices::Notices;
 use crate::store::{Inner, SqlStore};
 use url::Target;
-
-pub use open_postgres::InstallationLock;
 
 /// How a database is opened.
 #[derive(Clone, Debug)]
@@ -61,22 +61,31 @@ impl Database {
         }
     }
 
+    /// Whether several servers may work on it at once: then each of them holds a lease.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.target, Target::Postgres(_))
+    }
+
+    /// The names of the servers that hold a lease on it at `at`.
+    ///
+    /// # Errors
+    /// When it cannot be asked. A database without tables has no servers, and one that is not shared tells of none.
+    pub async fn servers(&self, at: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
+        if !self.is_shared() {
+            return Ok(Vec::new());
+        }
+        let alive = nodes::Entity::find().filter(nodes::Column::LeaseExpiresAt.gt(at));
+        let alive = alive.filter(nodes::Column::Status.eq(nodes::NodeStatus::Active));
+        match alive.all(&self.admin).await {
+            Ok(alive) => Ok(alive.into_iter().map(|node| node.node_name).collect()),
+            Err(error) if crate::fault::is_missing_table(&error) => Ok(Vec::new()),
+            Err(error) => Err(crate::fault::from_db(&error)),
+        }
+    }
+
     /// The connection with all rights: for migrations and verification, not for serving.
     pub fn admin(&self) -> &DatabaseConnection {
         &self.admin
-    }
-
-    /// Makes sure that this is the only server on the database, until the lock is dropped.
-    ///
-    /// On SQLite the lock on the data folder says the same, so there is nothing to take here.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] when another server holds the lock.
-    pub async fn lock_installation(&self) -> Result<InstallationLock, StoreError> {
-        match &self.target {
-            Target::Sqlite(_) => Ok(InstallationLock::not_needed()),
-            Target::Postgres(connect) => InstallationLock::take(connect).await,
-        }
     }
 
     /// Opens it for serving and gives the connection with all rights back. The schema must be in place.
@@ -86,21 +95,22 @@ impl Database {
     pub async fn open(self) -> Result<SqlStore, StoreError> {
         // Two writers would wait for each other's locks, so the first must be gone before the second begins.
         self.admin.close().await.map_err(|error| crate::fault::from_db(&error))?;
-        let inner = match &self.target {
+        let store = match &self.target {
             Target::Sqlite(path) => {
                 let readers = open_sqlite::readers(path, &self.options);
                 let journal = Journal::on_sqlite(open_sqlite::writer(path)?)?;
-                Inner::Sqlite { readers, journal }
+                SqlStore::new(Inner::Sqlite { readers, journal }, Notices::silent())
             }
             Target::Postgres(connect) => {
                 let engine = open_postgres::engine(connect, &self.options);
                 let app = open_postgres::app(connect, &self.options);
                 open_postgres::check_roles(&engine, &app).await?;
                 let journal = Journal::on_postgres(engine.clone());
-                Inner::Postgres { engine, app, journal }
+                let notices = Notices::over(open_postgres::as_engine(connect));
+                SqlStore::new(Inner::Postgres { engine, app, journal }, notices)
             }
         };
-        Ok(SqlStore::new(Arc::new(inner)))
+        Ok(store)
     }
 }
 

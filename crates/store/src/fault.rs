@@ -49,6 +49,15 @@ pub(crate) fn is_undecodable(error: &DbErr) -> bool {
     }
 }
 
+/// Whether a statement failed because PostgreSQL has no such table.
+pub(crate) fn is_missing_table(error: &DbErr) -> bool {
+    const UNDEFINED_TABLE: &str = "42P01";
+    let (DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source))) = error else {
+        return false;
+    };
+    matches!(&**source, sqlx::Error::Database(reported) if reported.code().is_some_and(|code| code == UNDEFINED_TABLE))
+}
+
 /// What a failed sqlx call means.
 pub(crate) fn from_sqlx(error: &sqlx::Error) -> StoreError {
     let transient = match error {

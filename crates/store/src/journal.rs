@@ -1,7 +1,9 @@
 //! The journal: everything that is written goes through one lane, which commits together what waits together.
 
 mod columns;
+mod counts;
 mod lane;
+mod overflow;
 mod postgres;
 mod sql;
 mod sqlite;
@@ -135,4 +137,9 @@ fn check_fence(record: &Record, stored: Option<(i64, &String)>) -> Result<(), St
         return Err(StoreError::Conflict(format!("execution {execution} has ended {}", status.word())));
     }
     Ok(())
+}
+
+/// Whether a record gives a live execution back to the pool.
+fn lets_go(record: &Record) -> bool {
+    record.head.as_ref().is_some_and(|head| head.owner.is_none() && !head.status.is_terminal())
 }

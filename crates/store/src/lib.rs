@@ -6,6 +6,7 @@
 mod database;
 mod fault;
 mod journal;
+mod notices;
 mod plans;
 mod reads;
 mod rows;
@@ -15,7 +16,7 @@ mod values;
 pub mod verify;
 mod writes;
 
-pub use database::{ConnectOptions, Database, InstallationLock};
+pub use database::{ConnectOptions, Database};
 pub use journal::JournalStats;
 pub use plans::declared_queries;
 pub use store::SqlStore;

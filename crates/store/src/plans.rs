@@ -11,7 +11,10 @@ use crate::reads::plans::{
     page_by_time, together, workflows as list_workflows,
 };
 use crate::store::{HANDLED_FILES, SCHEDULE_IS_BUSY};
+use crate::tx::any_of;
 use crate::verify::DeclaredQuery;
+use crate::writes::pool::sql::{ADRIFT, DUE, OVERDUE, Part, QUEUE};
+use crate::writes::signals::{PENDING_FOR, PENDING_IN, WAITING_FOR};
 
 /// A later page: it has every condition that the first one has, and the place.
 const LATER_PAGE: PageRequest =
@@ -69,6 +72,13 @@ pub fn declared_queries() -> Vec<DeclaredQuery> {
         }),
         written("schedule_is_busy", "workflow_executions", "idx_workflow_executions_live", SCHEDULE_IS_BUSY),
         written("handled_files", "files", "uq_files_file_watch_id_fingerprint", HANDLED_FILES),
+        claimed("claim_queue", "idx_workflow_executions_queue", QUEUE),
+        claimed("claim_overdue", "idx_workflow_executions_queue_deadline", OVERDUE),
+        claimed("claim_due", "idx_workflow_executions_due", DUE),
+        claimed("claim_adrift", "idx_workflow_executions_adrift", ADRIFT),
+        written("steps_that_wait_for", "step_executions", "idx_step_executions_waiting", WAITING_FOR),
+        written("signals_of_execution", "signals", "idx_signals_execution_id", PENDING_IN),
+        written("signals_of_correlation", "signals", "idx_signals_pending", PENDING_FOR),
     ]
 }
 
@@ -98,6 +108,13 @@ fn several<E: EntityTrait>(
         together(lists.into_iter()).map(|query| backend.build(&query).sql).unwrap_or_default()
     };
     DeclaredQuery { name, table, sqlite: sql(DbBackend::Sqlite), postgres: sql(DbBackend::Postgres), index }
+}
+
+/// A part of the pool.
+fn claimed(name: &'static str, index: &'static str, part: Part) -> DeclaredQuery {
+    let table = "workflow_executions";
+    let [sqlite, postgres] = [DbBackend::Sqlite, DbBackend::Postgres].map(|backend| part.limited(&any_of(backend, 1)));
+    DeclaredQuery { name, table, sqlite, postgres, index }
 }
 
 fn written(name: &'static str, table: &'static str, index: &'static str, sql: &str) -> DeclaredQuery {

@@ -154,6 +154,23 @@ impl Reads for SqlStore {
         read!(self, executions::count_of_workflows(tenant, workflows))
     }
 
+    async fn children_of_executions(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+        page: PageRequest,
+    ) -> Result<HashMap<ExecutionId, Page<ExecutionView>>, StoreError> {
+        read!(self, executions::children(tenant, executions, page))
+    }
+
+    async fn count_children_of_executions(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, u64>, StoreError> {
+        read!(self, executions::count_children(tenant, executions))
+    }
+
     async fn newest_changes(
         &self,
         tenant: TenantId,

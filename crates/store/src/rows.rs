@@ -3,9 +3,10 @@
 //! Each pair of vocabularies is matched word by word in both directions, so a new word does not compile until it is
 //! mapped.
 
+use cogwheel_definition::Priority;
 use cogwheel_engine::ports::{LogLevel, LogStream, SkipReason, StepEffect, StoreError, TriggerType};
 use cogwheel_engine::views::{FileStatus, WorkflowStatus};
-use cogwheel_entity::{execution_logs, files, schedule_fires, step_executions, workflow_executions, workflows};
+use cogwheel_entity::{enums, execution_logs, files, schedule_fires, step_executions, workflow_executions, workflows};
 use cogwheel_machine::{ExecutionStatus, StepStatus};
 use sea_orm::ActiveEnum;
 
@@ -51,6 +52,7 @@ macro_rules! same_words {
 
 same_words!(ExecutionStatus, workflow_executions::ExecutionStatus:
     Queued Running Waiting Completed Failed Cancelled TimedOut Compensating Compensated);
+same_words!(Priority, enums::Priority: Low Normal High Critical);
 same_words!(StepStatus, step_executions::StepStatus:
     Pending Running Waiting Retrying Completed Failed Skipped Cancelled TimedOut);
 same_words!(StepEffect, step_executions::EffectState: None Applied Unknown);

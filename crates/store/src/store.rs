@@ -8,26 +8,34 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{
-    CancelAnswer, CancelRequest, HandledFile, NewNode, Record, SaveWorkflow, ScheduleRecord, ScheduleTick, Start,
-    Started, Store, StoreError, StoredExecution, WatchHealth, WatchRecord, WorkflowRecord,
+    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice,
+    PauseWorkflow, Record, SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
+    StoredExecution, Swept, WatchHealth, WatchRecord, WorkflowRecord,
 };
 use cogwheel_engine::{NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_machine::ExecutionId;
 use cogwheel_entity::{file_watches, schedules, workflow_versions, workflows};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, Statement, Value,
 };
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::fault;
 use crate::journal::{Journal, JournalStats};
+use crate::notices::Notices;
 use crate::reads::literal;
 use crate::rows::corrupt;
-use crate::writes::{cancel, installer, nodes, triggers, workflows as saving};
+use crate::tx::Reading;
+use crate::writes::pool::{self, Misread};
+use crate::writes::{cancel, installer, nodes, restore, signals, triggers, workflows as saving};
 
 /// The store of one open database. Clones share it.
 #[derive(Clone)]
 pub struct SqlStore {
     inner: Arc<Inner>,
+    misread: Misread,
+    notices: Arc<Notices>,
 }
 
 /// The connections of an open database.
@@ -49,8 +57,8 @@ impl fmt::Debug for SqlStore {
 }
 
 impl SqlStore {
-    pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        Self { inner }
+    pub(crate) fn new(inner: Inner, notices: Notices) -> Self {
+        Self { inner: Arc::new(inner), misread: Misread::default(), notices: Arc::new(notices) }
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -78,6 +86,7 @@ impl SqlStore {
 
     /// Writes what waits and closes all connections. Later calls are refused.
     pub async fn close(&self) {
+        self.notices.close();
         self.journal().close().await;
         let pools: &[&DatabaseConnection] = match self.inner() {
             Inner::Sqlite { readers, .. } => &[readers],
@@ -102,12 +111,65 @@ impl Store for SqlStore {
         self.journal().write(Box::new(move |tx| Box::pin(nodes::join(tx, node)))).await
     }
 
-    async fn adopt(&self, node: NodeId, at: DateTime<Utc>) -> Result<Vec<StoredExecution>, StoreError> {
-        self.journal().write(Box::new(move |tx| Box::pin(nodes::adopt(tx, node, at)))).await
+    async fn renew_lease(&self, node: NodeId, at: DateTime<Utc>, until: DateTime<Utc>) -> Result<Lease, StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(nodes::renew(tx, node, at, until)))).await
+    }
+
+    async fn sweep(&self, node: NodeId, at: DateTime<Utc>) -> Result<Swept, StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(nodes::sweep(tx, node, at)))).await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Claimed, StoreError> {
+        let misread = self.misread.clone();
+        self.journal()
+            .write(Box::new(move |tx| Box::pin(async move { pool::claim(tx, claim, &misread).await })))
+            .await
     }
 
     async fn leave(&self, node: NodeId, at: DateTime<Utc>) -> Result<(), StoreError> {
         self.journal().write(Box::new(move |tx| Box::pin(nodes::leave(tx, node, at)))).await
+    }
+
+    async fn notify(&self, notice: Notice) -> Result<(), StoreError> {
+        self.notices.send(self.engine(), notice).await
+    }
+
+    async fn listen(&self) -> Result<mpsc::Receiver<Notice>, StoreError> {
+        self.notices.listen().await
+    }
+
+    async fn send_signal(&self, signal: NewSignal) -> Result<SignalAnswer, StoreError> {
+        let signal = Arc::new(signal);
+        let sent = Arc::clone(&signal);
+        let answer =
+            self.journal().write(Box::new(move |tx| Box::pin(async move { signals::send(tx, &sent).await }))).await?;
+        if !matches!((&answer, self.inner()), (SignalAnswer::Kept(_), Inner::Postgres { .. })) {
+            return Ok(answer);
+        }
+        // A wait that another node was recording just now did not see the signal and was not seen.
+        self.journal()
+            .write(Box::new(move |tx| Box::pin(async move { signals::wake(tx, &signal).await })))
+            .await
+            .map(SignalAnswer::Kept)
+    }
+
+    async fn inbox(&self, ask: AskInbox) -> Result<Inbox, StoreError> {
+        if let Some(inbox) = signals::look(&mut Reading(self.engine()), &ask).await? {
+            return Ok(inbox);
+        }
+        self.journal().write(Box::new(move |tx| Box::pin(async move { signals::open(tx, &ask).await }))).await
+    }
+
+    async fn execution(&self, tenant: TenantId, id: ExecutionId) -> Result<Option<StoredExecution>, StoreError> {
+        restore::one(&mut Reading(self.engine()), tenant, id).await
+    }
+
+    async fn pause_workflow(&self, pause: PauseWorkflow) -> Result<bool, StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(saving::pause(tx, pause)))).await
+    }
+
+    async fn wake(&self, execution: ExecutionId, at: DateTime<Utc>) -> Result<(), StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(pool::wake(tx, execution, at)))).await
     }
 
     async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowRecord>, StoreError> {

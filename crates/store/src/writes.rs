@@ -3,11 +3,14 @@
 pub(crate) mod cancel;
 pub(crate) mod installer;
 pub(crate) mod nodes;
+pub(crate) mod pool;
+pub(crate) mod restore;
+pub(crate) mod signals;
 pub(crate) mod triggers;
 pub(crate) mod workflows;
 
 use cogwheel_engine::ports::StoreError;
-use sea_orm::{QueryTrait, Statement, Value};
+use sea_orm::QueryTrait;
 
 use crate::tx::{Row, WriteTx};
 
@@ -21,9 +24,4 @@ async fn execute<Q: QueryTrait + Send>(tx: &mut dyn WriteTx, query: Q) -> Result
 async fn rows<Q: QueryTrait + Send>(tx: &mut dyn WriteTx, query: Q) -> Result<Vec<Row>, StoreError> {
     let statement = query.build(tx.backend());
     tx.query(statement).await
-}
-
-/// A statement whose parameters are numbered `$1`, `$2` … in order of their first use, as both databases read them.
-fn raw(tx: &dyn WriteTx, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
-    Statement::from_sql_and_values(tx.backend(), sql, values)
 }

@@ -1,8 +1,8 @@
 //! Finds the database that the settings mean.
 
 use anyhow::Context as _;
-use cogwheel_engine::ports::StoreError;
-use cogwheel_store::{ConnectOptions, Database, InstallationLock};
+use cogwheel_engine::clock::{Clock as _, SystemClock};
+use cogwheel_store::{ConnectOptions, Database};
 
 use crate::settings::Settings;
 
@@ -39,13 +39,13 @@ pub(super) async fn connect(settings: &Settings, missing: Missing) -> anyhow::Re
     Ok(Database::connect(&url, ConnectOptions::default()).await?)
 }
 
-/// Makes sure that no other server works on the database, as long as the lock is held.
-pub(super) async fn lock(database: &Database) -> anyhow::Result<InstallationLock> {
-    database.lock_installation().await.map_err(|error| match error {
-        // Who has it is all there is to say.
-        StoreError::Conflict(holder) => anyhow::anyhow!(holder),
-        other => other.into(),
-    })
+/// Makes sure that no server works on a shared database.
+pub(super) async fn refuse_while_served(database: &Database) -> anyhow::Result<()> {
+    let servers = database.servers(SystemClock.now()).await?;
+    if !servers.is_empty() {
+        anyhow::bail!("servers run on the database ({}): stop them first", servers.join(", "));
+    }
+    Ok(())
 }
 
 /// Makes a folder that only its owner may look into, where it is missing.

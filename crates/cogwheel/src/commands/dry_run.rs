@@ -167,8 +167,8 @@ impl PlannedStep {
             id: step.id.clone(),
             step_type: step.action.step_type(),
             needs: step.needs.iter().map(|&need| steps[need].id.clone()).collect(),
-            timeout_ms: step.timeout.as_millis(),
-            timeout: written(step.timeout),
+            timeout_ms: step.timeout.unwrap_or_default().as_millis(),
+            timeout: written(step.timeout.unwrap_or_default()),
             attempts: step.retry.as_ref().map_or(1, |retry| retry.attempts),
             condition: step.condition.as_ref().map(|condition| condition.expression.source()),
         }

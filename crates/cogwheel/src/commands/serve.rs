@@ -20,19 +20,19 @@ use super::database::{self, Missing};
 use super::node::{self, FolderLock};
 use crate::settings::Settings;
 
-/// How often the lock on a PostgreSQL database is looked after.
-const LOCK_CHECK: Duration = Duration::from_secs(10);
+/// How long a node of a shared database counts as alive without being heard of.
+const LEASE: Duration = Duration::from_secs(10);
 
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     database::prepare_folder(&settings.data_dir)?;
     let _folder_lock = FolderLock::take(&settings.data_dir)?;
     let database = database::connect(&settings, Missing::Create).await?;
-    let mut installation_lock = database::lock(&database).await?;
     let schema_fingerprint = prepare_schema(&database, settings.migrate_on_start).await?;
     let authenticator = authenticator(&settings)?;
     let server = Server::bind(server_config(&settings))?;
     let address = server.address();
+    let is_shared = database.is_shared();
     let store = Arc::new(database.open().await?);
     let node = NewNode {
         id: NodeId(SystemClock.new_id()),
@@ -41,6 +41,7 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         schema_fingerprint,
         capacity: i32::try_from(settings.max_running_executions).unwrap_or(i32::MAX),
+        lease: is_shared.then_some(LEASE),
         started_at: SystemClock.now(),
     };
     let parts = Parts {
@@ -59,11 +60,6 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let ended = tokio::select! {
         signal = signals.next() => {
             info!(signal, "stopping: no new work, waiting for running steps (once more to stop at once)");
-            None
-        }
-        lost = installation_lock.hold(LOCK_CHECK) => {
-            error!(error = %lost, "the database has another server now; stopping at once");
-            engine.stop_now().await;
             None
         }
         ended = &mut serving => {

@@ -162,6 +162,21 @@ pub trait Reads: Send + Sync + 'static {
         workflows: &[WorkflowId],
     ) -> Result<HashMap<WorkflowId, u64>, StoreError>;
 
+    /// A page of the executions that each execution's steps started.
+    async fn children_of_executions(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+        page: PageRequest,
+    ) -> Result<HashMap<ExecutionId, Page<ExecutionView>>, StoreError>;
+
+    /// How many executions each execution's steps started.
+    async fn count_children_of_executions(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, u64>, StoreError>;
+
     /// The schedules of each workflow that is not deleted, by trigger key.
     async fn schedules_of_workflows(
         &self,

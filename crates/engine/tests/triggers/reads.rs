@@ -36,6 +36,8 @@ nothing! {
     count_executions(TenantId, &ExecutionFilter) -> u64;
     executions_of_workflows(TenantId, &[WorkflowId], PageRequest) -> HashMap<WorkflowId, Page<ExecutionView>>;
     count_executions_of_workflows(TenantId, &[WorkflowId]) -> HashMap<WorkflowId, u64>;
+    children_of_executions(TenantId, &[ExecutionId], PageRequest) -> HashMap<ExecutionId, Page<ExecutionView>>;
+    count_children_of_executions(TenantId, &[ExecutionId]) -> HashMap<ExecutionId, u64>;
     newest_changes(TenantId, &[ExecutionId]) -> HashMap<ExecutionId, DateTime<Utc>>;
     steps(TenantId, &[ExecutionId], PageRequest<i32>) -> HashMap<ExecutionId, Page<StepView>>;
     count_steps(TenantId, &[ExecutionId]) -> HashMap<ExecutionId, u64>;

@@ -1,6 +1,6 @@
 //! The `create table` statement: columns, primary key, foreign keys and checks.
 
-use crate::def::{Backend, ColumnDef, ColumnType, Extra, OnDelete, TableDef};
+use crate::def::{Backend, ColumnDef, ColumnType, Extra, OnDelete, Shape, TableDef};
 
 /// Amounts from here on lose their four places in SQLite's 64-bit float.
 const MONEY_LIMIT: &str = "100000000000";
@@ -36,6 +36,12 @@ pub(super) fn table(table: &TableDef, backend: Backend) -> Vec<String> {
         statements.push(format!("create table {0}_default partition of {0} default", table.name));
     }
     statements
+}
+
+/// Adds a column to a table that stands.
+pub(super) fn add(table: &str, column: &ColumnDef, backend: Backend) -> String {
+    let line = self::column(&TableDef::empty(table, Shape::Global), column, backend);
+    format!("alter table {table} add column {line}")
 }
 
 fn partition_key(table: &TableDef) -> Option<&str> {

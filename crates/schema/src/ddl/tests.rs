@@ -1,5 +1,6 @@
 use super::*;
-use crate::build::{boolean, global, instant, json, money, rank, std, unique, uuid, words};
+use crate::build::{boolean, global, index, instant, int, json, money, rank, std, unique, uuid, words};
+use crate::change::{add_column, add_index, drop_index};
 use crate::def::OnDelete;
 
 fn sample() -> TableDef {
@@ -33,6 +34,40 @@ fn sqlite_guards_what_it_has_no_type_for() {
     ] {
         assert!(create.contains(line), "{line} is missing in {create}");
     }
+}
+
+#[test]
+fn changes_are_made_and_taken_back() {
+    let by_end = index("idx_samples_ended_at", "ended_at").partial("ended_at is not null");
+    let open = unique("uq_samples_open", "tenant_id, coalesce(parent_id, id)").partial("is_open = true");
+    let changes =
+        [add_column("samples", int("weight").null()), add_index("samples", by_end), drop_index("samples", open)];
+    let made = changes.each_ref().map(|change| make_change(change, Backend::Sqlite));
+    assert_eq!(
+        made,
+        [
+            "alter table samples add column weight integer",
+            "create index idx_samples_ended_at on samples (ended_at) where ended_at is not null",
+            "drop index uq_samples_open",
+        ]
+    );
+    let taken_back = changes.each_ref().map(take_back_change);
+    assert_eq!(
+        taken_back,
+        [
+            "alter table samples drop column weight",
+            "drop index idx_samples_ended_at",
+            "create unique index uq_samples_open on samples (tenant_id, coalesce(parent_id, id)) where is_open = true",
+        ]
+    );
+    let mut table = sample();
+    for change in &changes {
+        change.apply(&mut table);
+    }
+    let columns: Vec<&str> = table.columns.iter().rev().take(3).map(|column| column.name.as_str()).collect();
+    assert_eq!(columns, ["updated_at", "created_at", "weight"]);
+    let indexes: Vec<&str> = table.indexes.iter().map(|index| index.name.as_str()).collect();
+    assert_eq!(indexes, ["idx_samples_ended_at"]);
 }
 
 #[test]

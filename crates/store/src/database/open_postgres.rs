@@ -1,4 +1,4 @@
-//! PostgreSQL: who connects as whom, and the lock that keeps a second server out.
+//! PostgreSQL: who connects as whom.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -17,14 +17,10 @@ const ENGINE_ROLE: &str = "cogwheel_engine";
 const APP_ROLE: &str = "cogwheel_app";
 /// The first version with everything the schema uses.
 const OLDEST_VERSION: i32 = 150_000;
-/// Names the installation lock among a database's advisory locks.
-const INSTALLATION_LOCK: i64 = 0x0c09_77ee;
 /// A connection idle for longer is tried before it is used: the server may have been restarted.
 const TRUSTED_IDLE: Duration = Duration::from_secs(5);
 /// Connections of the engine: the journal's and one for what else it asks.
 const ENGINE_CONNECTIONS: u32 = 3;
-/// How long a lock that a server just killed still seems to hold is waited for.
-const LOCK_PATIENCE: &str = "set lock_timeout = '3s'";
 
 /// Connects with the rights of the URL's user.
 pub(super) async fn admin(
@@ -51,9 +47,14 @@ pub(super) async fn admin(
     Ok(lazy(connect.clone(), 2, options))
 }
 
+/// How a connection is made that runs as the engine's role.
+pub(super) fn as_engine(connect: &PgConnectOptions) -> PgConnectOptions {
+    connect.clone().options([("role", ENGINE_ROLE)])
+}
+
 /// Connections that run as the engine's role.
 pub(super) fn engine(connect: &PgConnectOptions, options: &ConnectOptions) -> DatabaseConnection {
-    lazy(connect.clone().options([("role", ENGINE_ROLE)]), ENGINE_CONNECTIONS, options)
+    lazy(as_engine(connect), ENGINE_CONNECTIONS, options)
 }
 
 /// Connections that run as the API's role, under row-level security.
@@ -107,59 +108,6 @@ pub(super) async fn check_roles(engine: &DatabaseConnection, app: &DatabaseConne
     Err(StoreError::Conflict(format!(
         "role `{APP_ROLE}` {too_much}, so tenants would not be kept apart; run `{remedy}` and start again"
     )))
-}
-
-/// Keeps every other server off the database while it lives.
-#[derive(Debug)]
-pub struct InstallationLock {
-    held: Option<HeldLock>,
-}
-
-#[derive(Debug)]
-struct HeldLock {
-    /// The lock is held by this session and ends with it.
-    session: PgConnection,
-    connect: PgConnectOptions,
-}
-
-impl InstallationLock {
-    pub(super) fn not_needed() -> Self {
-        Self { held: None }
-    }
-
-    pub(super) async fn take(connect: &PgConnectOptions) -> Result<Self, StoreError> {
-        let mut session = PgConnection::connect_with(connect).await.map_err(|error| cannot_connect(connect, &error))?;
-        sqlx::query(LOCK_PATIENCE).execute(&mut session).await.map_err(|error| fault::from_sqlx(&error))?;
-        let taken = sqlx::query("select pg_advisory_lock($1)").bind(INSTALLATION_LOCK).execute(&mut session).await;
-        match taken {
-            Ok(_) => Ok(Self { held: Some(HeldLock { session, connect: connect.clone() }) }),
-            Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == "55P03") => {
-                Err(StoreError::Conflict(format!(
-                    "another Cogwheel server already works on {}; this release runs one server per database, so stop \
-                     it or name another database",
-                    place(connect)
-                )))
-            }
-            Err(error) => Err(fault::from_sqlx(&error)),
-        }
-    }
-
-    /// Holds the lock: looks every `check` whether its session lives, since a restart of the database ends both, and
-    /// takes it again. Ends only when another server has it.
-    pub async fn hold(&mut self, check: Duration) -> StoreError {
-        loop {
-            let Some(held) = &mut self.held else { return std::future::pending().await };
-            tokio::time::sleep(check).await;
-            if held.session.ping().await.is_ok() {
-                continue;
-            }
-            match Self::take(&held.connect).await {
-                Ok(again) => *self = again,
-                Err(StoreError::Conflict(holder)) => return StoreError::Conflict(holder),
-                Err(error) => tracing::warn!(%error, "the lock on the database cannot be taken again yet"),
-            }
-        }
-    }
 }
 
 fn cannot_connect(connect: &PgConnectOptions, error: &sqlx::Error) -> StoreError {

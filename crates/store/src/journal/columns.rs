@@ -1,7 +1,9 @@
 //! What the frequent units write, column by column: bound one by one on SQLite, sent as JSON rows to PostgreSQL.
 
 use chrono::{DateTime, Utc};
-use cogwheel_engine::ports::{Due, DueOutcome, FileVersion, Head, NewRow, Record, ScheduleTick, StepRow, StoredLog};
+use cogwheel_engine::ports::{
+    Due, DueOutcome, FileVersion, Head, NewEvent, NewRow, Record, ScheduleTick, StepRow, StoredLog,
+};
 use cogwheel_entity::{files, schedule_fires};
 use rusqlite::ToSql;
 use rusqlite::types::ToSqlOutput;
@@ -79,7 +81,24 @@ pub(super) struct ExecutionColumns {
     pub(super) input_data: Document,
     pub(super) idempotency_key: Option<String>,
     pub(super) correlation_id: Key,
-    pub(super) owner_node_id: Key,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) owner_node_id: Option<Key>,
+    pub(super) priority: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) concurrency_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) concurrency_limit: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) parent_execution_id: Option<Key>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) parent_step_ordinal: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rerun_of_execution_id: Option<Key>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rerun_from_ordinal: Option<i32>,
+    pub(super) retry_count: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_wake_at: Option<Instant>,
     pub(super) created_at: Instant,
 }
 
@@ -96,7 +115,17 @@ impl ExecutionColumns {
             input_data: Document::of(&row.inputs),
             idempotency_key: idempotency_key(row),
             correlation_id: Key(row.correlation_id),
-            owner_node_id: Key(row.owner.0),
+            // What a key limits begins in the pool, where the limit is kept.
+            owner_node_id: row.owner.filter(|_| row.concurrency.is_none()).map(|owner| Key(owner.0)),
+            priority: row.priority.word(),
+            concurrency_key: row.concurrency.as_ref().map(|slot| storable_text(&slot.key)),
+            concurrency_limit: row.concurrency.as_ref().map(|slot| slot.limit),
+            parent_execution_id: row.parent.map(|parent| Key(parent.execution.0)),
+            parent_step_ordinal: row.parent.map(|parent| parent.step_ordinal),
+            rerun_of_execution_id: row.rerun.map(|rerun| Key(rerun.of.0)),
+            rerun_from_ordinal: row.rerun.and_then(|rerun| rerun.from_ordinal),
+            retry_count: row.rerun.map_or(0, |rerun| rerun.retry_count),
+            next_wake_at: row.queue_deadline_at.map(Instant),
             created_at: Instant(row.created_at),
         }
     }
@@ -282,6 +311,7 @@ pub(super) struct StepColumns {
     pub(super) execution_id: Key,
     pub(super) ordinal: i32,
     pub(super) step_key: String,
+    pub(super) parent_ordinal: Option<i32>,
     pub(super) step_name: String,
     pub(super) step_type: &'static str,
     pub(super) status: String,
@@ -294,6 +324,8 @@ pub(super) struct StepColumns {
     pub(super) lease_epoch: i64,
     pub(super) wake_at: Option<Instant>,
     pub(super) timeout_at: Option<Instant>,
+    pub(super) wait_signal_name: Option<String>,
+    pub(super) wait_correlation_key: Option<String>,
     pub(super) started_at: Option<Instant>,
     pub(super) completed_at: Option<Instant>,
     pub(super) execution_time_ms: Option<i64>,
@@ -302,12 +334,23 @@ pub(super) struct StepColumns {
 
 impl StepColumns {
     pub(super) fn of(record: &Record, step: &StepRow) -> Self {
+        Self::written(step, (record.tenant.0, record.execution.0), record.epoch, record.at)
+    }
+
+    /// A step that a new execution begins with.
+    pub(super) fn kept(row: &NewRow, step: &StepRow) -> Self {
+        Self::written(step, (row.tenant.0, row.id.0), 0, row.created_at)
+    }
+
+    fn written(step: &StepRow, (tenant, execution): (Uuid, Uuid), epoch: i64, at: DateTime<Utc>) -> Self {
         let state = &step.state;
+        let signal = state.signal.as_ref();
         Self {
-            tenant_id: Key(record.tenant.0),
-            execution_id: Key(record.execution.0),
-            ordinal: state.ordinal.unwrap_or_default(),
-            step_key: step.key.clone(),
+            tenant_id: Key(tenant),
+            execution_id: Key(execution),
+            ordinal: state.ordinal,
+            step_key: state.key.clone(),
+            parent_ordinal: state.parent,
             step_name: storable_text(&step.name),
             step_type: step.step_type,
             status: state.status.word(),
@@ -317,15 +360,54 @@ impl StepColumns {
             input_data: Document::of_option(state.input.as_ref()),
             output_data: Document::of_option(state.output.as_ref()),
             error: state.error.as_ref().map(Document::of_value),
-            lease_epoch: record.epoch,
+            lease_epoch: epoch,
             wake_at: state.wake_at.map(Instant),
             timeout_at: state.timeout_at.map(Instant),
+            wait_signal_name: signal.map(|signal| storable_text(&signal.name)),
+            wait_correlation_key: signal.and_then(|signal| signal.correlation.as_deref()).map(storable_text),
             started_at: state.started_at.map(Instant),
             completed_at: state.completed_at.map(Instant),
             execution_time_ms: state.duration_ms(),
-            updated_at: Instant(record.at),
+            updated_at: Instant(at),
         }
     }
+}
+
+/// A new row of `event_store`; its place in the stream is found where it is written.
+#[derive(Debug, Serialize)]
+pub(super) struct EventColumns {
+    pub(super) id: Key,
+    pub(super) tenant_id: Key,
+    pub(super) stream_id: String,
+    pub(super) event_type: String,
+    pub(super) aggregate_id: Key,
+    pub(super) event_data: Document,
+    pub(super) correlation_id: Key,
+    pub(super) created_at: Instant,
+}
+
+impl EventColumns {
+    pub(super) fn of(record: &Record, event: &NewEvent) -> Self {
+        Self {
+            id: Key(event.id),
+            tenant_id: Key(record.tenant.0),
+            stream_id: format!("execution-{}", record.execution),
+            event_type: storable_text(&event.event_type),
+            aggregate_id: Key(record.execution.0),
+            event_data: Document::of(&event.data),
+            correlation_id: Key(event.correlation_id),
+            created_at: Instant(record.at),
+        }
+    }
+}
+
+/// An execution that is looked at again at an instant.
+#[derive(Debug, Serialize)]
+pub(super) struct WakeColumns {
+    pub(super) id: Key,
+    pub(super) at: Instant,
+    /// Whether it is woken whatever came for it.
+    pub(super) asked: bool,
 }
 
 /// A new row of `execution_logs`.

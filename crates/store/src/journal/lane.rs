@@ -260,6 +260,8 @@ mod tests {
             head: None,
             steps: Vec::new(),
             logs: vec![log],
+            events: Vec::new(),
+            parent: None,
             at,
         }))
     }

@@ -1,5 +1,6 @@
 //! Commits on PostgreSQL: one statement for all rows of a kind, guards before what depends on them.
 
+mod overflow;
 mod records;
 mod starts;
 
@@ -11,6 +12,7 @@ use sea_orm::{
 };
 use serde::Serialize;
 
+use super::counts::Counts;
 use super::lane::{self, Cold, Hot};
 use crate::fault;
 use crate::tx::PostgresTx;
@@ -63,9 +65,11 @@ async fn write(tx: &DatabaseTransaction, units: &[Hot]) -> Result<Answers, Failu
             Hot::Record(record) => recorded.push((unit, record.as_ref())),
         }
     }
-    // Workflows are locked before schedules, as everywhere.
-    records::write(tx, &recorded, &mut answers).await?;
-    starts::write(tx, started, &ticks, &mut answers).await?;
+    // Whoever waits for the lock of a key holds no rows that another may want.
+    overflow::lock_keys(tx, &started).await?;
+    let mut counts = Counts::default();
+    records::write(tx, &recorded, &mut answers, &mut counts).await?;
+    starts::write(tx, started, &ticks, &mut answers, counts).await?;
     Ok(answers)
 }
 

@@ -10,7 +10,9 @@ macro_rules! live {
 macro_rules! execution_columns {
     () => {
         "id, tenant_id, workflow_id, workflow_version_id, trigger_type, trigger_key, trigger_data, input_data, \
-         idempotency_key, correlation_id, owner_node_id, created_at"
+         idempotency_key, correlation_id, owner_node_id, priority, concurrency_key, concurrency_limit, \
+         parent_execution_id, parent_step_ordinal, rerun_of_execution_id, rerun_from_ordinal, retry_count, \
+         next_wake_at, created_at"
     };
 }
 
@@ -30,9 +32,9 @@ macro_rules! fire_columns {
 
 macro_rules! step_columns {
     () => {
-        "tenant_id, execution_id, ordinal, step_key, step_name, step_type, status, effect_state, attempt, \
-         attempt_history, input_data, output_data, error, lease_epoch, wake_at, timeout_at, started_at, completed_at, \
-         execution_time_ms, updated_at"
+        "tenant_id, execution_id, ordinal, step_key, parent_ordinal, step_name, step_type, status, effect_state, \
+         attempt, attempt_history, input_data, output_data, error, lease_epoch, wake_at, timeout_at, \
+         wait_signal_name, wait_correlation_key, started_at, completed_at, execution_time_ms, updated_at"
     };
 }
 
@@ -41,7 +43,8 @@ macro_rules! step_changes {
         " on conflict (execution_id, ordinal) do update set status = excluded.status,
           effect_state = excluded.effect_state, attempt = excluded.attempt, attempt_history = excluded.attempt_history, input_data = excluded.input_data,
           output_data = excluded.output_data, error = excluded.error, lease_epoch = excluded.lease_epoch,
-          wake_at = excluded.wake_at, timeout_at = excluded.timeout_at, started_at = excluded.started_at, completed_at = excluded.completed_at,
+          wake_at = excluded.wake_at, timeout_at = excluded.timeout_at, wait_signal_name = excluded.wait_signal_name,
+          wait_correlation_key = excluded.wait_correlation_key, started_at = excluded.started_at, completed_at = excluded.completed_at,
           execution_time_ms = excluded.execution_time_ms, updated_at = excluded.updated_at"
     };
 }
@@ -49,6 +52,57 @@ macro_rules! step_changes {
 macro_rules! log_columns {
     () => {
         "tenant_id, execution_id, sequence, step_ordinal, attempt, log_level, stream, message, logged_at, created_at"
+    };
+}
+
+macro_rules! event_columns {
+    () => {
+        "id, tenant_id, stream_id, event_type, aggregate_id, event_data, correlation_id, created_at"
+    };
+}
+
+/// The live executions of a tenant's key, out of the two indexes that hold each of them once.
+macro_rules! live_of_key {
+    ($tenant:literal, $key:literal) => {
+        concat!(
+            "select id from workflow_executions where tenant_id = ",
+            $tenant,
+            " and concurrency_key = ",
+            $key,
+            " and concurrency_key is not null and completed_at is null
+              and (owner_node_id is not null or status <> 'queued')
+             union all
+             select id from workflow_executions where tenant_id = ",
+            $tenant,
+            " and concurrency_key = ",
+            $key,
+            " and owner_node_id is null and status = 'queued' and concurrency_key is not null"
+        )
+    };
+}
+
+/// What may have come for an execution while its owner let go of it; `$id` and `$at` are expressions.
+macro_rules! something_came {
+    ($id:literal, $at:literal) => {
+        concat!(
+            "(exists (select 1 from step_executions s join signals g
+                 on g.tenant_id = s.tenant_id and g.signal_name = s.wait_signal_name and g.status = 'pending'
+                and (g.execution_id = s.execution_id
+                     or (g.execution_id is null and g.correlation_key = s.wait_correlation_key))
+                and (g.expires_at is null or g.expires_at > ",
+            $at,
+            ")
+               where s.execution_id = ",
+            $id,
+            " and s.status = 'waiting' and s.wait_signal_name is not null)
+             or exists (select 1 from step_executions s join workflow_executions k
+                 on k.parent_execution_id = s.execution_id and k.parent_step_ordinal = s.ordinal
+               where s.execution_id = ",
+            $id,
+            " and s.status = 'waiting' and k.completed_at is not null
+               and not exists (select 1 from workflow_executions o where o.parent_execution_id = s.execution_id
+                   and o.parent_step_ordinal = s.ordinal and o.completed_at is null)))"
+        )
     };
 }
 
@@ -66,8 +120,15 @@ pub(super) mod sqlite {
     pub(crate) const INSERT_EXECUTION: &str = concat!(
         "insert into workflow_executions (",
         execution_columns!(),
-        ", updated_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12) on conflict (id) do nothing"
+        ", updated_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+          ?21) on conflict (id) do nothing"
     );
+    pub(crate) const LIVE_OF_KEY: &str = live_of_key!("?1", "?2");
+    pub(crate) const REPLACE: &str = "update workflow_executions set
+        cancel_reason = case when cancel_requested_at is null then ?3 else cancel_reason end,
+        cancel_requested_at = coalesce(cancel_requested_at, ?2),
+        next_wake_at = case when owner_node_id is null then ?2 else next_wake_at end, updated_at = ?2
+        where id = ?1";
     pub(crate) const INSERT_FILE: &str = concat!(
         "insert into files (",
         file_columns!(),
@@ -99,7 +160,8 @@ pub(super) mod sqlite {
     pub(crate) const UPSERT_STEP: &str = concat!(
         "insert into step_executions (",
         step_columns!(),
-        ", created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?20)",
+        ", created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+          ?22, ?23, ?23)",
         step_changes!()
     );
     pub(crate) const INSERT_LOG: &str = concat!(
@@ -107,9 +169,31 @@ pub(super) mod sqlite {
         log_columns!(),
         ", updated_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10) on conflict (execution_id, sequence) do nothing"
     );
-    pub(crate) const COUNT_END: &str = "update workflows set total_executions = total_executions + 1,
-        successful_executions = successful_executions + ?2, failed_executions = failed_executions + ?3,
-        last_execution_at = ?4, updated_at = ?4 where id = ?1";
+    pub(crate) const COUNT_ENDS: &str = "update workflows set total_executions = total_executions + ?2,
+        successful_executions = successful_executions + ?3, failed_executions = failed_executions + ?4,
+        last_execution_at = ?5, updated_at = ?5 where id = ?1";
+    pub(crate) const EXPIRE_SIGNALS: &str =
+        "update signals set status = 'expired', updated_at = ?2 where execution_id = ?1 and status = 'pending'";
+    pub(crate) const INSERT_EVENT: &str = concat!(
+        "insert into event_store (",
+        event_columns!(),
+        ", updated_at, aggregate_type, version, position) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 'execution',
+          (select coalesce(max(version), 0) + 1 from event_store where stream_id = ?3),
+          (select coalesce(max(position), 0) + 1 from event_store)) on conflict (id) do nothing"
+    );
+    pub(crate) const WAKE: &str = concat!(
+        "update workflow_executions set next_wake_at = ?2, updated_at = ?2 where id = ?1 and status in ",
+        live!()
+    );
+    /// Whether the request to cancel is the last that was written of it.
+    pub(crate) const IS_CANCEL_NEW: &str =
+        "select cancel_requested_at is not null and cancel_requested_at = updated_at from workflow_executions where id = ?1";
+    pub(crate) const WAKE_IF_SOMETHING_CAME: &str = concat!(
+        "update workflow_executions set next_wake_at = ?2, updated_at = ?2 where id = ?1 and owner_node_id is null
+         and (?3 or ",
+        something_came!("?1", "?2"),
+        ")"
+    );
     pub(crate) const SETTLE_FILES: &str = "update files set status = ?2, processed_at = ?3, updated_at = ?3
         where status = 'processing'
           and id in (select file_id from execution_files where execution_id = ?1 and role = 'input')";
@@ -122,7 +206,9 @@ pub(super) mod postgres {
         () => {
             " from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, workflow_id uuid, workflow_version_id uuid,
               trigger_type text, trigger_key text, trigger_data jsonb, input_data jsonb, idempotency_key text,
-              correlation_id uuid, owner_node_id uuid, created_at timestamptz)"
+              correlation_id uuid, owner_node_id uuid, priority text, concurrency_key text, concurrency_limit int,
+              parent_execution_id uuid, parent_step_ordinal int, rerun_of_execution_id uuid, rerun_from_ordinal int,
+              retry_count int, next_wake_at timestamptz, created_at timestamptz)"
         };
     }
 
@@ -165,7 +251,8 @@ pub(super) mod postgres {
         execution_columns!(),
         ", updated_at) select id, tenant_id, workflow_id, workflow_version_id, trigger_type, trigger_key,
          coalesce(trigger_data, 'null'), coalesce(input_data, 'null'), idempotency_key, correlation_id, owner_node_id,
-         created_at, created_at",
+         priority, concurrency_key, concurrency_limit, parent_execution_id, parent_step_ordinal, rerun_of_execution_id,
+         rerun_from_ordinal, retry_count, next_wake_at, created_at, created_at",
         executions!(),
         " on conflict do nothing returning id"
     );
@@ -201,8 +288,21 @@ pub(super) mod postgres {
           last_fired_at timestamptz, updated_at timestamptz)
         where s.id = r.id";
 
-    pub(crate) const LOCK_FENCES: &str = "select id, lease_epoch, status from workflow_executions
-        where id = any($1) order by id for update";
+    /// One after the other, in an order that all transactions keep.
+    pub(crate) const LOCK_KEYS: &str = "select pg_advisory_xact_lock(k.lock) from (
+        select distinct hashtextextended(r.concurrency_key, hashtextextended(r.tenant_id::text, 0)) as lock
+        from json_to_recordset($1::json) as r(tenant_id uuid, concurrency_key text) order by lock) k";
+    pub(crate) const LIVE_OF_KEY: &str =
+        concat!("select id from (", live_of_key!("$1", "$2"), ") live where id <> all($3) order by id limit $4");
+    pub(crate) const REPLACE: &str = "update workflow_executions set
+        cancel_reason = case when cancel_requested_at is null then $3 else cancel_reason end,
+        cancel_requested_at = coalesce(cancel_requested_at, $2),
+        next_wake_at = case when owner_node_id is null then $2 else next_wake_at end, updated_at = $2
+        where id in (select id from workflow_executions where id = any($1) and completed_at is null order by id for update)";
+
+    pub(crate) const LOCK_FENCES: &str = "select id, lease_epoch, status, trigger_type,
+        coalesce(cancel_requested_at = updated_at, false) as is_cancel_new
+        from workflow_executions where id = any($1) order by id for update";
     pub(crate) const UPDATE_EXECUTIONS: &str = "update workflow_executions e set status = r.status,
         owner_node_id = r.owner_node_id, started_at = r.started_at, deadline_at = r.deadline_at,
         next_wake_at = r.next_wake_at, completed_at = r.completed_at, execution_time_ms = r.execution_time_ms,
@@ -217,9 +317,9 @@ pub(super) mod postgres {
         ", created_at) select ",
         step_columns!(),
         ", updated_at from json_to_recordset($1::json) as r(tenant_id uuid, execution_id uuid, ordinal int, step_key text,
-          step_name text, step_type text, status text, effect_state text, attempt int, attempt_history jsonb,
-          input_data jsonb, output_data jsonb, error jsonb, lease_epoch bigint, wake_at timestamptz, timeout_at timestamptz, started_at timestamptz,
-          completed_at timestamptz, execution_time_ms bigint, updated_at timestamptz)",
+          parent_ordinal int, step_name text, step_type text, status text, effect_state text, attempt int, attempt_history jsonb,
+          input_data jsonb, output_data jsonb, error jsonb, lease_epoch bigint, wake_at timestamptz, timeout_at timestamptz,
+          wait_signal_name text, wait_correlation_key text, started_at timestamptz, completed_at timestamptz, execution_time_ms bigint, updated_at timestamptz)",
         step_changes!()
     );
     pub(crate) const INSERT_LOGS: &str = concat!(
@@ -230,6 +330,39 @@ pub(super) mod postgres {
         ", created_at from json_to_recordset($1::json) as r(tenant_id uuid, execution_id uuid, sequence bigint,
           step_ordinal int, attempt int, log_level text, stream text, message text, logged_at timestamptz,
           created_at timestamptz) on conflict (execution_id, sequence) do nothing"
+    );
+    /// Known events are left out before the places in the stream are counted.
+    pub(crate) const INSERT_EVENTS: &str = concat!(
+        "insert into event_store (",
+        event_columns!(),
+        ", updated_at, aggregate_type, version) select ",
+        event_columns!(),
+        ", created_at, 'execution', coalesce((select max(e.version) from event_store e where e.stream_id = r.stream_id), 0)
+          + row_number() over (partition by r.stream_id order by r.place)
+         from (
+          select distinct on (n.id) n.id, n.tenant_id, n.stream_id, n.event_type, n.aggregate_id,
+            coalesce(n.event_data, 'null') as event_data, n.correlation_id, n.created_at, j.place
+          from json_array_elements($1::json) with ordinality as j(event, place),
+            json_to_record(j.event) as n(id uuid, tenant_id uuid, stream_id text, event_type text, aggregate_id uuid,
+              event_data jsonb, correlation_id uuid, created_at timestamptz)
+          where not exists (select 1 from event_store e where e.id = n.id)
+          order by n.id, j.place
+         ) r order by r.place on conflict (id) do nothing"
+    );
+    pub(crate) const EXPIRE_SIGNALS: &str = "update signals g set status = 'expired', updated_at = r.updated_at
+        from json_to_recordset($1::json) as r(id uuid, updated_at timestamptz)
+        where g.execution_id = r.id and g.status = 'pending'";
+    pub(crate) const WAKE: &str = concat!(
+        "update workflow_executions e set next_wake_at = r.at, updated_at = r.at
+         from json_to_recordset($1::json) as r(id uuid, at timestamptz) where e.id = r.id and e.status in ",
+        live!()
+    );
+    pub(crate) const WAKE_IF_SOMETHING_CAME: &str = concat!(
+        "update workflow_executions e set next_wake_at = r.at, updated_at = r.at
+         from json_to_recordset($1::json) as r(id uuid, at timestamptz, asked boolean)
+         where e.id = r.id and e.owner_node_id is null and (r.asked or ",
+        something_came!("r.id", "r.at"),
+        ")"
     );
     pub(crate) const COUNT_ENDS: &str = "update workflows w set total_executions = w.total_executions + r.total,
         successful_executions = w.successful_executions + r.successful,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use cogwheel_engine::ports::StoreError;
+use cogwheel_engine::ports::{Parent, StoreError};
 use cogwheel_engine::views::{ExecutionFilter, ExecutionView, Page, PageRequest};
 use cogwheel_engine::{FileId, TenantId, VersionId, WorkflowId};
 use cogwheel_entity::execution_files::{self as links, Column as LinkColumn};
@@ -135,6 +135,44 @@ pub(super) async fn count_of_workflows(
     Ok(counted.into_iter().map(|(id, count)| (WorkflowId(id), page::counted(count))).collect())
 }
 
+/// A page of the executions that each execution's steps started, by their ids.
+pub(super) async fn children(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    executions: &[ExecutionId],
+    request: PageRequest,
+) -> Result<HashMap<ExecutionId, Page<ExecutionView>>, StoreError> {
+    let of_tenant = literal::also_of_tenant(Column::TenantId, tenant, connection.get_database_backend());
+    let list = |parent: &ExecutionId| {
+        let list = Entity::find().filter(Column::ParentExecutionId.eq(parent.0)).filter(of_tenant.clone());
+        page::by_time(list, Column::CreatedAt, Column::Id, &request)
+    };
+    let order = (&[Column::CreatedAt, Column::Id][..], page::time_order(&request));
+    let rows = models::of_each(connection, executions.iter().map(list).collect(), order).await?;
+    Ok(page::cut_each(executions, rows, &request, view))
+}
+
+/// How many executions each execution's steps started.
+pub(super) async fn count_children(
+    connection: &DatabaseExecutor<'_>,
+    tenant: TenantId,
+    executions: &[ExecutionId],
+) -> Result<HashMap<ExecutionId, u64>, StoreError> {
+    let of_tenant = literal::also_of_tenant(Column::TenantId, tenant, connection.get_database_backend());
+    let counted: Vec<(Uuid, i64)> = Entity::find()
+        .select_only()
+        .column(Column::ParentExecutionId)
+        .column_as(Column::Id.count(), "children")
+        .filter(Column::ParentExecutionId.is_in(executions.iter().map(|execution| execution.0)))
+        .filter(of_tenant)
+        .group_by(Column::ParentExecutionId)
+        .into_tuple()
+        .all(connection)
+        .await
+        .map_err(fault::reading(TABLE))?;
+    Ok(counted.into_iter().map(|(id, count)| (ExecutionId(id), page::counted(count))).collect())
+}
+
 /// When each execution or one of its steps last changed.
 pub(super) async fn newest_changes(
     connection: &DatabaseExecutor<'_>,
@@ -243,12 +281,21 @@ fn view(row: Model) -> ExecutionView {
         inputs: row.input_data,
         result: row.result_data,
         error: row.error,
+        priority: Stored::from_stored(row.priority),
         idempotency_key: row.idempotency_key,
         correlation_id: row.correlation_id,
+        parent: row
+            .parent_execution_id
+            .zip(row.parent_step_ordinal)
+            .map(|(execution, step_ordinal)| Parent { execution: ExecutionId(execution), step_ordinal }),
+        rerun_of: row.rerun_of_execution_id.map(ExecutionId),
+        rerun_from_ordinal: row.rerun_from_ordinal,
+        retry_count: row.retry_count,
         created_at: row.created_at,
         started_at: row.started_at,
         completed_at: row.completed_at,
         deadline_at: row.deadline_at,
+        next_wake_at: row.next_wake_at,
         cancel_requested_at: row.cancel_requested_at,
         cancel_reason: row.cancel_reason,
         execution_time_ms: row.execution_time_ms,

@@ -136,6 +136,7 @@ fn step_view(row: Model) -> StepView {
     StepView {
         execution: ExecutionId(row.execution_id),
         ordinal: row.ordinal,
+        parent_ordinal: row.parent_ordinal,
         step_key: row.step_key,
         step_name: row.step_name,
         step_type: row.step_type,
@@ -145,6 +146,10 @@ fn step_view(row: Model) -> StepView {
         input: row.input_data,
         output: row.output_data,
         error: row.error,
+        wait_signal_name: row.wait_signal_name,
+        wait_correlation_key: row.wait_correlation_key,
+        wake_at: row.wake_at,
+        timeout_at: row.timeout_at,
         started_at: row.started_at,
         completed_at: row.completed_at,
         execution_time_ms: row.execution_time_ms,

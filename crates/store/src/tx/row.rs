@@ -21,14 +21,14 @@ pub(crate) enum Row {
         values: Vec<SqliteValue>,
     },
     /// Read by sqlx.
-    Postgres(QueryResult),
+    Sqlx(QueryResult),
 }
 
 impl Row {
     /// The value of a column.
     pub(crate) fn get<T: Cell>(&self, column: &str) -> Result<T, StoreError> {
         match self {
-            Self::Postgres(row) => row.try_get("", column).map_err(|error| fault::from_db(&error)),
+            Self::Sqlx(row) => row.try_get("", column).map_err(|error| fault::from_db(&error)),
             Self::Sqlite { columns, values } => columns
                 .iter()
                 .position(|name| name == column)

@@ -8,7 +8,7 @@ use rusqlite::types::Value as SqliteValue;
 use rusqlite::{Connection, params_from_iter};
 use sea_orm::{DbBackend, Statement};
 
-use super::{Row, WriteTx};
+use super::{Ask, Row, WriteTx};
 use crate::{fault, values};
 
 /// Statements between the `BEGIN` and the `COMMIT` of whoever made it.
@@ -24,15 +24,9 @@ impl<'c> SqliteTx<'c> {
 }
 
 #[async_trait]
-impl WriteTx for SqliteTx<'_> {
+impl Ask for SqliteTx<'_> {
     fn backend(&self) -> DbBackend {
         DbBackend::Sqlite
-    }
-
-    async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
-        let params = bound(&statement)?;
-        let run = || self.connection.prepare_cached(&statement.sql)?.execute(params_from_iter(params));
-        run().map(|changed| changed as u64).map_err(|error| fault::from_sqlite(&error))
     }
 
     async fn query(&mut self, statement: Statement) -> Result<Vec<Row>, StoreError> {
@@ -47,6 +41,19 @@ impl WriteTx for SqliteTx<'_> {
             rows.collect()
         };
         run().map_err(|error| fault::from_sqlite(&error))
+    }
+}
+
+#[async_trait]
+impl WriteTx for SqliteTx<'_> {
+    async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
+        let params = bound(&statement)?;
+        let run = || self.connection.prepare_cached(&statement.sql)?.execute(params_from_iter(params));
+        run().map(|changed| changed as u64).map_err(|error| fault::from_sqlite(&error))
+    }
+
+    fn asking(&mut self) -> &mut dyn Ask {
+        self
     }
 }
 

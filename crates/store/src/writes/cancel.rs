@@ -4,12 +4,12 @@ use cogwheel_engine::ports::{CancelAnswer, CancelRequest, StoreError};
 use cogwheel_machine::ExecutionStatus;
 use sea_orm::Value;
 
-use super::raw;
 use crate::rows::Stored;
-use crate::tx::WriteTx;
+use crate::tx::{WriteTx, raw};
 use crate::values::storable_text;
 
-const REQUEST: &str = "update workflow_executions set cancel_requested_at = $1, cancel_reason = $2, updated_at = $1
+const REQUEST: &str = "update workflow_executions set cancel_requested_at = $1, cancel_reason = $2, updated_at = $1,
+    next_wake_at = case when owner_node_id is null then $1 else next_wake_at end
     where id = $3 and tenant_id = $4 and cancel_requested_at is null
     and status in ('queued', 'running', 'waiting', 'compensating')";
 const READ_STATUS: &str = "select status from workflow_executions where id = $1 and tenant_id = $2";

@@ -11,9 +11,9 @@ use sea_orm::{ActiveEnum, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilte
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{execute, raw, rows};
+use super::{execute, rows};
 use crate::rows::corrupt;
-use crate::tx::{Row, WriteTx};
+use crate::tx::{Row, WriteTx, raw};
 use crate::values::{new_id, storable};
 
 /// A stored schedule, as far as it decides what a new definition changes.

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cogwheel_engine::ports::{SaveWorkflow, StoreError, WorkflowRecord};
+use cogwheel_engine::ports::{PauseWorkflow, SaveWorkflow, StoreError, WorkflowRecord};
 use cogwheel_engine::{VersionId, WorkflowId};
 use cogwheel_entity::{workflow_versions, workflows};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveEnum, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
+use sea_orm::{ActiveEnum, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::{execute, raw, rows, triggers};
-use crate::tx::{Row, WriteTx};
+use super::{execute, rows, triggers};
+use crate::tx::{Row, WriteTx, raw};
 use crate::values::{new_id, storable};
 
 /// The workflow's row as it stood before.
@@ -73,6 +73,28 @@ pub(crate) async fn remove(tx: &mut dyn WriteTx, workflow: WorkflowId, at: DateT
         .filter(workflows::Column::DeletedAt.is_null());
     execute(tx, delete).await?;
     triggers::switch_off(tx, workflow.0, at).await
+}
+
+/// Moves a workflow between active and paused; one that is neither stays as it is. `false` when there is none.
+pub(crate) async fn pause(tx: &mut dyn WriteTx, pause: PauseWorkflow) -> Result<bool, StoreError> {
+    let (from, to) = if pause.paused {
+        (workflows::WorkflowStatus::Active, workflows::WorkflowStatus::Paused)
+    } else {
+        (workflows::WorkflowStatus::Paused, workflows::WorkflowStatus::Active)
+    };
+    let standing = Condition::all()
+        .add(workflows::Column::Id.eq(pause.workflow.0))
+        .add(workflows::Column::TenantId.eq(pause.tenant.0))
+        .add(workflows::Column::DeletedAt.is_null());
+    let update = workflows::Entity::update_many()
+        .set(workflows::ActiveModel { status: Set(to), updated_at: Set(pause.at), ..Default::default() })
+        .filter(standing.clone())
+        .filter(workflows::Column::Status.eq(from));
+    if execute(tx, update).await? > 0 {
+        return Ok(true);
+    }
+    let known = workflows::Entity::find().select_only().column(workflows::Column::Id).filter(standing);
+    Ok(!rows(tx, known).await?.is_empty())
 }
 
 /// The live workflow of that name, else the one of that name and origin that was deleted last.

@@ -103,19 +103,19 @@ fn keys() -> Vec<Fault> {
 }
 
 fn indexes() -> Vec<Fault> {
-    let claim = ("index", "workflow_executions", "idx_workflow_executions_claim");
+    let claim = ("index", "workflow_executions", "idx_workflow_executions_queue");
     vec![
         run("drop index idx_workflows_status", ("missing_index", "workflows", "idx_workflows_status")),
         run("drop index idx_workflows_labels", ("missing_index", "workflows", "idx_workflows_labels")),
         run("drop index uq_users_email", ("missing_index", "users", "uq_users_email")).saying("unique index"),
         run("create index idx_stray on users (timezone)", ("extra_index", "users", "idx_stray")),
         run(
-            "drop index idx_workflow_executions_claim; create index idx_workflow_executions_claim on workflow_executions (priority_rank, id) where status = 'queued'",
+            "drop index idx_workflow_executions_queue; create index idx_workflow_executions_queue on workflow_executions (priority_rank, id) where status = 'queued'",
             claim,
         )
         .saying("differs in order"),
         run(
-            "drop index idx_workflow_executions_claim; create index idx_workflow_executions_claim on workflow_executions (priority_rank desc, id)",
+            "drop index idx_workflow_executions_queue; create index idx_workflow_executions_queue on workflow_executions (priority_rank desc, id)",
             claim,
         )
         .saying("differs in predicate"),

@@ -121,19 +121,19 @@ fn keys() -> Vec<Fault> {
 }
 
 fn indexes() -> Vec<Fault> {
-    let claim = ("index", "workflow_executions", "idx_workflow_executions_claim");
+    let claim = ("index", "workflow_executions", "idx_workflow_executions_queue");
     vec![
         run("drop index idx_workflows_status", ("missing_index", "workflows", "idx_workflows_status")),
         run("drop index uq_users_email", ("missing_index", "users", "uq_users_email")).saying("unique index"),
         run("create index idx_stray on users (timezone)", ("extra_index", "users", "idx_stray")),
         run("create unique index uq_stray on users (phone)", ("extra_index", "users", "uq_stray"))
             .saying("unique index"),
-        rewrite("idx_workflow_executions_claim", "priority_rank desc, id", "priority_rank, id", claim)
+        rewrite("idx_workflow_executions_queue", "priority_rank desc, id", "priority_rank, id", claim)
             .saying("differs in order"),
-        rewrite("idx_workflow_executions_claim", " where status = 'queued'", "", claim).saying("differs in predicate"),
-        rewrite("idx_workflow_executions_claim", "status = 'queued'", "status = 'running'", claim)
+        rewrite("idx_workflow_executions_queue", " where status = 'queued'", "", claim).saying("differs in predicate"),
+        rewrite("idx_workflow_executions_queue", "status = 'queued'", "status = 'running'", claim)
             .saying("differs in predicate"),
-        rewrite("idx_workflow_executions_claim", "CREATE INDEX", "CREATE UNIQUE INDEX", claim)
+        rewrite("idx_workflow_executions_queue", "CREATE INDEX", "CREATE UNIQUE INDEX", claim)
             .saying("differs in uniqueness"),
         rewrite(
             "idx_workflows_status",

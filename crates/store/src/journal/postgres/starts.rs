@@ -9,12 +9,13 @@ use cogwheel_machine::ExecutionId;
 use sea_orm::{DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
-use super::super::columns::{ExecutionColumns, FileColumns, FireColumns, ScheduleColumns};
+use super::super::columns::{ExecutionColumns, FileColumns, FireColumns, ScheduleColumns, StepColumns};
+use super::super::counts::Counts;
 use super::super::sql::postgres as sql;
-use super::{Answers, Failure, ask, put};
+use super::{Answers, Failure, ask, overflow, put};
 
 /// A start with its place in the batch.
-type Placed<'u> = (usize, &'u Start);
+pub(super) type Placed<'u> = (usize, &'u Start);
 
 /// What was recorded first for a cause: its execution, where it is known.
 type First = Option<Uuid>;
@@ -24,14 +25,20 @@ pub(super) async fn write(
     starts: Vec<Placed<'_>>,
     ticks: &[(usize, &ScheduleTick)],
     answers: &mut Answers,
+    mut counts: Counts,
 ) -> Result<(), Failure> {
     let starts = refuse_known_instants(tx, starts, answers).await?;
     let (starts, files) = insert_files(tx, starts, answers).await?;
     let starts = insert_executions(tx, starts, answers).await?;
     put(tx, sql::LINK_FILES, &files).await?;
+    let kept = starts.iter().flat_map(|(_, start)| start.kept.iter().map(|step| StepColumns::kept(&start.row, step)));
+    put(tx, sql::UPSERT_STEPS, &kept.collect::<Vec<_>>()).await?;
+    let decided = overflow::decide(tx, &starts, &mut counts).await?;
+    // Workflows are locked before schedules, as everywhere.
+    put(tx, sql::COUNT_ENDS, &counts.into_rows()).await?;
     move_schedules(tx, &starts, ticks).await?;
-    for (unit, _) in starts {
-        answers.give(unit, Ok(Started::Accepted));
+    for ((unit, _), started) in starts.iter().zip(decided) {
+        answers.give(*unit, Ok(started));
     }
     for (unit, _) in ticks {
         answers.give(*unit, Ok(Started::Accepted));
@@ -131,7 +138,7 @@ async fn insert_executions<'u>(
     answers: &mut Answers,
 ) -> Result<Vec<Placed<'u>>, Failure> {
     let rows: Vec<ExecutionColumns> = starts.iter().map(|(_, start)| ExecutionColumns::of(&start.row)).collect();
-    let inserted = ids(&ask(tx, sql::INSERT_EXECUTIONS, &rows).await?)?;
+    let mut inserted = ids(&ask(tx, sql::INSERT_EXECUTIONS, &rows).await?)?;
     if inserted.len() == rows.len() {
         return Ok(starts);
     }
@@ -142,8 +149,13 @@ async fn insert_executions<'u>(
     }
     let mut fresh = Vec::with_capacity(starts.len());
     for (unit, start) in starts {
-        if inserted.contains(&start.row.id.0) {
+        if inserted.remove(&start.row.id.0) {
             fresh.push((unit, start));
+            continue;
+        }
+        // Of the same start twice in a batch, one is the other's lost answer.
+        if fresh.iter().any(|(_, first): &Placed<'_>| first.row.id == start.row.id) {
+            answers.give(unit, Ok(Started::Accepted));
             continue;
         }
         let answer = duplicate(start, firsts.get(&start.row.id.0).copied().flatten());

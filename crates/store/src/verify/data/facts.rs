@@ -114,14 +114,16 @@ fn counters(dialect: Dialect) -> Vec<Check> {
 
 fn work(dialect: Dialect) -> Vec<Check> {
     let id = dialect.uuid("e.id");
-    // What a stopping server let go of waits for the next one, so it lacks an owner only while a server works.
+    // What nobody owns is in the pool: queued, or due at some time. Whoever finds a node dead puts what it owned there in
+    // the same transaction. What an older release let go of is due at no time, and is taken by the next server.
     let owned = format!(
         "select {id} as row_id, 'it is ' || e.status || ' and ' || case when e.owner_node_id is null then 'has no \
          owner' \
          when n.id is null then 'its owner does not exist' else 'its owner is ' || n.status end as detail \
          from workflow_executions e left join nodes n on n.id = e.owner_node_id \
-         where e.status in ('running', 'compensating') and case when e.owner_node_id is null \
-         then exists (select 1 from nodes a where a.status not in ('stopped', 'lost')) \
+         where e.status in ('queued', 'running', 'waiting', 'compensating') and case when e.owner_node_id is null \
+         then e.status in ('running', 'compensating') and e.next_wake_at is null \
+             and exists (select 1 from nodes a where a.status not in ('stopped', 'lost')) \
          else n.id is null or n.status in ('stopped', 'lost') end"
     );
     let waiting = format!(

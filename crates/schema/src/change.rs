@@ -1,0 +1,53 @@
+//! Changes of a table that stands, each of which can be taken back.
+
+use crate::build::Column;
+use crate::def::{ColumnDef, IndexDef, TableDef};
+
+/// A change of a table that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The table.
+    pub table: String,
+    /// What changes.
+    pub kind: ChangeKind,
+}
+
+/// What changes of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// A column comes: without foreign key, and of a type that brings no check.
+    AddColumn(ColumnDef),
+    /// An index comes.
+    AddIndex(IndexDef),
+    /// An index goes; its definition brings it back.
+    DropIndex(IndexDef),
+}
+
+/// A column that comes to `table`.
+pub fn add_column(table: &str, column: Column) -> Change {
+    Change { table: table.to_owned(), kind: ChangeKind::AddColumn(column.into_def()) }
+}
+
+/// An index that comes to `table`.
+pub fn add_index(table: &str, index: IndexDef) -> Change {
+    Change { table: table.to_owned(), kind: ChangeKind::AddIndex(index) }
+}
+
+/// An index of `table` that goes.
+pub fn drop_index(table: &str, index: IndexDef) -> Change {
+    Change { table: table.to_owned(), kind: ChangeKind::DropIndex(index) }
+}
+
+impl Change {
+    /// Does to a declared table what the change does to the real one.
+    pub fn apply(&self, table: &mut TableDef) {
+        match &self.kind {
+            ChangeKind::AddColumn(column) => {
+                let closing = table.columns.iter().position(|known| known.name == "created_at");
+                table.columns.insert(closing.unwrap_or(table.columns.len()), column.clone());
+            }
+            ChangeKind::AddIndex(index) => table.indexes.push(index.clone()),
+            ChangeKind::DropIndex(index) => table.indexes.retain(|known| known.name != index.name),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What became of executions: heads, steps, log lines, events.
+
+use cogwheel_engine::ports::{Head, Record, StoreError};
+use rusqlite::{OptionalExtension, params};
+
+use super::super::columns::{EventColumns, HeadColumns, Instant, Key, LogColumns, StepColumns};
+use super::super::counts::Counts;
+use super::super::sql::sqlite as sql;
+use super::super::{check_fence, lets_go};
+use super::{Refused, Writer};
+
+impl Writer {
+    /// The fence comes first, so that a refused record has written nothing.
+    pub(super) fn record(&self, record: &Record, counts: &mut Counts) -> Result<(), Refused> {
+        let is_cancel_new = lets_go(record) && self.is_cancel_new(record)?;
+        match &record.head {
+            Some(head) => self.head(record, head, counts)?,
+            None => self.check_fence(record)?,
+        }
+        for step in &record.steps {
+            self.step(&StepColumns::of(record, step))?;
+        }
+        for log in &record.logs {
+            let l = LogColumns::of(record, log);
+            self.run(
+                sql::INSERT_LOG,
+                params![
+                    l.tenant_id,
+                    l.execution_id,
+                    l.sequence,
+                    l.step_ordinal,
+                    l.attempt,
+                    l.log_level,
+                    l.stream,
+                    l.message,
+                    l.logged_at,
+                    l.created_at
+                ],
+            )?;
+        }
+        for event in &record.events {
+            let e = EventColumns::of(record, event);
+            self.run(
+                sql::INSERT_EVENT,
+                params![
+                    e.id,
+                    e.tenant_id,
+                    e.stream_id,
+                    e.event_type,
+                    e.aggregate_id,
+                    e.event_data,
+                    e.correlation_id,
+                    e.created_at
+                ],
+            )?;
+        }
+        if let Some(parent) = record.parent {
+            self.run(sql::WAKE, params![Key(parent.0), Instant(record.at)])?;
+        }
+        if lets_go(record) {
+            let about = params![Key(record.execution.0), Instant(record.at), is_cancel_new];
+            self.run(sql::WAKE_IF_SOMETHING_CAME, about)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the head; its condition is the fence.
+    fn head(&self, record: &Record, head: &Head, counts: &mut Counts) -> Result<(), Refused> {
+        let h = HeadColumns::of(record, head);
+        let written = self.run(
+            sql::UPDATE_EXECUTION,
+            params![
+                h.id,
+                record.epoch,
+                h.status,
+                h.owner_node_id,
+                h.started_at,
+                h.deadline_at,
+                h.next_wake_at,
+                h.completed_at,
+                h.execution_time_ms,
+                h.result_data,
+                h.error,
+                h.updated_at
+            ],
+        )?;
+        if written == 0 {
+            self.check_fence(record)?;
+            let unexplained = format!("execution {} was not written", record.execution);
+            return Err(Refused::ByGuard(StoreError::Bug(unexplained)));
+        }
+        if head.status.is_terminal() {
+            counts.add(record.workflow, head.status, record.at);
+            self.run(sql::SETTLE_FILES, params![h.id, h.file_status, h.updated_at])?;
+            self.run(sql::EXPIRE_SIGNALS, params![h.id, h.updated_at])?;
+        }
+        Ok(())
+    }
+
+    fn check_fence(&self, record: &Record) -> Result<(), Refused> {
+        let fence = self
+            .connection
+            .prepare_cached(sql::READ_FENCE)?
+            .query_row(params![Key(record.execution.0)], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
+            .optional()?;
+        check_fence(record, fence.as_ref().map(|(epoch, status)| (*epoch, status))).map_err(Refused::ByGuard)
+    }
+
+    fn is_cancel_new(&self, record: &Record) -> rusqlite::Result<bool> {
+        let read = |row: &rusqlite::Row<'_>| row.get::<_, Option<bool>>(0);
+        let is_new = self.connection.prepare_cached(sql::IS_CANCEL_NEW)?.query_row(params![Key(record.execution.0)], read);
+        Ok(is_new.optional()?.flatten().unwrap_or(false))
+    }
+
+    pub(super) fn step(&self, s: &StepColumns) -> rusqlite::Result<()> {
+        self.run(
+            sql::UPSERT_STEP,
+            params![
+                s.tenant_id,
+                s.execution_id,
+                s.ordinal,
+                s.step_key,
+                s.parent_ordinal,
+                s.step_name,
+                s.step_type,
+                s.status,
+                s.effect_state,
+                s.attempt,
+                s.attempt_history,
+                s.input_data,
+                s.output_data,
+                s.error,
+                s.lease_epoch,
+                s.wake_at,
+                s.timeout_at,
+                s.wait_signal_name,
+                s.wait_correlation_key,
+                s.started_at,
+                s.completed_at,
+                s.execution_time_ms,
+                s.updated_at
+            ],
+        )?;
+        Ok(())
+    }
+}
