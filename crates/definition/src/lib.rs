@@ -19,6 +19,7 @@ mod policy;
 mod read;
 mod scalar;
 mod scan;
+mod schema;
 mod seen;
 mod source;
 mod suggest;
@@ -34,6 +35,7 @@ pub use expression::ExpressionError;
 pub use inputs::{InputField, InputProblem, Inputs};
 pub use jq::jq;
 pub use policy::{Backoff, Concurrency, Condition, Foreach, MAX_ITEMS, OnLost, Overflow, Priority, Retry, Until};
+pub use schema::json_schema;
 pub use seen::{Names, SeenStep};
 pub use template::Template;
 pub use triggers::{CatchUp, FileTrigger, Overlap, ScheduleTrigger, Triggers};
@@ -54,4 +56,14 @@ pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
 /// All problems of the document, in the order in which they stand in it.
 pub fn parse(source: &[u8], fallback_name: &str) -> Result<Workflow, Diagnostics> {
     read::document(source, fallback_name)
+}
+
+/// The values of one workflow file as JSON, by the rules of [`parse`] for YAML. What they mean is not looked at: they
+/// can be held against [`json_schema`].
+///
+/// # Errors
+///
+/// What keeps the document from being read.
+pub fn document_values(source: &[u8]) -> Result<serde_json::Value, Diagnostics> {
+    read::values(source)
 }

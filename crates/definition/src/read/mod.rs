@@ -26,7 +26,10 @@ use crate::workflow::DEFAULT_TIMEOUT;
 use crate::{MAX_SOURCE_BYTES, Template, Workflow, graph, keys};
 
 pub(crate) use blocks::{Draft, Drafts, Level};
+pub(crate) use execution::MAX_LIMIT;
 use fields::Fields;
+pub(crate) use flow::MAX_ATTEMPTS;
+pub(crate) use loops::MAX_ROUNDS;
 use reader::Reader;
 
 /// Reads and checks the bytes of one document.
@@ -36,6 +39,17 @@ pub(crate) fn document(bytes: &[u8], fallback_name: &str) -> Result<Workflow, Di
     let workflow = tree::read(&mut report).and_then(|root| workflow(&mut report, &root, fallback_name));
     match (report.finish(), workflow) {
         (None, Some(workflow)) => Ok(workflow),
+        (problems, _) => Err(problems.unwrap_or_default()),
+    }
+}
+
+/// The values of one document as JSON, without a look at what they mean.
+pub(crate) fn values(bytes: &[u8]) -> Result<Value, Diagnostics> {
+    let source = Source::new(text(bytes)?);
+    let mut report = Report::new(&source);
+    let root = tree::read(&mut report);
+    match (report.finish(), root) {
+        (None, Some(root)) => Ok(root.to_json()),
         (problems, _) => Err(problems.unwrap_or_default()),
     }
 }
