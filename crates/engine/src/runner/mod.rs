@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cogwheel_machine::{CancelRequested, Execution, ExecutionId};
+use cogwheel_machine::{CancelRequested, Execution, ExecutionId, ExecutionStatus};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -145,7 +145,10 @@ impl Runner {
         let id = job.execution.id();
         let expected = lock(&self.expected).remove(&id);
         let line = expected.unwrap_or_else(|| self.reach(id));
-        if let Some(request) = job.cancel.clone() {
+        // One that is under way hears of it as it is taken up; a second request would mean more.
+        if job.execution.status() == ExecutionStatus::Queued
+            && let Some(request) = job.cancel.clone()
+        {
             self.nudge(id, Nudge::Cancel(request));
         }
         let runner = Arc::clone(self);
