@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cogwheel_engine::ports::Reads;
+use cogwheel_engine::ports::{Reads, StoreError};
 
 use cogwheel_engine::{
-    CancelError, Engine, ExecutionId, Follower, StartError, StartRequest, StartedExecution, TenantId, WorkflowFile,
+    CancelError, Engine, ExecutionId, Follower, PauseError, RetryError, RetryRequest, SentSignal, SignalError,
+    SignalRequest, StartError, StartRequest, StartedExecution, TenantId, WorkflowFile, WorkflowId, WorkflowRef,
 };
 
-/// The engine as the API sees it.
+/// The engine as the API sees it. What changes something goes on to its end even if the caller stops waiting.
 #[async_trait]
 pub trait Services: Send + Sync + 'static {
     /// Whose rows are seen.
@@ -27,11 +28,20 @@ pub trait Services: Send + Sync + 'static {
     /// Whether the engine is stopping and takes no new work.
     fn is_draining(&self) -> bool;
 
-    /// Starts a workflow. Goes on to its end even if the caller stops waiting.
+    /// Starts a workflow.
     async fn start(&self, request: StartRequest) -> Result<StartedExecution, StartError>;
 
     /// Asks an execution to end.
     async fn cancel(&self, execution: ExecutionId, reason: Option<String>) -> Result<(), CancelError>;
+
+    /// Does an ended execution over again.
+    async fn retry(&self, request: RetryRequest) -> Result<StartedExecution, RetryError>;
+
+    /// Takes a signal in.
+    async fn signal(&self, request: SignalRequest) -> Result<SentSignal, SignalError>;
+
+    /// Makes a workflow take starts, or none.
+    async fn set_enabled(&self, workflow: WorkflowRef, enabled: bool) -> Result<WorkflowId, PauseError>;
 }
 
 #[async_trait]
@@ -61,6 +71,27 @@ impl Services for Arc<Engine> {
     }
 
     async fn cancel(&self, execution: ExecutionId, reason: Option<String>) -> Result<(), CancelError> {
-        Engine::cancel(self, execution, reason).await
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::cancel(&engine, execution, reason).await }).await?
     }
+
+    async fn retry(&self, request: RetryRequest) -> Result<StartedExecution, RetryError> {
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::retry(&engine, request).await }).await?
+    }
+
+    async fn signal(&self, request: SignalRequest) -> Result<SentSignal, SignalError> {
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::signal(&engine, request).await }).await?
+    }
+
+    async fn set_enabled(&self, workflow: WorkflowRef, enabled: bool) -> Result<WorkflowId, PauseError> {
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::set_enabled(&engine, &workflow, enabled).await }).await?
+    }
+}
+
+/// Does what must not be left half done when the request is given up: what is recorded has to be told, too.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, StoreError> {
+    tokio::spawn(work).await.map_err(|panic| StoreError::Bug(panic.to_string()))
 }

@@ -32,6 +32,41 @@ impl Loader<ExecutionsOfFile> for Batches {
     }
 }
 
+/// A page of the executions that an execution's steps started.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ChildrenPage {
+    pub(crate) execution: ExecutionId,
+    pub(crate) page: PageRequest,
+}
+
+impl Loader<ChildrenPage> for Batches {
+    type Value = Page<ExecutionView>;
+    type Error = ReadFailed;
+
+    async fn load(&self, keys: &[ChildrenPage]) -> Result<HashMap<ChildrenPage, Self::Value>, ReadFailed> {
+        let mut loaded = HashMap::new();
+        for (page, executions) in by_page(keys, |key| (key.page, key.execution)) {
+            let pages = self.reads().children_of_executions(self.tenant(), &executions, page).await;
+            loaded.extend(rekeyed(pages, |execution| ChildrenPage { execution, page })?);
+        }
+        Ok(loaded)
+    }
+}
+
+/// How many executions an execution's steps started.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct CountChildren(pub(crate) ExecutionId);
+
+impl Loader<CountChildren> for Batches {
+    type Value = u64;
+    type Error = ReadFailed;
+
+    async fn load(&self, keys: &[CountChildren]) -> Result<HashMap<CountChildren, u64>, ReadFailed> {
+        let executions: Vec<_> = keys.iter().map(|key| key.0).collect();
+        rekeyed(self.reads().count_children_of_executions(self.tenant(), &executions).await, CountChildren)
+    }
+}
+
 /// One step.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct StepKey(pub(crate) ExecutionId, pub(crate) i32);

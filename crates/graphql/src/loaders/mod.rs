@@ -22,7 +22,9 @@ use cogwheel_engine::ports::{Reads, StoreError};
 use crate::Services;
 use crate::errors::ReadFailed;
 
-pub(crate) use executions::{CountLogs, CountSteps, ExecutionsOfFile, LogsPage, StepKey, StepsPage};
+pub(crate) use executions::{
+    ChildrenPage, CountChildren, CountLogs, CountSteps, ExecutionsOfFile, LogsPage, StepKey, StepsPage,
+};
 pub(crate) use files::FilesOfExecution;
 pub(crate) use gather::Gathering;
 pub(crate) use triggers::{CountFires, FireKey, FiresPage, SchedulesOf, WatchesOf};

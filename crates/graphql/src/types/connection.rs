@@ -11,7 +11,7 @@ use cogwheel_engine::{ExecutionId, ScheduleId, WorkflowId};
 use super::{Execution, ExecutionLog, File, FileWatch, Schedule, ScheduleFire, Step, Workflow};
 use crate::Services;
 use crate::errors::store_failed;
-use crate::loaders::{CountExecutions, CountFires, CountLogs, CountSteps, load};
+use crate::loaders::{CountChildren, CountExecutions, CountFires, CountLogs, CountSteps, load};
 
 /// A row that knows its place in its list.
 pub(crate) trait Listed: OutputType {
@@ -24,6 +24,7 @@ pub(crate) enum Total {
     Workflows(WorkflowFilter),
     Executions(ExecutionFilter),
     ExecutionsOf(WorkflowId),
+    ChildrenOf(ExecutionId),
     Steps(ExecutionId),
     Logs(ExecutionId, Option<i32>),
     Files(FileFilter),
@@ -45,6 +46,7 @@ impl Total {
             Self::Schedules(filter) => reads.count_schedules(tenant, filter).await,
             Self::Fires(filter) => reads.count_fires(tenant, filter).await,
             Self::ExecutionsOf(id) => return Ok(load(ctx, CountExecutions(*id)).await?.unwrap_or(0)),
+            Self::ChildrenOf(id) => return Ok(load(ctx, CountChildren(*id)).await?.unwrap_or(0)),
             Self::Steps(id) => return Ok(load(ctx, CountSteps(*id)).await?.unwrap_or(0)),
             Self::Logs(id, step) => return Ok(load(ctx, CountLogs(*id, *step)).await?.unwrap_or(0)),
             Self::FiresOf(id) => return Ok(load(ctx, CountFires(*id)).await?.unwrap_or(0)),

@@ -59,12 +59,26 @@ pub(crate) enum StepStatus {
     Completed,
     /// It failed for good.
     Failed,
-    /// A step it needs did not complete.
+    /// Its `if` was false, or a step it needs did not complete.
     Skipped,
     /// The execution ended first.
     Cancelled,
     /// Its time limit passed.
     TimedOut,
+}
+
+/// How early an execution is taken from the queue.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "views::Priority", name = "WorkflowExecutionPriority")]
+pub(crate) enum Priority {
+    /// After everything else.
+    Low,
+    /// The ordinary rank.
+    Normal,
+    /// Before ordinary ones.
+    High,
+    /// Before everything else.
+    Critical,
 }
 
 /// What sets executions off.

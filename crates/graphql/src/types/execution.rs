@@ -6,12 +6,14 @@ use serde_json::Value;
 
 use super::connection::Listed;
 use super::instant::Instant;
-use super::{Connection, ExecutionLog, ExecutionStatus, File, Step, Total, TriggerType, Workflow, WorkflowVersion};
+use super::{
+    Connection, ExecutionLog, ExecutionStatus, File, Priority, Step, Total, TriggerType, Workflow, WorkflowVersion,
+};
 use crate::cursor::{Cursor, PageArgs};
 use crate::errors::internal;
 use crate::ids::GlobalId;
 use crate::limits::{list_cost, page_cost};
-use crate::loaders::{FilesOfExecution, LogsPage, StepsPage, load};
+use crate::loaders::{ChildrenPage, FilesOfExecution, LogsPage, StepsPage, load};
 
 /// How many input files an execution is reckoned to have.
 const INPUT_FILES: usize = 1;
@@ -42,6 +44,11 @@ impl Execution {
     /// Where it stands.
     async fn status(&self) -> ExecutionStatus {
         self.0.status.into()
+    }
+
+    /// How early it is taken from the queue.
+    async fn priority(&self) -> Priority {
+        self.0.priority.into()
     }
 
     /// What set it off.
@@ -119,6 +126,46 @@ impl Execution {
         Ok(Connection::new(page, rows, Total::Logs(self.0.id, step_ordinal)))
     }
 
+    /// The execution one of whose steps started it; null when none did or that one was cleaned away.
+    async fn parent(&self, ctx: &Context<'_>) -> Option<Result<Self>> {
+        load(ctx, self.0.parent?.execution).await.transpose().map(|found| found.map(Self))
+    }
+
+    /// The ordinal of that step in `parent`.
+    async fn parent_step_ordinal(&self) -> Option<i32> {
+        self.0.parent.map(|parent| parent.step_ordinal)
+    }
+
+    /// The executions that its steps started, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn children(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many rows from the front: 1 to 100, 50 if not given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most so many rows from the end: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<Self>> {
+        let page = PageArgs { first, after, last, before }.request()?;
+        let rows = load(ctx, ChildrenPage { execution: self.0.id, page }).await?;
+        Ok(Connection::new(page, rows, Total::ChildrenOf(self.0.id)))
+    }
+
+    /// The execution that it does over again; null when there is none or it was cleaned away.
+    async fn rerun_of(&self, ctx: &Context<'_>) -> Option<Result<Self>> {
+        load(ctx, self.0.rerun_of?).await.transpose().map(|found| found.map(Self))
+    }
+
+    /// The ordinal, in `rerunOf`, of the step that it goes on from; null when it does anew whatever did not complete.
+    async fn rerun_from_ordinal(&self) -> Option<i32> {
+        self.0.rerun_from_ordinal
+    }
+
+    /// How often the work had been done over before, from 0.
+    async fn retry_count(&self) -> i32 {
+        self.0.retry_count
+    }
+
     /// The files that it took in.
     #[graphql(complexity = "list_cost(INPUT_FILES, child_complexity)")]
     async fn files(&self, ctx: &Context<'_>) -> Result<Vec<File>> {
@@ -154,6 +201,12 @@ impl Execution {
     /// When it must have ended.
     async fn deadline_at(&self) -> Option<Instant> {
         self.0.deadline_at.map(Into::into)
+    }
+
+    /// When it must be looked at next whatever else happens: the end of a wait, the next attempt, a time limit. Null when it
+    /// has ended, or waits for somebody else without a limit.
+    async fn next_wake_at(&self) -> Option<Instant> {
+        self.0.next_wake_at.map(Into::into)
     }
 
     /// When somebody first asked for its end; null if nobody did.

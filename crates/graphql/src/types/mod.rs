@@ -17,7 +17,7 @@ mod workflow;
 mod workflow_file;
 
 pub(crate) use connection::{Connection, Total};
-pub(crate) use enums::{ExecutionStatus, FileStatus, TriggerType, WorkflowStatus};
+pub(crate) use enums::{ExecutionStatus, FileStatus, Priority, TriggerType, WorkflowStatus};
 pub(crate) use execution::Execution;
 pub(crate) use file::File;
 pub(crate) use file_watch::FileWatch;

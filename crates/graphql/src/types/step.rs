@@ -42,7 +42,13 @@ impl Step {
         self.0.ordinal
     }
 
-    /// Its id in the workflow.
+    /// The ordinal of the step around it: of the group, the choice, the `foreach` or the loop that it is a part of.
+    async fn parent_ordinal(&self) -> Option<i32> {
+        self.0.parent_ordinal
+    }
+
+    /// Its id in the workflow, behind those of the steps around it and with the numbers of its rounds and values:
+    /// `load[3].send`. Unique in the execution; what a retry goes on from.
     async fn step_key(&self) -> &str {
         &self.0.step_key
     }
@@ -52,7 +58,7 @@ impl Step {
         &self.0.step_name
     }
 
-    /// Its type: `shell`, `set`, `log`.
+    /// Its type, such as `shell`, or its construct: `group`, `switch`, `foreach`, `loop`.
     async fn step_type(&self) -> &str {
         &self.0.step_type
     }
@@ -85,6 +91,26 @@ impl Step {
     /// Why it did not complete.
     async fn error(&self) -> Option<&Value> {
         self.0.error.as_ref()
+    }
+
+    /// The name of the signal that it waits for, or waited for.
+    async fn wait_signal_name(&self) -> Option<&str> {
+        self.0.wait_signal_name.as_deref()
+    }
+
+    /// What tells signals of that name apart; without it, only those sent to this very execution count.
+    async fn wait_correlation_key(&self) -> Option<&str> {
+        self.0.wait_correlation_key.as_deref()
+    }
+
+    /// When it goes on by itself: the end of a wait, the next attempt, the next round.
+    async fn wake_at(&self) -> Option<Instant> {
+        self.0.wake_at.map(Into::into)
+    }
+
+    /// When the current attempt must have ended.
+    async fn timeout_at(&self) -> Option<Instant> {
+        self.0.timeout_at.map(Into::into)
     }
 
     /// When its first attempt began.

@@ -3,7 +3,8 @@
 use async_graphql::{Request, Variables};
 use cogwheel_access::Principal;
 use cogwheel_engine::ports::StoreError;
-use cogwheel_engine::{FileProblem, WorkflowFile};
+use cogwheel_engine::views::Priority;
+use cogwheel_engine::{ExecutionStatus, FileProblem, WorkflowFile};
 use cogwheel_graphql::is_refused;
 use serde_json::json;
 
@@ -87,6 +88,37 @@ async fn an_execution_is_read_by_its_bare_uuid() {
         json!({
             "status": "COMPLETED", "createdAt": "2027-01-15T08:00:00Z", "executionTimeMs": 3_000_000_000_i64,
             "inputs": {"n": 0}, "workflow": {"name": "w0"},
+        })
+    );
+}
+
+#[tokio::test]
+async fn what_waits_says_for_what_and_until_when() {
+    let fake = Fake::with(1, 1);
+    fake.rows(|rows| {
+        rows.executions[0].status = ExecutionStatus::Waiting;
+        rows.executions[0].priority = Priority::High;
+        rows.executions[0].retry_count = 2;
+        rows.executions[0].next_wake_at = Some(at(60));
+        let step = &mut rows.steps[1];
+        (step.parent_ordinal, step.step_key) = (Some(0), "s0.ok".to_owned());
+        (step.wait_signal_name, step.wait_correlation_key) = (Some("approved".to_owned()), Some("k7".to_owned()));
+        step.timeout_at = Some(at(60));
+    });
+    let data = fake
+        .data(
+            "{ workflowExecutions { nodes { status priority retryCount nextWakeAt
+                 steps(last: 1) { nodes { stepKey parentOrdinal waitSignalName waitCorrelationKey wakeAt timeoutAt } } } } }",
+        )
+        .await;
+    assert_eq!(
+        data["workflowExecutions"]["nodes"][0],
+        json!({
+            "status": "WAITING", "priority": "HIGH", "retryCount": 2, "nextWakeAt": "2027-01-15T08:01:00Z",
+            "steps": {"nodes": [{
+                "stepKey": "s0.ok", "parentOrdinal": 0, "waitSignalName": "approved", "waitCorrelationKey": "k7",
+                "wakeAt": null, "timeoutAt": "2027-01-15T08:01:00Z",
+            }]},
         })
     );
 }

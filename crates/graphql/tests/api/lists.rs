@@ -1,5 +1,6 @@
 //! Connections: pages, cursors, counts, and how many reads they cost.
 
+use cogwheel_engine::ports::Parent;
 use serde_json::{Value, json};
 
 use crate::fake::Fake;
@@ -120,6 +121,44 @@ async fn fifty_executions_with_everything_below_them_cost_one_read_per_edge() {
             "steps",
             "versions_by_id",
             "workflows_by_id"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn fifty_executions_with_their_relatives_cost_one_read_per_edge() {
+    let fake = Fake::with(1, 50);
+    fake.rows(|rows| {
+        let first = rows.executions[0].id;
+        for (at, row) in rows.executions.iter_mut().enumerate().skip(1) {
+            row.parent = Some(Parent { execution: first, step_ordinal: 1 });
+            row.rerun_of = Some(first).filter(|_| at % 2 == 0);
+        }
+    });
+    let data = fake
+        .data(
+            "{ workflowExecutions(first: 50) { nodes { parent { inputs } parentStepOrdinal rerunOf { inputs }
+                 children(first: 10) { totalCount nodes { inputs parent { id } } } } } }",
+        )
+        .await;
+    let nodes = data["workflowExecutions"]["nodes"].as_array().unwrap();
+    let is_of_first = |node: &Value| node["parent"]["inputs"]["n"] == 0 && node["parentStepOrdinal"] == 1;
+    assert!(nodes[..49].iter().all(is_of_first));
+    assert_eq!(nodes[0]["rerunOf"], json!(null));
+    assert_eq!(nodes[1]["rerunOf"]["inputs"]["n"], 0);
+    assert_eq!(nodes[49]["parent"], json!(null));
+    assert_eq!(nodes[49]["children"]["totalCount"], 49);
+    assert_eq!(numbers(&nodes[49]["children"]), (40..50).rev().collect::<Vec<_>>());
+    let mut calls = fake.take_calls();
+    calls.sort_unstable();
+    assert_eq!(
+        calls,
+        [
+            "children_of_executions",
+            "count_children_of_executions",
+            "executions",
+            "executions_by_id",
+            "executions_by_id",
         ]
     );
 }

@@ -9,4 +9,7 @@ mod fake;
 mod follow;
 mod limits;
 mod lists;
+mod pause;
+mod retry;
+mod signal;
 mod start;

@@ -10,12 +10,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use cogwheel_access::Principal;
 use cogwheel_engine::ports::{LogLevel, LogStream, Reads, StoreError, TriggerType};
 use cogwheel_engine::views::{
-    ExecutionView, FileStatus, FileView, FireView, LogView, ScheduleView, StepView, WatchView, WorkflowStatus,
-    WorkflowView,
+    ExecutionView, FileStatus, FileView, FireView, LogView, Priority, ScheduleView, StepView, WatchView,
+    WorkflowStatus, WorkflowView,
 };
 use cogwheel_engine::{
-    CancelError, Changed, ExecutionId, ExecutionStatus, Feed, FileId, Follower, ScheduleId, StartError, StartRequest,
-    StartedExecution, StepStatus, TenantId, VersionId, WatchId, WorkflowFile, WorkflowId,
+    CancelError, Changed, ExecutionId, ExecutionStatus, Feed, FileId, Follower, PauseError, RetryError, RetryRequest,
+    ScheduleId, SentSignal, SignalError, SignalRequest, StartError, StartRequest, StartedExecution, StepStatus,
+    TenantId, VersionId, WatchId, WorkflowFile, WorkflowId, WorkflowRef,
 };
 use cogwheel_graphql::{Limits, Schema, Services};
 use serde_json::{Value, json};
@@ -46,6 +47,12 @@ pub(crate) struct Rows {
     /// What a request to cancel answers; without it, that it is recorded.
     pub(crate) cancel: Option<Result<(), CancelError>>,
     pub(crate) cancelled: Vec<(ExecutionId, Option<String>)>,
+    /// What a retry answers; without it, with the execution itself.
+    pub(crate) retry: Option<Result<StartedExecution, RetryError>>,
+    pub(crate) retried: Vec<RetryRequest>,
+    /// What a signal answers; without it, that one execution was woken.
+    pub(crate) signal: Option<Result<SentSignal, SignalError>>,
+    pub(crate) signalled: Vec<SignalRequest>,
     pub(crate) is_draining: bool,
     /// What every read fails with.
     pub(crate) failure: Option<StoreError>,
@@ -167,12 +174,18 @@ impl Fake {
                 inputs: json!({"n": n}),
                 result: None,
                 error: None,
+                priority: Priority::Normal,
                 idempotency_key: None,
                 correlation_id: id.0,
+                parent: None,
+                rerun_of: None,
+                rerun_from_ordinal: None,
+                retry_count: 0,
                 created_at,
                 started_at: Some(created_at),
                 completed_at: status.is_terminal().then_some(created_at),
                 deadline_at: None,
+                next_wake_at: None,
                 cancel_requested_at: None,
                 cancel_reason: None,
                 execution_time_ms: status.is_terminal().then_some(3_000_000_000),
@@ -205,6 +218,7 @@ impl Fake {
                 rows.steps.push(StepView {
                     execution,
                     ordinal,
+                    parent_ordinal: None,
                     step_key: format!("s{ordinal}"),
                     step_name: format!("step {ordinal}"),
                     step_type: "set".to_owned(),
@@ -214,6 +228,10 @@ impl Fake {
                     input: None,
                     output: Some(json!({"ok": true})),
                     error: None,
+                    wait_signal_name: None,
+                    wait_correlation_key: None,
+                    wake_at: None,
+                    timeout_at: None,
                     started_at: None,
                     completed_at: None,
                     execution_time_ms: Some(1),
@@ -329,6 +347,30 @@ impl Services for Fake {
         self.rows(|rows| {
             rows.cancelled.push((execution, reason));
             rows.cancel.clone().unwrap_or(Ok(()))
+        })
+    }
+    async fn retry(&self, request: RetryRequest) -> Result<StartedExecution, RetryError> {
+        self.rows(|rows| {
+            let answer = StartedExecution { id: request.execution, is_new: true };
+            rows.retried.push(request);
+            rows.retry.clone().unwrap_or(Ok(answer))
+        })
+    }
+
+    async fn signal(&self, request: SignalRequest) -> Result<SentSignal, SignalError> {
+        self.rows(|rows| {
+            rows.signalled.push(request);
+            rows.signal.clone().unwrap_or(Ok(SentSignal { is_new: true, woken: 1 }))
+        })
+    }
+
+    async fn set_enabled(&self, workflow: WorkflowRef, enabled: bool) -> Result<WorkflowId, PauseError> {
+        let name = workflow.to_string();
+        self.rows(|rows| {
+            let known = rows.workflows.iter_mut().find(|known| known.name == name);
+            let known = known.ok_or(PauseError::UnknownWorkflow { name })?;
+            known.is_enabled = enabled;
+            Ok(known.id)
         })
     }
 }

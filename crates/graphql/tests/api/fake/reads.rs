@@ -55,6 +55,11 @@ fn executions_like(rows: &Rows, filter: &ExecutionFilter) -> Vec<ExecutionView> 
         .collect()
 }
 
+fn children(rows: &Rows, parent: ExecutionId) -> Vec<ExecutionView> {
+    let is_child = |row: &&ExecutionView| row.parent.is_some_and(|known| known.execution == parent);
+    rows.executions.iter().filter(is_child).cloned().collect()
+}
+
 fn execution_place(row: &ExecutionView) -> TimeCursor {
     TimeCursor { at: row.created_at, id: row.id.0 }
 }
@@ -142,6 +147,27 @@ impl Reads for Fake {
         self.read("count_executions_of_workflows", |rows| {
             let of = |id: &WorkflowId| rows.executions.iter().filter(|row| row.workflow == *id).count() as u64;
             workflows.iter().map(|id| (*id, of(id))).collect()
+        })
+    }
+
+    async fn children_of_executions(
+        &self,
+        _: TenantId,
+        executions: &[ExecutionId],
+        page: PageRequest,
+    ) -> Result<HashMap<ExecutionId, Page<ExecutionView>>, StoreError> {
+        self.read("children_of_executions", |rows| {
+            executions.iter().map(|id| (*id, by_time(children(rows, *id), page, execution_place))).collect()
+        })
+    }
+
+    async fn count_children_of_executions(
+        &self,
+        _: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, u64>, StoreError> {
+        self.read("count_children_of_executions", |rows| {
+            executions.iter().map(|id| (*id, children(rows, *id).len() as u64)).collect()
         })
     }
 
