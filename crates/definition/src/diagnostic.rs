@@ -199,6 +199,11 @@ impl<'a> Report<'a> {
         self.found.push((span, code, message.into(), help.into()));
     }
 
+    /// Whether there are so many problems that finding out what was meant is no longer worth its time.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() > 2 * LISTED
+    }
+
     /// All problems so far, or nothing if there are none.
     pub(crate) fn finish(&mut self) -> Option<Diagnostics> {
         self.found.sort();

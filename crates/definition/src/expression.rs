@@ -8,7 +8,7 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use serde_json::{Map, Number};
 
 use crate::functions;
-use crate::scan::Scan;
+use crate::scan::{MAX_TOKENS, Scan};
 use crate::seen::{Names, project, resolves};
 
 /// Steps of evaluation an expression may take.
@@ -23,9 +23,8 @@ const VALUE_SIZE: usize = 32;
 /// Nesting of a result.
 const MAX_DEPTH: usize = 100;
 
-/// Names, literals and operators in an expression, and brackets inside of one another: the evaluator's parser
-/// descends for each of them, and must not run out of stack.
-const MAX_TOKENS: usize = 400;
+/// Brackets inside of one another: the evaluator's parser descends for each of them, and for each token, and must not
+/// run out of stack.
 const MAX_BRACKETS: usize = 30;
 
 /// Why an expression has no value.

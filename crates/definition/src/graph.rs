@@ -105,7 +105,8 @@ fn needs(report: &mut Report<'_>, drafts: &Drafts, ids: &Ids<'_>, step: usize) -
         } else if drafts.blocks[draft.block].is_whole {
             let message = format!("the step `{}` needs {}, which does not exist", draft.id, quoted(name));
             let others = drafts.ids(draft.block).filter(|id| *id != draft.id);
-            let help = suggest::did_you_mean(name, others)
+            let nearest = (!report.is_full()).then(|| suggest::did_you_mean(name, others)).flatten();
+            let help = nearest
                 .unwrap_or_else(|| format!("add a step with the id {}, or remove it from `needs`", quoted(name)));
             report.add(Code::UnknownNeed, *span, message, help);
         }

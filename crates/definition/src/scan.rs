@@ -58,8 +58,8 @@ enum Before {
     Is,
 }
 
-/// Literal filters of one expression that are looked at when it is read.
-const MAX_FILTERS: usize = 20;
+/// Names, literals and operators that an expression may have.
+pub(crate) const MAX_TOKENS: usize = 400;
 
 /// Arguments longer than this are not looked at.
 const MAX_ARGUMENT: usize = 16 * 1024;
@@ -177,7 +177,8 @@ impl Scanner<'_> {
     }
 
     fn word(&mut self, name: String, kind: WordKind, place: Range<usize>) {
-        if name == "jq" && self.found.filters.len() < MAX_FILTERS {
+        // An expression with more tokens is refused, so that looking ahead for each of them would be for nothing.
+        if name == "jq" && self.found.tokens <= MAX_TOKENS {
             let argument = match kind {
                 WordKind::Function => self.argument(1),
                 WordKind::Filter => self.argument(0),

@@ -31,7 +31,7 @@ pub struct ScheduleTrigger {
     pub catch_up_window: Option<Duration>,
     /// What happens when the previous execution of this schedule is still going.
     pub overlap: Overlap,
-    /// The inputs of the executions it starts; checked against [`Workflow::inputs`].
+    /// The inputs of the executions it starts; checked against [`crate::Workflow::inputs`].
     pub inputs: Map<String, Value>,
 }
 

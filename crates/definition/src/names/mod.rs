@@ -144,7 +144,8 @@ impl Check<'_, '_> {
         otherwise: &str,
     ) {
         let words: Vec<&str> = words.into_iter().collect();
-        let help = suggest::did_you_mean(name, words.iter().copied()).or_else(|| {
+        let nearest = (!self.report.is_full()).then(|| suggest::did_you_mean(name, words.iter().copied())).flatten();
+        let help = nearest.or_else(|| {
             (!otherwise.is_empty())
                 .then(|| otherwise.to_owned())
                 .or_else(|| (1..=20).contains(&words.len()).then(|| format!("there is {}", words.join(", "))))

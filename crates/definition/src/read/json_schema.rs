@@ -1,6 +1,6 @@
 //! Reads a JSON Schema that stands in a document, and finds what is wrong with it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind as ErrorKind;
@@ -99,8 +99,11 @@ const KEYWORDS: [(&str, Holds); 55] = [
 /// Keywords that give a schema a name or a dialect of its own; here it has none.
 const REFUSED: [&str; 6] = ["$id", "$anchor", "$schema", "$dynamicRef", "$dynamicAnchor", "$vocabulary"];
 
+/// Schemas that check the same value one through another: the check descends for each of them, at each level of a value.
+const MAX_CHAIN: usize = 20;
+
 /// The types of JSON Schema.
-pub(crate) const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "array", "object", "null"];
+const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "array", "object", "null"];
 
 /// The formats of text that are checked.
 const FORMATS: [&str; 18] = [
@@ -269,37 +272,79 @@ impl Reader<'_, '_> {
         true
     }
 
-    /// References that name no schema, or that come back to themselves without looking at a part of the value: their
+    /// References that name no schema, or that lead in a circle without looking at a part of the value, so that their
     /// check would never end.
     fn check_references(&mut self, walk: &mut Walk) {
-        for (from, target, span) in std::mem::take(&mut walk.references) {
-            if !walk.same.contains_key(&target) {
-                walk.is_good = false;
-                let message = format!("`$ref` points to {}, where there is no schema", quoted(&format!("#{target}")));
-                self.report.add(Code::InvalidValue, span, message, None);
-            } else if reaches(&walk.same, &target, &from) {
-                walk.is_good = false;
-                let message = "`$ref` leads back to itself, so that no value could ever be checked";
+        let mut known = HashMap::new();
+        let mut is_good = true;
+        for (from, target, span) in &walk.references {
+            let length = longest(&walk.same, from, &mut known);
+            let (message, help) = if !walk.same.contains_key(target) {
+                (format!("`$ref` points to {}, where there is no schema", quoted(&format!("#{target}"))), None)
+            } else if length.is_none() {
                 let help = "refer to it from a part of the value, under `properties` or `items`".to_owned();
-                self.report.add(Code::InvalidValue, span, message, help);
-            }
+                ("`$ref` leads in a circle, so that no value could ever be checked".to_owned(), Some(help))
+            } else if length > Some(MAX_CHAIN) {
+                (format!("`$ref` leads through more than {MAX_CHAIN} schemas"), None)
+            } else {
+                continue;
+            };
+            is_good = false;
+            self.report.add(Code::InvalidValue, *span, message, help);
         }
+        walk.is_good &= is_good;
     }
 }
 
-/// Whether checking the schema at `from` checks that at `to` with the same value.
-fn reaches(same: &HashMap<String, Vec<String>>, from: &str, to: &str) -> bool {
-    let mut seen = HashSet::new();
-    let mut open = vec![from];
-    while let Some(pointer) = open.pop() {
-        if pointer == to {
-            return true;
-        }
-        if seen.insert(pointer) {
-            open.extend(same.get(pointer).into_iter().flatten().map(String::as_str));
+/// What is known of the ways from a schema through others that check the same value.
+#[derive(Clone, Copy)]
+enum Way {
+    /// They are being walked.
+    Open,
+    /// The longest goes through so many schemas; none where one never ends.
+    Longest(Option<usize>),
+}
+
+/// The longest way from a schema through others that check the same value; none where one never ends.
+fn longest<'w>(
+    same: &'w HashMap<String, Vec<String>>,
+    from: &'w str,
+    known: &mut HashMap<&'w str, Way>,
+) -> Option<usize> {
+    if let Some(Way::Longest(length)) = known.get(from) {
+        return *length;
+    }
+    known.insert(from, Way::Open);
+    let mut walk: Vec<(&str, usize, Option<usize>)> = vec![(from, 0, Some(0))];
+    let mut ended = None;
+    while let Some((pointer, at, length)) = walk.last_mut() {
+        let below = same.get(*pointer).and_then(|below| below.get(*at));
+        if let Some(below) = below {
+            *at += 1;
+            match known.get(below.as_str()) {
+                None => {
+                    known.insert(below, Way::Open);
+                    walk.push((below, 0, Some(0)));
+                }
+                Some(Way::Open) => *length = None,
+                Some(Way::Longest(further)) => *length = joined(*length, *further),
+            }
+        } else {
+            let (pointer, length) = (*pointer, *length);
+            known.insert(pointer, Way::Longest(length));
+            walk.pop();
+            match walk.last_mut() {
+                Some((.., outer)) => *outer = joined(*outer, length),
+                None => ended = length,
+            }
         }
     }
-    false
+    ended
+}
+
+/// The longer of a way so far and one that goes one schema further.
+fn joined(so_far: Option<usize>, further: Option<usize>) -> Option<usize> {
+    Some(so_far?.max(further? + 1))
 }
 
 fn escaped(key: &str) -> String {

@@ -63,8 +63,8 @@ fn schemas_are_checked_when_the_file_is_read() {
         ("{format: ¦emial}", "COG0106", "did you mean `email`?"),
         ("{$ref: ¦'https://example.com/a.json'}", "COG0106", "`$ref` can only point into its own schema"),
         ("{$ref: ¦'#/$defs/b'}", "COG0106", "where there is no schema"),
-        ("{$ref: ¦'#'}", "COG0106", "leads back to itself"),
-        ("{anyOf: [{$ref: ¦'#/$defs/b'}], $defs: {b: {not: {$ref: '#'}}}}", "COG0106", "leads back to itself"),
+        ("{$ref: ¦'#'}", "COG0106", "leads in a circle"),
+        ("{anyOf: [{$ref: ¦'#/$defs/b'}], $defs: {b: {not: {$ref: '#'}}}}", "COG0106", "leads in a circle"),
         ("{¦$id: x}", "COG0106", "cannot have `$id`"),
         ("{default: '¦${{ now }}'}", "COG0134", "`default` must be literal"),
         (
@@ -134,4 +134,24 @@ fn steps_declare_outputs() {
         one(&format!("steps: [{step}]"), code, message);
     }
     good("steps: [{foreach: [1], uses: set, with: {a: 1}, outputs: {a: {type: integer}}}]");
+}
+
+#[test]
+fn references_and_values_may_be_as_deep_as_a_check_can_go() {
+    let chain = |length: usize| {
+        let links: String =
+            (1..length).map(|at| format!("d{at}: {{$ref: '#/$defs/d{}'}}, ", at + 1)).collect::<Vec<_>>().concat();
+        format!(
+            "inputs: {{a: {{$ref: '#/$defs/d1', $defs: {{{links}d{length}: {{type: object, properties: {{n: {{$ref: '#/$defs/d1'}}}}}}}}}}}}\nsteps: [{{run: x}}]"
+        )
+    };
+    let workflow = good(&chain(20));
+    let mut value = json!({"n": 5});
+    for _ in 0..120 {
+        value = json!({"n": value});
+    }
+    let problems = workflow.inputs.check(object(json!({"a": value}))).unwrap_err();
+    assert!(problems[0].message.ends_with("must be of type object, not 5"), "{}", problems[0]);
+    let found = super::problems(&chain(21));
+    assert!(found.items.iter().all(|item| item.message.contains("leads through more than 20 schemas")), "{found}");
 }
