@@ -150,7 +150,17 @@ impl Home {
 
     /// Starts a server and waits until it answers.
     pub fn serve(&self) -> Server {
-        Server::start(self, self.command(&["serve"]))
+        Server::start(self, &self.data(), self.command(&["serve"]))
+    }
+
+    /// Starts another server with a data folder of its own, relative to the home, and waits until it answers.
+    pub fn serve_from(&self, data: &str) -> Server {
+        let data = self.path(data);
+        let mut command = self.command(&["serve", "--data-dir"]);
+        Server::start(self, &data, {
+            command.arg(&data);
+            command
+        })
     }
 
     /// What steps carry in the variable `MARK`, so that their processes can be found.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::thread;
 
@@ -19,7 +19,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(home: &Home, mut command: Command) -> Self {
+    pub(crate) fn start(home: &Home, data: &Path, mut command: Command) -> Self {
         let log = home
             .path(&format!("elsewhere/server-{}.log", fs::read_dir(home.path("elsewhere")).map_or(0, Iterator::count)));
         let output = File::create(&log).expect("the log can be written");
@@ -33,7 +33,7 @@ impl Server {
             let (_, rest) = said.split_once("listening on http://")?;
             rest.contains('\n').then(|| rest.chars().take_while(char::is_ascii_graphic).collect::<String>())
         });
-        let key = fs::read_to_string(home.data().join("admin.key")).expect("the admin key was written");
+        let key = fs::read_to_string(data.join("admin.key")).expect("the admin key was written");
         let client = Client::new(&address, Some(key.trim()));
         Self { child, log, client }
     }

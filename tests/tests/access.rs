@@ -58,10 +58,6 @@ fn a_second_server_on_the_data_folder_is_refused(backend: Backend) {
     let second = home.run(&["serve"]).with_code(1);
     assert!(second.stderr.contains("another server"), "{second:#?}");
     assert!(second.stderr.contains("data"), "{second:#?}");
-    if backend == Backend::Postgres {
-        let second = home.run(&["serve", "--data-dir", "other"]).with_code(1);
-        assert!(second.stderr.contains("another Cogwheel server"), "{second:#?}");
-    }
     assert_eq!(server.post("{ __typename }", &json!({})).status, 200);
     server.crash();
     home.serve();

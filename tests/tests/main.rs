@@ -1,6 +1,9 @@
 //! Everything a user can see, tried on the real binary, on both databases.
 
 mod access;
+mod cluster;
+mod concurrency;
+mod control;
 mod crash;
 mod database;
 mod drift;
@@ -9,6 +12,7 @@ mod files;
 mod flood;
 mod flow;
 mod lists;
+mod matrix;
 mod schedules;
 mod settings;
 mod steps;

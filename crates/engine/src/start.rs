@@ -373,8 +373,9 @@ impl Engine {
 
     /// Who runs a new execution: this node if it gets to it soon, else whoever has room first.
     pub(crate) fn owner(&self, has_concurrency_key: bool) -> Option<NodeId> {
-        let most_waiting = if self.is_clustered() { self.runner().capacity() } else { MOST_WAITING };
-        let runs_here = !has_concurrency_key && self.runner().waiting() < most_waiting;
+        let gets_to_it =
+            if self.is_clustered() { self.runner().room() > 0 } else { self.runner().waiting() < MOST_WAITING };
+        let runs_here = !has_concurrency_key && gets_to_it;
         runs_here.then(|| self.node())
     }
 }

@@ -213,11 +213,6 @@ impl Runner {
         self.slots.room()
     }
 
-    /// How many executions run side by side at most.
-    pub(crate) fn capacity(&self) -> usize {
-        self.slots.capacity()
-    }
-
     /// How many executions here wait for a slot.
     pub(crate) fn waiting(&self) -> usize {
         self.slots.waiting()

@@ -14,7 +14,6 @@ pub(crate) struct Slots {
 }
 
 struct Inner {
-    capacity: usize,
     state: Mutex<State>,
     /// Told when a slot is given back and nobody here waits for it.
     freed: Arc<Notify>,
@@ -62,7 +61,7 @@ impl Slots {
     /// `freed` is told when a slot is given back and nobody here waits for it.
     pub(crate) fn new(capacity: usize, freed: Arc<Notify>) -> Self {
         let state = State { free: capacity, asked: 0, waiting: BinaryHeap::new() };
-        Self { inner: Arc::new(Inner { capacity, state: Mutex::new(state), freed }) }
+        Self { inner: Arc::new(Inner { state: Mutex::new(state), freed }) }
     }
 
     /// Waits for a slot. Whoever stops waiting leaves the queue.
@@ -96,11 +95,6 @@ impl Slots {
     /// How many wait for a slot.
     pub(crate) fn waiting(&self) -> usize {
         self.state().waiting.len()
-    }
-
-    /// How many executions can run side by side.
-    pub(crate) fn capacity(&self) -> usize {
-        self.inner.capacity
     }
 
     fn slot(&self) -> Slot {
