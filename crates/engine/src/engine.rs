@@ -110,6 +110,22 @@ pub struct Engine {
 impl Engine {
     /// Brings the engine up: reads the workflow folders, takes over what was running, and lets the triggers go.
     pub async fn launch(config: EngineConfig, parts: Parts) -> Result<Arc<Self>, EngineError> {
+        let engine = Self::join(config, parts).await?;
+        triggers::load_workflows(&engine).await?;
+        engine.take_up().await?;
+        triggers::spawn(&engine).await?;
+        Ok(engine)
+    }
+
+    /// Brings up an engine in which nothing sets executions off but [`Engine::start`]: it reads no workflow folders, and
+    /// knows only what [`Engine::save_workflow`] is given.
+    pub async fn launch_without_triggers(config: EngineConfig, parts: Parts) -> Result<Arc<Self>, EngineError> {
+        let engine = Self::join(config, parts).await?;
+        engine.take_up().await?;
+        Ok(engine)
+    }
+
+    async fn join(config: EngineConfig, parts: Parts) -> Result<Arc<Self>, EngineError> {
         let Parts { store, reads, steps, clock, node } = parts;
         tokio::fs::create_dir_all(&config.work_dir)
             .await
@@ -117,7 +133,10 @@ impl Engine {
         let tenant = store.default_tenant().await?;
         let (node_id, lease) = (node.id, node.lease);
         store.join(node).await?;
-        let feed = Feed::default();
+        let (feed, changes) = match lease.map(|_| Feed::shared()) {
+            Some((feed, changes)) => (feed, Some(changes)),
+            None => (Feed::default(), None),
+        };
         let runner = Arc::new(Runner::new(
             &config,
             node_id,
@@ -144,11 +163,17 @@ impl Engine {
             triggers: TaskTracker::new(),
         });
         engine.runner.serve(&engine);
-        triggers::load_workflows(&engine).await?;
-        cluster::take_over(&engine).await?;
-        cluster::spawn(&engine);
-        triggers::spawn(&engine).await?;
+        if let Some(changes) = changes {
+            engine.triggers.spawn(cluster::tell_changes(Arc::clone(&engine), changes));
+        }
         Ok(engine)
+    }
+
+    /// Goes on with what is live.
+    async fn take_up(self: &Arc<Self>) -> Result<(), EngineError> {
+        cluster::take_over(self).await?;
+        cluster::spawn(self);
+        Ok(())
     }
 
     /// Stops taking work, lets running steps end within the grace period, ends what is left, and signs off.

@@ -13,6 +13,7 @@ mod pause;
 pub mod ports;
 mod retry;
 mod runner;
+mod save;
 mod signal;
 mod start;
 mod triggers;

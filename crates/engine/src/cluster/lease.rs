@@ -1,18 +1,26 @@
 //! Stays alive in the eyes of other nodes, notices those that are not, and hears what others tell.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use crate::Engine;
 use crate::ports::{Lease, Notice, StoreError};
 use crate::runner::Nudge;
+use crate::{Changed, Engine, Followed};
 
 /// How often in its time a lease is renewed: two renewals may fail before it lapses.
 const RENEWALS: u32 = 3;
+
+/// How long changes are gathered before other nodes are told: a running execution changes many times a second.
+const GATHERED: Duration = Duration::from_millis(50);
+
+/// More changed executions than these are told as one notice.
+const MOST_TOLD: usize = 16;
 
 /// The pause before other nodes are listened to again after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -89,12 +97,37 @@ async fn hear(engine: &Arc<Engine>, notice: Notice) {
                 runner.work().notify_one();
             }
         }
-        Notice::Changed(execution, workflow) => engine.feed().notify(crate::Changed { execution, workflow }),
+        Notice::Changed(execution, workflow) => {
+            engine.feed().pass_on(Followed::Changed(Changed { execution, workflow }));
+        }
+        Notice::ManyChanged => engine.feed().pass_on(Followed::Missed),
         Notice::Workflows => crate::triggers::reload_workflows(engine).await,
         Notice::Missed => {
             runner.nudge_all(&Nudge::Inbox);
             runner.work().notify_one();
+            engine.feed().pass_on(Followed::Missed);
             crate::triggers::reload_workflows(engine).await;
+        }
+    }
+}
+
+/// Tells other nodes what changed, for those who follow it there, until the engine stops.
+pub(crate) async fn tell_changes(engine: Arc<Engine>, mut changes: mpsc::UnboundedReceiver<Changed>) {
+    while let Some(Some(first)) = engine.stop().run_until_cancelled(changes.recv()).await {
+        let mut changed = HashSet::from([first]);
+        sleep(GATHERED).await;
+        while let Ok(more) = changes.try_recv() {
+            changed.insert(more);
+        }
+        let notices: Vec<Notice> = if changed.len() > MOST_TOLD {
+            vec![Notice::ManyChanged]
+        } else {
+            changed.into_iter().map(|changed| Notice::Changed(changed.execution, changed.workflow)).collect()
+        };
+        for notice in notices {
+            if let Err(error) = engine.store().notify(notice).await {
+                debug!(%error, "other nodes were not told of a change");
+            }
         }
     }
 }

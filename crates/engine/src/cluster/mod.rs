@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::{Engine, EngineError};
 
+pub(crate) use lease::tell_changes;
 pub(crate) use rebuild::Rebuilder;
 
 /// Puts what dead nodes left behind into the pool, and clears away what nobody will need.

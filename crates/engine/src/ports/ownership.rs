@@ -81,6 +81,8 @@ pub enum Notice {
     Inbox(ExecutionId),
     /// Rows of this execution changed.
     Changed(ExecutionId, WorkflowId),
+    /// Rows of many executions changed.
+    ManyChanged,
     /// Workflows were saved, removed, paused or resumed.
     Workflows,
     /// Notices may have been missed: everything is looked at.

@@ -228,7 +228,7 @@ impl Drive<'_> {
                 Err(_) => Heard::Kill,
             },
             () = sleep_for(until_due) => Heard::Woken,
-            slot = self.runner.slots.acquire(priority), if wants_slot => Heard::Slot(slot),
+            slot = self.runner.slots.acquire(priority, !is_queued), if wants_slot => Heard::Slot(slot),
             () = tokio::time::sleep_until(idle_at), if is_idle => Heard::Idle,
             Some(line) = lines.recv() => {
                 let mut bytes = line.2.message.len();

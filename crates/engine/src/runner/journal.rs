@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cogwheel_definition::Action;
-use cogwheel_machine::{Execution, ExecutionStatus, Layer, StepState, StepStatus};
+use cogwheel_machine::{Execution, ExecutionStatus, Failure, FailureKind, Layer, StepState, StepStatus};
 use tracing::{error, warn};
 
 use super::drive::Drive;
@@ -48,11 +48,50 @@ impl Drive<'_> {
                         () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
                     }
                 }
+                Err(StoreError::Conflict(why)) => {
+                    warn!(execution = %self.execution.id(), why, "the execution is not this node's any more");
+                    return Written::Refused;
+                }
                 Err(error) => {
-                    error!(execution = %self.execution.id(), %error, "the execution is let go of; a restart takes it up again");
+                    error!(execution = %self.execution.id(), %error, "what became of the execution cannot be recorded");
+                    self.end_unrecordable(&error).await;
                     return Written::Refused;
                 }
             }
+        }
+    }
+
+    /// Ends an execution whose record no retry brings into the database: it must not be left without anybody who looks
+    /// after it.
+    async fn end_unrecordable(&self, error: &StoreError) {
+        let at = self.runner.clock.now();
+        let failure = Failure::permanent(FailureKind::Internal, "what became of the execution cannot be recorded")
+            .with_detail(error.to_string());
+        let head = Head {
+            status: ExecutionStatus::Failed,
+            owner: None,
+            started_at: self.execution.started_at(),
+            deadline_at: self.execution.deadline_at(),
+            next_wake_at: None,
+            completed_at: Some(at),
+            result: None,
+            error: Some(failure),
+        };
+        let record = Record {
+            execution: self.execution.id(),
+            tenant: self.tenant,
+            workflow: self.workflow,
+            epoch: self.epoch,
+            head: Some(head),
+            steps: Vec::new(),
+            logs: Vec::new(),
+            events: Vec::new(),
+            parent: self.parent.map(|parent| parent.execution),
+            at,
+        };
+        match self.runner.store.record(record).await {
+            Ok(()) => self.notify(),
+            Err(error) => error!(execution = %self.execution.id(), %error, "nor can its failure"),
         }
     }
 

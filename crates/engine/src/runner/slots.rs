@@ -27,7 +27,7 @@ struct State {
 
 /// Somebody who waits for a slot.
 struct Waiting {
-    rank: (Priority, Reverse<u64>),
+    rank: (Priority, bool, Reverse<u64>),
     give: oneshot::Sender<Slot>,
 }
 
@@ -64,8 +64,9 @@ impl Slots {
         Self { inner: Arc::new(Inner { state: Mutex::new(state), freed }) }
     }
 
-    /// Waits for a slot. Whoever stops waiting leaves the queue.
-    pub(crate) async fn acquire(&self, priority: Priority) -> Slot {
+    /// Waits for a slot; of the same priority, an execution that has begun comes before those that have not. Whoever
+    /// stops waiting leaves the queue.
+    pub(crate) async fn acquire(&self, priority: Priority, has_begun: bool) -> Slot {
         loop {
             let waiting = {
                 let mut state = self.state();
@@ -74,7 +75,7 @@ impl Slots {
                     return self.slot();
                 }
                 let (give, taken) = oneshot::channel();
-                let rank = (priority, Reverse(state.asked));
+                let rank = (priority, has_begun, Reverse(state.asked));
                 state.asked += 1;
                 state.waiting.push(Waiting { rank, give });
                 taken
@@ -137,9 +138,9 @@ mod tests {
     async fn a_slot_goes_to_the_highest_rank_that_still_waits() {
         let freed = Arc::new(Notify::new());
         let slots = Slots::new(1, Arc::clone(&freed));
-        let first = slots.acquire(Priority::Low).await;
+        let first = slots.acquire(Priority::Low, false).await;
         let waiting = [Priority::Normal, Priority::Critical, Priority::High, Priority::High];
-        let mut waiting = waiting.map(|priority| Box::pin(slots.acquire(priority)));
+        let mut waiting = waiting.map(|priority| Box::pin(slots.acquire(priority, false)));
         for one in &mut waiting {
             assert!(one.now_or_never().is_none());
         }

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 /// The digest of `bytes`, in hex.
-pub(super) fn of(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn of(bytes: impl AsRef<[u8]>) -> String {
     hex(Sha256::new_with_prefix(bytes))
 }
 

@@ -19,6 +19,8 @@ use tracing::error;
 
 use crate::{Engine, EngineError};
 
+pub(crate) use digest::of as checksum;
+pub(crate) use folders::triggers as saved;
 pub(crate) use workflow_files::WorkflowFiles;
 pub use workflow_files::{FileProblem, WorkflowFile};
 

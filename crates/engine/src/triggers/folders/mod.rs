@@ -18,6 +18,7 @@ use crate::{Engine, EngineError, LoadedWorkflow, WorkflowId};
 
 pub(super) use follow::follow;
 pub(super) use load::Loader;
+pub(crate) use saved::triggers;
 
 /// Brings the stored workflows and the folders together for the first time.
 pub(super) async fn load(engine: &Arc<Engine>) -> Result<(), EngineError> {

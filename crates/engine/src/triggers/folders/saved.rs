@@ -10,7 +10,7 @@ use crate::ports::SavedTriggers;
 use crate::triggers::location;
 
 /// The triggers' stored form at `now`, with relative folders below `root`.
-pub(super) fn triggers(workflow: &Workflow, root: &Path, now: DateTime<Utc>) -> SavedTriggers {
+pub(crate) fn triggers(workflow: &Workflow, root: &Path, now: DateTime<Utc>) -> SavedTriggers {
     let schedules = workflow.triggers.schedules.iter();
     let files = workflow.triggers.files.iter();
     SavedTriggers {
