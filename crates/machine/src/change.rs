@@ -20,7 +20,7 @@ pub enum Change {
         /// Where it stands now.
         status: ExecutionStatus,
     },
-    /// The main part has ended, and what follows it begins.
+    /// The main part has ended and what follows it begins, or the last part begins.
     Decided {
         /// How the execution ends, unless what follows fails.
         status: ExecutionStatus,
@@ -55,6 +55,8 @@ pub enum Change {
     StepResumed {
         /// Which step.
         step: i32,
+        /// When it must have ended.
+        timeout_at: Option<DateTime<Utc>>,
     },
     /// The end of an attempt was not seen.
     StepLost {
@@ -109,7 +111,7 @@ impl Change {
             Self::Started { .. } | Self::Moved { .. } | Self::Decided { .. } | Self::Ended { .. } => None,
             Self::StepStarted { step, .. }
             | Self::StepWaits { step, .. }
-            | Self::StepResumed { step }
+            | Self::StepResumed { step, .. }
             | Self::StepLost { step, .. }
             | Self::StepRetrying { step, .. }
             | Self::StepEnded { step, .. } => Some(*step),
@@ -147,10 +149,9 @@ impl Execution {
                 let timeout_at = self.at(*step).timeout_at;
                 self.set_times(*step, *wake_at, timeout_at);
             }
-            Change::StepResumed { step } => {
+            Change::StepResumed { step, timeout_at } => {
                 self.set_step(*step, StepStatus::Running);
-                let timeout_at = self.at(*step).timeout_at;
-                self.set_times(*step, None, timeout_at);
+                self.set_times(*step, None, *timeout_at);
             }
             Change::StepLost { step, at } => {
                 self.set_step(*step, StepStatus::Retrying);

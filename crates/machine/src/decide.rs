@@ -6,6 +6,7 @@ mod finish;
 mod outside;
 mod phases;
 mod recover;
+mod resume;
 mod retry;
 mod stop;
 mod values;
@@ -187,7 +188,7 @@ impl Execution {
             return Ok(());
         }
         self.record(Change::Started { at: now, deadline_at: self.deadline(now) }, decision);
-        self.enqueue_all();
+        self.begin_main(now, decision);
         Ok(())
     }
 

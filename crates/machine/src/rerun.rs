@@ -1,6 +1,7 @@
 //! Does an ended execution over again, and keeps what need not be done anew.
 
 use crate::scope::{Inside, Place};
+use crate::state::Phase;
 use crate::{Execution, ExecutionStatus, Limits, NewExecution, RecordedHead, StepState, StepStatus};
 
 /// Why an execution cannot be done over.
@@ -39,9 +40,7 @@ impl Execution {
         if from.is_none() && self.status == ExecutionStatus::Completed {
             return Err(RerunError::NothingFailed);
         }
-        let mut copy = Kept { execution: self, again: &again, steps: Vec::new() };
-        let main = self.phases[0].unwrap_or_default();
-        copy.keep_scope(main, None);
+        let steps = Kept::of(self, &again).steps;
         let head = RecordedHead {
             status: ExecutionStatus::Queued,
             started_at: None,
@@ -49,7 +48,6 @@ impl Execution {
             result: None,
             error: None,
         };
-        let steps = copy.steps;
         Self::restored(new, limits, head, steps).map_err(RerunError::UnknownStep)
     }
 
@@ -84,51 +82,71 @@ impl Execution {
 struct Kept<'e> {
     execution: &'e Execution,
     again: &'e [bool],
+    /// What each instance encloses, by ordinal.
+    parts: Vec<Vec<i32>>,
     steps: Vec<StepState>,
 }
 
-impl Kept<'_> {
-    fn keep_scope(&mut self, scope: usize, parent: Option<i32>) {
-        for slot in &self.execution.scopes[scope].slots {
-            if let Some(ordinal) = slot.ordinal {
-                self.keep(ordinal, parent);
+impl<'e> Kept<'e> {
+    fn of(execution: &'e Execution, again: &'e [bool]) -> Self {
+        let mut parts = vec![Vec::new(); execution.steps.len()];
+        for state in &execution.steps {
+            if let Some(parts) = state.parent.and_then(|parent| parts.get_mut(usize::try_from(parent).ok()?)) {
+                parts.push(state.ordinal);
             }
         }
+        let mut kept = Self { execution, again, parts, steps: Vec::new() };
+        let main = execution.phases[Phase::Main as usize].into_iter().flat_map(|main| &execution.scopes[main].slots);
+        for ordinal in main.filter_map(|slot| slot.ordinal) {
+            kept.keep(ordinal, None, false);
+        }
+        kept
     }
 
-    fn keep(&mut self, ordinal: i32, parent: Option<i32>) {
+    fn keep(&mut self, ordinal: i32, parent: Option<i32>, is_inside_of_whole: bool) {
         let state = self.execution.at(ordinal);
         if self.again[state.step] && self.execution.instance(ordinal).place == Place::Slot {
             return;
         }
-        let instance = self.execution.instance(ordinal);
-        let is_whole = self.execution.counts_as_completed(state);
-        let can_be_opened = matches!(instance.inside, Inside::Items(_) | Inside::Scope(_)) && state.attempt > 0;
-        if !is_whole && !can_be_opened {
+        let is_whole = is_inside_of_whole || self.is_whole(ordinal);
+        if !is_whole && !self.is_left_open(ordinal) {
             return;
         }
         let new = i32::try_from(self.steps.len()).unwrap_or(i32::MAX);
         let mut copy = StepState { ordinal: new, parent, ..state.clone() };
         if !is_whole {
-            copy.status = StepStatus::Running;
-            (copy.output, copy.error, copy.completed_at, copy.timeout_at, copy.wake_at) =
-                (None, None, None, None, None);
+            // It waits for the new execution to begin.
+            copy.status = StepStatus::Waiting;
+            (copy.output, copy.error, copy.completed_at) = (None, None, None);
         }
         self.steps.push(copy);
-        match &instance.inside {
-            Inside::Nothing => {}
-            Inside::Items(items) => {
-                for value in items.begun.iter().flatten() {
-                    self.keep(*value, Some(new));
-                }
-            }
-            Inside::Rounds { .. } => {
-                let rounds = self.execution.steps.iter().filter(|round| round.parent == Some(ordinal));
-                for round in rounds.map(|round| round.ordinal).collect::<Vec<_>>() {
-                    self.keep(round, Some(new));
-                }
-            }
-            Inside::Scope(scope) => self.keep_scope(*scope, Some(new)),
+        for part in self.parts(ordinal).to_vec() {
+            self.keep(part, Some(new), is_whole);
         }
+    }
+
+    fn parts(&self, ordinal: i32) -> &[i32] {
+        usize::try_from(ordinal).ok().and_then(|ordinal| self.parts.get(ordinal)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether nothing of it has to be done anew.
+    fn is_whole(&self, ordinal: i32) -> bool {
+        let state = self.execution.at(ordinal);
+        match self.execution.instance(ordinal).place {
+            // A value that failed is missing in what the `foreach` puts out, though it be tolerated.
+            Place::Item(_) => state.status == StepStatus::Completed,
+            Place::Slot | Place::Round(_) => self.execution.counts_as_completed(state),
+        }
+    }
+
+    /// Whether some of what an instance encloses began, and some of it did not complete: it can be gone on with.
+    fn is_left_open(&self, ordinal: i32) -> bool {
+        let parts = self.parts(ordinal);
+        let all = match &self.execution.instance(ordinal).inside {
+            Inside::Nothing | Inside::Rounds { .. } => return false,
+            Inside::Items(items) => items.begun.len(),
+            Inside::Scope(_) => parts.len(),
+        };
+        !parts.is_empty() && parts.iter().filter(|&&part| self.is_whole(part)).count() < all
     }
 }

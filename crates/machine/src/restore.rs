@@ -160,9 +160,10 @@ impl Execution {
         }
         for ordinal in 0..self.next_ordinal() {
             if let Inside::Items(items) = &self.instance(ordinal).inside {
-                let open = items.begun.iter().flatten().filter(|&&value| !self.at(value).status.is_terminal()).count();
+                let live = items.begun.iter().flatten().copied().filter(|&value| !self.at(value).status.is_terminal());
+                let (kept, open): (Vec<i32>, Vec<i32>) = live.partition(|&value| self.is_kept_open(value));
                 if let Inside::Items(items) = &mut self.instance_mut(ordinal).inside {
-                    items.open = open;
+                    (items.open, items.kept) = (open.len(), kept.into());
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Where step instances belong: the scopes whose steps they are, and what each of them encloses.
 
+use std::collections::VecDeque;
+
 use cogwheel_definition::{Action, Step, Workflow};
 
 use crate::{Execution, Failure, Layer, StepState, StepStatus};
@@ -91,6 +93,8 @@ pub(crate) enum Inside {
 pub(crate) struct Items {
     /// The instance of each value, once it has begun.
     pub(crate) begun: Vec<Option<i32>>,
+    /// Those of an execution that was done over which did not complete, and wait to be gone on with.
+    pub(crate) kept: VecDeque<i32>,
     /// No value before this one has still to begin.
     pub(crate) next: usize,
     /// How many are under way.
@@ -102,6 +106,18 @@ pub(crate) struct Items {
 impl Items {
     pub(crate) fn of(count: usize) -> Self {
         Self { begun: vec![None; count], ..Self::default() }
+    }
+
+    /// Whether more of them could be under way.
+    pub(crate) fn has_more(&mut self) -> bool {
+        !self.kept.is_empty() || self.next_to_begin().is_some()
+    }
+
+    /// The next value that was kept; it is under way from now on.
+    pub(crate) fn take_kept(&mut self) -> Option<i32> {
+        let value = self.kept.pop_front()?;
+        self.open += 1;
+        Some(value)
     }
 
     /// The next value that has not begun.
@@ -223,6 +239,12 @@ impl Execution {
     /// Whether a step type runs this instance, so that it takes up room while it does.
     pub(crate) fn takes_room(&self, step: usize, layer: Layer) -> bool {
         layer == Layer::Action && self.new.workflow.steps[step].action.is_run()
+    }
+
+    /// Whether an instance was kept although it had not completed, and waits to be gone on with.
+    pub(crate) fn is_kept_open(&self, ordinal: i32) -> bool {
+        let encloses = matches!(self.instance(ordinal).inside, Inside::Items(_) | Inside::Scope(_));
+        encloses && self.at(ordinal).status == StepStatus::Waiting
     }
 
     /// Whether an instance waits for the end of another execution.

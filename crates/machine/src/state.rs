@@ -344,7 +344,7 @@ impl Execution {
 
     /// Whether something could begin that has not yet, for want of room.
     pub fn has_work(&self) -> bool {
-        !self.work.is_empty()
+        self.work.iter().any(|work| self.is_still_due(work))
     }
 
     /// The idempotency key of a step: the same for every attempt, after any restart.

@@ -30,7 +30,7 @@ pub(crate) struct WorkQueue {
 }
 
 impl WorkQueue {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.free.is_empty() && self.bounded.is_empty()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Work> {
+        self.free.iter().chain(&self.bounded).copied()
     }
 }

@@ -128,7 +128,7 @@ impl Execution {
         self.record(Change::StepStarted { step: ordinal, input, at, timeout_at }, decision);
     }
 
-    fn timeout_at(&self, ordinal: i32, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub(super) fn timeout_at(&self, ordinal: i32, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let limit = TimeDelta::from_std(self.definition(self.at(ordinal)).timeout?).unwrap_or(TimeDelta::MAX);
         Some(now.checked_add_signed(limit).unwrap_or(DateTime::<Utc>::MAX_UTC))
     }

@@ -51,6 +51,16 @@ impl Execution {
         }
     }
 
+    /// Whether what was queued has not been overtaken by an end.
+    pub(crate) fn is_still_due(&self, work: Work) -> bool {
+        let goes_on = |ordinal| !self.at(ordinal).status.is_terminal() && self.instance(ordinal).stopping.is_none();
+        match work {
+            Work::Slot { scope, position } => self.scopes[scope].slots[position].ordinal.is_none(),
+            Work::Attempt(ordinal) => self.at(ordinal).status == StepStatus::Retrying,
+            Work::Items(ordinal) | Work::Round(ordinal) => goes_on(ordinal),
+        }
+    }
+
     fn take_slot(&mut self, scope: usize, position: usize, now: DateTime<Utc>, decision: &mut Decision) {
         let slot = &self.scopes[scope].slots[position];
         // Stopped, or skipped for another reason, since it was queued.
@@ -157,6 +167,16 @@ impl Execution {
         }
     }
 
+    /// Queues the step at a position of a scope if its turn has come, or can come no more.
+    pub(super) fn enqueue_if_ready(&mut self, scope: usize, position: usize) {
+        let step = self.new.workflow.blocks[self.scopes[scope].block].steps[position];
+        let slot = &self.scopes[scope].slots[position];
+        let is_doomed = !self.asks_for_status(step) && self.doom(scope, step).is_some();
+        if slot.ordinal.is_none() && (slot.missing == 0 || is_doomed) {
+            self.enqueue_slot(scope, position);
+        }
+    }
+
     /// Queues everything that could begin, of whatever is recorded.
     pub(crate) fn enqueue_all(&mut self) {
         for scope in 0..self.scopes.len() {
@@ -164,17 +184,12 @@ impl Execution {
                 continue;
             }
             for position in 0..self.scopes[scope].slots.len() {
-                let step = self.new.workflow.blocks[self.scopes[scope].block].steps[position];
-                let slot = &self.scopes[scope].slots[position];
-                let is_doomed = !self.asks_for_status(step) && self.doom(scope, step).is_some();
-                if slot.ordinal.is_none() && (slot.missing == 0 || is_doomed) {
-                    self.enqueue_slot(scope, position);
-                }
+                self.enqueue_if_ready(scope, position);
             }
         }
         for ordinal in 0..self.next_ordinal() {
             let state = self.at(ordinal);
-            if state.status.is_terminal() {
+            if state.status.is_terminal() || self.is_kept_open(ordinal) {
                 continue;
             }
             let (step, layer) = (state.step, state.layer);
@@ -197,7 +212,7 @@ impl Execution {
     /// Whether steps of a scope may still begin.
     fn is_live(&self, scope: usize) -> bool {
         match self.scopes[scope].owner {
-            Some(owner) => !self.at(owner).status.is_terminal(),
+            Some(owner) => self.at(owner).status == StepStatus::Running,
             None => self.phases[self.phase as usize] == Some(scope),
         }
     }

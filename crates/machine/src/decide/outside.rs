@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Decision, Rejected, phases};
 use crate::scope::Inside;
 use crate::work::Work;
-use crate::{Execution, ExecutionId, ExecutionStatus, Failure, FailureKind, StepStatus};
+use crate::{Execution, ExecutionId, ExecutionStatus, Failure, FailureKind, StepState, StepStatus};
 
 impl Execution {
     /// A time of an instance has come: it must have ended, or it goes on.
@@ -66,7 +66,7 @@ impl Execution {
     ) -> Result<(), Rejected> {
         self.require_live()?;
         let state = self.step(ordinal).ok_or(Rejected::NotAwaited)?;
-        if !self.awaits_child(state) || self.child_id(ordinal) != Some(child) {
+        if !self.heeds_child(state) || self.child_id(ordinal) != Some(child) {
             return Err(Rejected::NotAwaited);
         }
         if self.instance(ordinal).stopping.is_some() {
@@ -100,12 +100,19 @@ impl Execution {
     }
 
     /// The steps that wait for a signal.
-    pub fn awaiting_signals(&self) -> impl Iterator<Item = &crate::StepState> {
+    pub fn awaiting_signals(&self) -> impl Iterator<Item = &StepState> {
         self.steps.iter().filter(|state| state.status == StepStatus::Waiting && state.signal.is_some())
     }
 
     /// The steps that wait for the end of the execution that they started.
     pub fn awaiting_children(&self) -> impl Iterator<Item = i32> {
-        self.steps.iter().filter(|state| self.awaits_child(state)).map(|state| state.ordinal)
+        self.steps.iter().filter(|state| self.heeds_child(state)).map(|state| state.ordinal)
+    }
+
+    /// Whether the end of the execution that a step started means anything to it: not to one that only starts it,
+    /// unless it had to cancel it.
+    fn heeds_child(&self, state: &StepState) -> bool {
+        let waits = matches!(self.definition(state).action, Action::Workflow { wait: true, .. });
+        self.awaits_child(state) && (waits || self.instance(state.ordinal).stopping.is_some())
     }
 }

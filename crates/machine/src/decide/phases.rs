@@ -32,7 +32,9 @@ impl Execution {
             Phase::OnFailure => match finally {
                 None => self.end_as_decided(now, decision),
                 Some(block) => {
-                    self.deadline_at = Some(self.deadline(now));
+                    let status = self.verdict.unwrap_or(ExecutionStatus::Failed);
+                    let (result, error, deadline_at) = (self.result.clone(), self.error.clone(), self.deadline(now));
+                    self.record(Change::Decided { status, result, error, deadline_at }, decision);
                     self.open_phase(Phase::Finally, block);
                 }
             },
@@ -95,7 +97,7 @@ impl Execution {
         self.end(status, self.result.clone(), self.error.clone(), now, decision);
     }
 
-    /// Ends an execution that never ran.
+    /// Ends an execution that never ran, with what it has kept of another one.
     pub(super) fn end_unclaimed(
         &mut self,
         status: ExecutionStatus,
@@ -103,6 +105,12 @@ impl Execution {
         now: DateTime<Utc>,
         decision: &mut Decision,
     ) {
+        for step in 0..self.next_ordinal() {
+            if !self.at(step).status.is_terminal() {
+                let (status, error) = (StepStatus::Cancelled, Some(execution_ended()));
+                self.record(Change::StepEnded { step, status, output: None, error, at: now }, decision);
+            }
+        }
         self.end(status, None, Some(error), now, decision);
     }
 

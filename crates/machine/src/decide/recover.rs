@@ -6,10 +6,11 @@ use cogwheel_definition::OnLost;
 use super::{Decision, Effect, Rejected, phases};
 use crate::state::{Phase, Stopping};
 use crate::work::Work;
-use crate::{CancelRequested, Change, Execution, StepStatus};
+use crate::{CancelRequested, Change, Execution, ExecutionStatus, StepStatus};
 
 impl Execution {
-    /// A lost attempt is tried again, up to a limit: a step that takes the server down must not do so for ever.
+    /// A lost attempt is tried again, up to a limit: a step that takes the server down must not do so for ever. What was
+    /// being stopped ends.
     pub(super) fn recovered(
         &mut self,
         cancel: Option<CancelRequested>,
@@ -17,35 +18,54 @@ impl Execution {
         decision: &mut Decision,
     ) -> Result<(), Rejected> {
         self.require_live()?;
-        let is_cancelled = cancel.is_some() && self.phase == Phase::Main;
+        let is_cancelled = cancel.is_some() && self.is_cancel_due();
         self.cancel_requested = cancel;
-        let out_of_time = self.deadline_at.is_some_and(|deadline| deadline <= now);
-        let stopping =
-            if is_cancelled { Some(Stopping::Cancelled) } else { out_of_time.then_some(Stopping::DeadlinePassed) };
         self.enqueue_all();
+        if is_cancelled {
+            self.stop_phase(Stopping::Cancelled, now, decision);
+        } else if self.was_cut_short(self.phase) {
+            self.stop_phase(Stopping::DeadlinePassed, now, decision);
+        }
+        if self.require_live().is_ok() {
+            self.woken(now, decision)?;
+        }
         for ordinal in 0..self.next_ordinal() {
             let state = self.at(ordinal);
+            let is_stopping = self.instance(ordinal).stopping.is_some();
             if state.status == StepStatus::Running && self.takes_room(state.step, state.layer) {
-                self.lost(ordinal, stopping.is_some(), now, decision);
+                self.lost(ordinal, now, decision);
             } else if state.status == StepStatus::Waiting && state.signal.is_some() {
                 decision.effects.push(Effect::AwaitSignal { step: ordinal });
-            } else if self.awaits_child(state) {
+            } else if self.awaits_child(state) && !is_stopping {
                 decision.effects.push(Effect::StartChild { step: ordinal });
             }
         }
-        if let Some(why) = stopping {
-            self.stop_phase(why, now, decision);
-        }
+        // Nothing is left of the attempts that were to be stopped.
+        decision.effects.retain(|effect| !matches!(effect, Effect::Stop { .. }));
         Ok(())
     }
 
-    fn lost(&mut self, ordinal: i32, is_stopping: bool, now: DateTime<Utc>, decision: &mut Decision) {
+    /// Whether a recorded request to cancel is about the part under way, and not about one that it has stopped already.
+    fn is_cancel_due(&self) -> bool {
+        let has_stopped_handling = self.phase == Phase::Finally && self.was_cut_short(Phase::OnFailure);
+        self.verdict != Some(ExecutionStatus::Cancelled) && !has_stopped_handling
+    }
+
+    /// Whether steps of a part were ended before their time.
+    fn was_cut_short(&self, phase: Phase) -> bool {
+        let slots = self.phases[phase as usize].into_iter().flat_map(|scope| &self.scopes[scope].slots);
+        let mut states = slots.filter_map(|slot| slot.ordinal).map(|ordinal| self.at(ordinal));
+        states.any(|state| state.status == StepStatus::Cancelled)
+    }
+
+    fn lost(&mut self, ordinal: i32, now: DateTime<Utc>, decision: &mut Decision) {
+        if self.instance(ordinal).stopping.is_some() {
+            return self.end_stopped(ordinal, now, decision);
+        }
         let state = self.at(ordinal);
         let lost_before = state.times_lost();
         let may_retry = self.definition(state).on_lost == OnLost::Retry;
-        if is_stopping {
-            self.end_step(ordinal, StepStatus::Cancelled, None, Some(phases::execution_ended()), now, decision);
-        } else if may_retry && u32::try_from(lost_before).is_ok_and(|lost| lost < self.limits.lost_retries) {
+        if may_retry && u32::try_from(lost_before).is_ok_and(|lost| lost < self.limits.lost_retries) {
             self.record(Change::StepLost { step: ordinal, at: now }, decision);
             self.enqueue(Work::Attempt(ordinal), true);
         } else {

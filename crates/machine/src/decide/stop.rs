@@ -71,7 +71,11 @@ impl Execution {
         let runs = self.takes_room(state.step, state.layer) && state.status == StepStatus::Running;
         let awaits_child = self.awaits_child(state);
         let inner = Failure::permanent(crate::FailureKind::Cancelled, "the step around it ended first");
-        self.instance_mut(ordinal).stopping = Some((status, why));
+        let instance = self.instance_mut(ordinal);
+        instance.stopping = Some((status, why));
+        if let Inside::Items(items) = &mut instance.inside {
+            while items.take_kept().is_some() {}
+        }
         match self.instance(ordinal).inside.clone() {
             Inside::Nothing if runs => decision.effects.push(Effect::Stop { step: ordinal }),
             Inside::Nothing if awaits_child => decision.effects.push(Effect::CancelChild { step: ordinal }),

@@ -46,7 +46,7 @@ impl Execution {
         if let Inside::Items(items) = &mut self.instance_mut(ordinal).inside
             && !items.is_queued
             && items.open < most
-            && items.next_to_begin().is_some()
+            && items.has_more()
         {
             items.is_queued = true;
             self.enqueue(Work::Items(ordinal), self.takes_room(step, layer));
@@ -71,9 +71,17 @@ impl Execution {
                 return self.enqueue_values(ordinal);
             }
             let Inside::Items(items) = &mut self.instance_mut(ordinal).inside else { return };
-            let Some(number) = items.next_to_begin().filter(|_| items.open < most) else { return };
-            let value = self.create(scope, step, layer, Some(ordinal), Place::Item(number));
-            self.begin_layer(value, now, decision);
+            if items.open >= most {
+                return;
+            }
+            if let Some(value) = items.take_kept() {
+                self.resume(value, now, decision);
+            } else if let Some(number) = items.next_to_begin() {
+                let value = self.create(scope, step, layer, Some(ordinal), Place::Item(number));
+                self.begin_layer(value, now, decision);
+            } else {
+                return;
+            }
         }
     }
 
@@ -82,7 +90,7 @@ impl Execution {
         let Inside::Items(items) = &mut self.instance_mut(ordinal).inside else { return };
         items.open -= 1;
         let is_last = items.open == 0;
-        let has_more = items.next_to_begin().is_some();
+        let has_more = items.has_more();
         if self.instance(ordinal).stopping.is_some() {
             if is_last {
                 self.end_stopped(ordinal, now, decision);
@@ -127,7 +135,8 @@ impl Execution {
         }
         let number = current.map_or(0, |current| self.round_number(current) + 1);
         if self.at(ordinal).status == StepStatus::Waiting {
-            self.record(Change::StepResumed { step: ordinal }, decision);
+            let timeout_at = self.at(ordinal).timeout_at;
+            self.record(Change::StepResumed { step: ordinal, timeout_at }, decision);
         }
         let (scope, step) = (self.instance(ordinal).scope, self.at(ordinal).step);
         let round = self.create(scope, step, Layer::Action, Some(ordinal), Place::Round(number));
