@@ -2,6 +2,7 @@
 
 mod columns;
 mod counts;
+mod crash;
 mod lane;
 mod overflow;
 mod postgres;

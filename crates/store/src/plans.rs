@@ -13,7 +13,8 @@ use crate::reads::plans::{
 use crate::store::{HANDLED_FILES, SCHEDULE_IS_BUSY};
 use crate::tx::any_of;
 use crate::verify::DeclaredQuery;
-use crate::writes::pool::sql::{ADRIFT, DUE, OVERDUE, Part, QUEUE};
+use crate::writes::nodes::DEAD_OWNERS;
+use crate::writes::pool::sql::{ADRIFT, DUE, HEADS, OVERDUE, Part, QUEUE};
 use crate::writes::signals::{PENDING_FOR, PENDING_IN, WAITING_FOR};
 
 /// A later page: it has every condition that the first one has, and the place.
@@ -76,6 +77,9 @@ pub fn declared_queries() -> Vec<DeclaredQuery> {
         claimed("claim_overdue", "idx_workflow_executions_queue_deadline", OVERDUE),
         claimed("claim_due", "idx_workflow_executions_due", DUE),
         claimed("claim_adrift", "idx_workflow_executions_adrift", ADRIFT),
+        keyed("claim_keyed", "idx_workflow_executions_keyed_queue"),
+        keyed("slots_in_use", "idx_workflow_executions_slots"),
+        written("dead_owners", "workflow_executions", "idx_workflow_executions_owner_node_id", DEAD_OWNERS),
         written("steps_that_wait_for", "step_executions", "idx_step_executions_waiting", WAITING_FOR),
         written("signals_of_execution", "signals", "idx_signals_execution_id", PENDING_IN),
         written("signals_of_correlation", "signals", "idx_signals_pending", PENDING_FOR),
@@ -114,6 +118,14 @@ fn several<E: EntityTrait>(
 fn claimed(name: &'static str, index: &'static str, part: Part) -> DeclaredQuery {
     let table = "workflow_executions";
     let [sqlite, postgres] = [DbBackend::Sqlite, DbBackend::Postgres].map(|backend| part.limited(&any_of(backend, 1)));
+    DeclaredQuery { name, table, sqlite, postgres, index }
+}
+
+/// The queued executions of each key and the key's slots.
+fn keyed(name: &'static str, index: &'static str) -> DeclaredQuery {
+    let table = "workflow_executions";
+    let [sqlite, postgres] =
+        [DbBackend::Sqlite, DbBackend::Postgres].map(|backend| HEADS.replace("MISREAD", &any_of(backend, 2)));
     DeclaredQuery { name, table, sqlite, postgres, index }
 }
 

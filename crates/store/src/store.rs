@@ -13,8 +13,8 @@ use cogwheel_engine::ports::{
     StoredExecution, Swept, WatchHealth, WatchRecord, WorkflowRecord,
 };
 use cogwheel_engine::{NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
-use cogwheel_machine::ExecutionId;
 use cogwheel_entity::{file_watches, schedules, workflow_versions, workflows};
+use cogwheel_machine::ExecutionId;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, Statement, Value,
 };
@@ -121,9 +121,7 @@ impl Store for SqlStore {
 
     async fn claim(&self, claim: Claim) -> Result<Claimed, StoreError> {
         let misread = self.misread.clone();
-        self.journal()
-            .write(Box::new(move |tx| Box::pin(async move { pool::claim(tx, claim, &misread).await })))
-            .await
+        self.journal().write(Box::new(move |tx| Box::pin(async move { pool::claim(tx, claim, &misread).await }))).await
     }
 
     async fn leave(&self, node: NodeId, at: DateTime<Utc>) -> Result<(), StoreError> {

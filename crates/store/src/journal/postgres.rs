@@ -13,6 +13,7 @@ use sea_orm::{
 use serde::Serialize;
 
 use super::counts::Counts;
+use super::crash::{self, Side};
 use super::lane::{self, Cold, Hot};
 use crate::fault;
 use crate::tx::PostgresTx;
@@ -55,6 +56,13 @@ impl Writer {
     }
 }
 
+async fn commit(tx: DatabaseTransaction) -> Result<(), StoreError> {
+    crash::point(Side::Before);
+    tx.commit().await.map_err(|error| fault::from_commit(&error))?;
+    crash::point(Side::After);
+    Ok(())
+}
+
 async fn write(tx: &DatabaseTransaction, units: &[Hot]) -> Result<Answers, Failure> {
     let mut answers = Answers(units.iter().map(|_| None).collect());
     let (mut started, mut ticks, mut recorded) = (Vec::new(), Vec::new(), Vec::new());
@@ -79,7 +87,7 @@ impl lane::Writer for Writer {
         let tx = self.begin().await?;
         let failure = match write(&tx, units).await {
             Ok(answers) => {
-                tx.commit().await.map_err(|error| fault::from_commit(&error))?;
+                commit(tx).await?;
                 let unanswered = || Err(StoreError::Bug("a unit got no answer".to_owned()));
                 return Ok(answers.0.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect());
             }
@@ -97,7 +105,7 @@ impl lane::Writer for Writer {
     async fn commit_one(&mut self, unit: &mut dyn Cold) -> Result<(), StoreError> {
         let tx = self.begin().await?;
         match unit.run(&mut PostgresTx(&tx)).await {
-            Ok(()) => tx.commit().await.map_err(|error| fault::from_commit(&error)),
+            Ok(()) => commit(tx).await,
             Err(error) => {
                 let _ = tx.rollback().await;
                 Err(error)

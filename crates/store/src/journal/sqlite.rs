@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use rusqlite::{Connection, Params, params};
 
 use super::counts::Counts;
+use super::crash::{self, Side};
 use super::lane::{self, Cold, Hot};
 use super::sql::sqlite as sql;
 use crate::fault;
@@ -46,9 +47,11 @@ impl Writer {
 
     /// Ends the transaction as its outcome says.
     fn finish<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        let committed = outcome.and_then(|written| match self.run("commit", []) {
-            Ok(_) => Ok(written),
-            Err(error) => Err(fault::from_sqlite(&error)),
+        let committed = outcome.and_then(|written| {
+            crash::point(Side::Before);
+            self.run("commit", []).map_err(|error| fault::from_sqlite(&error))?;
+            crash::point(Side::After);
+            Ok(written)
         });
         // Some errors end the transaction by themselves.
         if committed.is_err()

@@ -23,17 +23,18 @@ pub(crate) const DEAD_OWNERS: &str = "with recursive owners(id) as (
         select (select owner_node_id from workflow_executions where owner_node_id is not null
             order by owner_node_id limit 1)
         union all
-        select (select e.owner_node_id from workflow_executions e where e.owner_node_id > o.id
+        select (select e.owner_node_id from workflow_executions e where e.owner_node_id > owners.id
             order by e.owner_node_id limit 1)
-        from owners o where o.id is not null
+        from owners where owners.id is not null
     )
-    select o.id from owners o where o.id is not null and not exists (
-        select 1 from nodes n where n.id = o.id and n.status in ('starting', 'active', 'draining'))";
+    select owners.id from owners where owners.id is not null and not exists (
+        select 1 from nodes n where n.id = owners.id and n.status in ('starting', 'active', 'draining'))";
 
 /// Records that a process runs.
 pub(crate) async fn join(tx: &mut dyn WriteTx, node: NewNode) -> Result<(), StoreError> {
     // A duration beyond what a date can hold is as good as no end.
-    let lease = node.lease.and_then(|lease| node.started_at.checked_add_signed(chrono::TimeDelta::from_std(lease).ok()?));
+    let lease =
+        node.lease.and_then(|lease| node.started_at.checked_add_signed(chrono::TimeDelta::from_std(lease).ok()?));
     let row = nodes::ActiveModel {
         id: Set(node.id.0),
         node_name: Set(node.name),

@@ -12,7 +12,8 @@ use uuid::Uuid;
 use crate::rows::{Stored, corrupt};
 use crate::tx::{Ask, Row, any_of, ids, raw};
 
-const EXECUTIONS: &str = "select e.id, e.tenant_id, e.workflow_id, e.workflow_version_id, w.name, v.version, v.source_text, e.lease_epoch,
+const EXECUTIONS: &str =
+    "select e.id, e.tenant_id, e.workflow_id, e.workflow_version_id, w.name, v.version, v.source_text, e.lease_epoch,
         e.status, e.trigger_data, e.input_data, e.started_at, e.deadline_at, e.next_wake_at, e.result_data, e.error,
         e.parent_execution_id, e.parent_step_ordinal, e.concurrency_key, e.retry_count, e.correlation_id,
         e.cancel_requested_at, e.cancel_reason,

@@ -147,11 +147,7 @@ async fn taken(
     question: &AskInbox,
     wait: &AwaitedSignal,
 ) -> Result<Option<TakenSignal>, StoreError> {
-    let values = [
-        Value::from(question.execution.0),
-        Value::from(storable_text(&wait.name)),
-        Value::from(wait.ordinal),
-    ];
+    let values = [Value::from(question.execution.0), Value::from(storable_text(&wait.name)), Value::from(wait.ordinal)];
     let rows = ask.query(raw(ask, TAKEN, values)).await?;
     rows.first().map(|row| signal(row, wait)).transpose()
 }
@@ -175,9 +171,8 @@ async fn pending(
         let correlated = [Value::from(question.tenant.0), name, Value::from(storable_text(correlation))];
         rows.extend(ask.query(raw(ask, &format!("{PENDING_FOR}{OLDEST}{lock}"), correlated)).await?);
     }
-    let read = |row: &Row| {
-        Ok(Pending { id: row.get("id")?, signal: signal(row, wait)?, expires_at: row.get("expires_at")? })
-    };
+    let read =
+        |row: &Row| Ok(Pending { id: row.get("id")?, signal: signal(row, wait)?, expires_at: row.get("expires_at")? });
     let mut pending = rows.iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
     pending.sort_by_key(|pending| (pending.signal.received_at, pending.id));
     Ok(pending)

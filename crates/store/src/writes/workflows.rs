@@ -7,7 +7,9 @@ use cogwheel_engine::ports::{PauseWorkflow, SaveWorkflow, StoreError, WorkflowRe
 use cogwheel_engine::{VersionId, WorkflowId};
 use cogwheel_entity::{workflow_versions, workflows};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveEnum, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
+use sea_orm::{
+    ActiveEnum, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value,
+};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 

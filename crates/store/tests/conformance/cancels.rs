@@ -1,7 +1,7 @@
 //! Requests to cancel are kept, and so is the time at which a step is tried again.
 
 use cogwheel_engine::ports::{CancelAnswer, CancelRequest, Head, Reads, Start, Store};
-use cogwheel_engine::{ExecutionId, NodeId, TenantId};
+use cogwheel_engine::{ExecutionId, TenantId};
 use cogwheel_machine::{ExecutionStatus, StepStatus};
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ on_both! {
     what_has_ended_or_is_not_there_is_told_apart
     another_tenants_execution_is_unknown
     a_coming_attempt_is_handed_over
+    what_nobody_owns_is_due_at_once
 }
 
 fn request(world: &World, start: &Start, reason: &str) -> CancelRequest {
@@ -32,9 +33,8 @@ async fn the_first_request_counts_and_is_handed_over(world: &World) {
         let read = &world.store.executions_by_id(world.tenant, &[start.row.id]).await.unwrap()[0];
         assert_eq!((read.cancel_requested_at, read.cancel_reason.as_deref()), (Some(at(20)), Some("first")));
     }
-    let next = NodeId(Uuid::now_v7());
-    world.join(next).await;
-    let adopted = world.store.adopt(next, at(40)).await.unwrap();
+    let next = world.next_node().await;
+    let adopted = world.claim(next, 9, at(40)).await.executions;
     assert_eq!(adopted.len(), 2);
     for execution in adopted {
         assert!(execution.cancel_requested);
@@ -77,9 +77,22 @@ async fn a_coming_attempt_is_handed_over(world: &World) {
     let waking = "select count(*) from workflow_executions e join step_executions s on s.execution_id = e.id
         where e.next_wake_at = s.wake_at";
     assert_eq!(world.number(waking).await, 1);
-    let next = NodeId(Uuid::now_v7());
-    world.join(next).await;
-    let adopted = world.store.adopt(next, at(40)).await.unwrap();
-    assert_eq!(adopted[0].steps[0].state, retrying.state);
+    let next = world.next_node().await;
+    let adopted = world.claim(next, 9, at(40)).await.executions;
+    assert_eq!(adopted[0].steps[0], retrying.state);
     assert!(!adopted[0].cancel_requested);
+}
+
+async fn what_nobody_owns_is_due_at_once(world: &World) {
+    let workflow = world.save(PLAIN, at(0)).await;
+    let (queued, waiting) = (world.pooled(&workflow), world.started(&workflow).await);
+    world.store.start(queued.clone()).await.unwrap();
+    world.store.record(world.let_go(&waiting, 0, Some(at(9000)))).await.unwrap();
+    assert!(world.claim(world.node, 0, at(19)).await.executions.is_empty());
+    for start in [&queued, &waiting] {
+        world.store.request_cancel(request(world, start, "enough")).await.unwrap();
+    }
+    let claimed = world.claim(world.node, 1, at(20)).await;
+    assert_eq!(claimed.executions.len(), 2, "a queued one needs no room to be cancelled");
+    assert!(claimed.executions.iter().all(|execution| execution.cancel_requested));
 }

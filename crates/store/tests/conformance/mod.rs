@@ -1,13 +1,17 @@
 //! One suite for both databases: what the engine is promised holds on each.
 
-mod adoption;
 mod batches;
 mod cancels;
+mod concurrency;
+mod events;
 mod journal;
+mod nodes;
+mod notices;
 mod opening;
 mod pages;
-mod plans;
+mod pool;
 mod records;
+mod signals;
 mod starts;
 mod tenants;
 mod workflows;

@@ -1,4 +1,4 @@
-//! How a database is reached, refused and locked.
+//! How a database is reached and refused.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -37,45 +37,6 @@ async fn a_missing_file_is_made_private_and_written_ahead() {
     let mode =
         database.admin().query_one_raw(sea_orm::Statement::from_string(database.backend(), "pragma journal_mode"));
     assert_eq!(mode.await.unwrap().unwrap().try_get_by_index::<String>(0).unwrap(), "wal");
-    assert!(database.lock_installation().await.is_ok(), "the data folder's lock is enough");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_server_on_postgres_is_refused_until_the_first_ends() {
-    let world = World::postgres().await;
-    let (first, second) = (
-        Database::connect(&world.url(), options()).await.unwrap(),
-        Database::connect(&world.url(), options()).await.unwrap(),
-    );
-    let lock = first.lock_installation().await.unwrap();
-    let refused = second.lock_installation().await;
-    assert!(
-        matches!(&refused, Err(StoreError::Conflict(why)) if why.contains("another Cogwheel server")),
-        "{refused:?}"
-    );
-    drop(lock);
-    second.lock_installation().await.unwrap();
-    world.end().await;
-}
-
-const END_LOCK_SESSIONS: &str = "select pg_terminate_backend(pid) from pg_locks
-    where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lock_whose_session_died_is_taken_again_or_known_to_be_lost() {
-    let world = World::postgres().await;
-    let database = Database::connect(&world.url(), options()).await.unwrap();
-    let mut lock = database.lock_installation().await.unwrap();
-    world.execute(END_LOCK_SESSIONS).await;
-    let taken_again = tokio::time::timeout(Duration::from_secs(1), lock.hold(Duration::from_millis(10))).await;
-    assert!(taken_again.is_err(), "{taken_again:?}");
-    assert!(database.lock_installation().await.is_err(), "it is held again");
-
-    world.execute(END_LOCK_SESSIONS).await;
-    let _other = database.lock_installation().await.unwrap();
-    let lost = lock.hold(Duration::from_millis(10)).await;
-    assert!(matches!(&lost, StoreError::Conflict(why) if why.contains("another Cogwheel server")), "{lost:?}");
-    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use cogwheel_engine::ports::{DueOutcome, Reads, SkipReason, Start, Started, Store, WorkflowRecord};
+use cogwheel_definition::{Overflow, Priority};
+use cogwheel_engine::ports::{DueOutcome, Parent, Reads, Rerun, SkipReason, Start, Started, Store, WorkflowRecord};
 use cogwheel_engine::views::{FileStatus, FireFilter, PageRequest};
-use cogwheel_machine::{ExecutionId, ExecutionStatus};
+use cogwheel_machine::{ExecutionId, ExecutionStatus, StepStatus};
 
 use super::on_both;
-use super::world::{PLAIN, TRIGGERED, World, at};
+use super::world::{PLAIN, TRIGGERED, World, at, step};
 
 on_both! {
     one_key_is_one_execution
@@ -18,6 +19,8 @@ on_both! {
     a_tick_moves_the_schedule_and_keeps_outcomes
     a_live_execution_keeps_its_schedule_busy
     odd_characters_are_kept_or_replaced
+    what_a_start_comes_from_is_kept
+    a_rerun_begins_with_the_steps_it_keeps
 }
 
 /// Starts all at once; answers which execution each caller was told of, and how many were accepted.
@@ -36,6 +39,7 @@ async fn race(world: &World, starts: Vec<Start>) -> (HashSet<ExecutionId>, usize
             (_, Started::Duplicate { execution }) => {
                 told.insert(execution.expect("the first execution is known"));
             }
+            (_, other) => panic!("nothing is limited: {other:?}"),
         }
     }
     (told, accepted)
@@ -163,4 +167,46 @@ async fn odd_characters_are_kept_or_replaced(world: &World) {
     let read = &world.store.executions_by_id(world.tenant, &[start.row.id]).await.unwrap()[0];
     assert_eq!(read.inputs, serde_json::json!({ "text": "a\u{fffd}b \\u0000 ' \" 🦀", "k\u{fffd}": null }));
     assert_eq!(read.trigger, serde_json::Value::Null);
+}
+
+async fn what_a_start_comes_from_is_kept(world: &World) {
+    let workflow = world.save(PLAIN, at(0)).await;
+    let parent = world.started(&workflow).await;
+    let mut child = world.keyed(&workflow, "k", 3, Overflow::Queue);
+    child.row.owner = Some(world.node);
+    child.row.priority = Priority::High;
+    child.row.queue_deadline_at = Some(at(90));
+    child.row.parent = Some(Parent { execution: parent.row.id, step_ordinal: 2 });
+    child.row.rerun = Some(Rerun { of: parent.row.id, from_ordinal: Some(1), retry_count: 4 });
+    for _ in 0..2 {
+        assert_eq!(world.store.start(child.clone()).await.unwrap(), Started::Accepted);
+    }
+    let (id, parent) = (world.literal(child.row.id.0), world.literal(parent.row.id.0));
+    let kept = format!(
+        "select count(*) from workflow_executions where id = {id} and parent_execution_id = {parent}
+         and parent_step_ordinal = 2 and rerun_of_execution_id = {parent} and rerun_from_ordinal = 1 and retry_count = 4
+         and priority = 'high' and concurrency_key = 'k' and concurrency_limit = 3 and next_wake_at is not null
+         and owner_node_id is null"
+    );
+    assert_eq!(world.number(&kept).await, 1, "what a key limits begins in the pool");
+    let found = world.store.execution(world.tenant, child.row.id).await.unwrap().unwrap();
+    assert_eq!((found.parent, found.retry_count, found.next_wake_at), (child.row.parent, 4, Some(at(90))));
+}
+
+async fn a_rerun_begins_with_the_steps_it_keeps(world: &World) {
+    let workflow = world.save(PLAIN, at(0)).await;
+    let mut again = world.request(&workflow, at(1));
+    again.kept = vec![step(0, StepStatus::Completed), step(1, StepStatus::Skipped)];
+    let calls: Vec<_> = (0..4)
+        .map(|_| {
+            let (store, again) = (world.store.clone(), again.clone());
+            tokio::spawn(async move { store.start(again).await.unwrap() })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap(), Started::Accepted);
+    }
+    let found = world.store.execution(world.tenant, again.row.id).await.unwrap().unwrap();
+    assert_eq!(found.steps, again.kept.into_iter().map(|kept| kept.state).collect::<Vec<_>>());
+    world.store.record(world.running(&Start { kept: Vec::new(), ..again }, 0)).await.unwrap();
 }

@@ -1,10 +1,12 @@
 //! Definitions come, change, go and come back.
 
-use cogwheel_engine::ports::{DueOutcome, Reads, SkipReason, Store, WatchHealth};
+use cogwheel_engine::ports::{DueOutcome, PauseWorkflow, Reads, SkipReason, Store, WatchHealth};
 use cogwheel_engine::views::{PageRequest, TriggerFilter, WorkflowFilter};
+use cogwheel_engine::{TenantId, WorkflowId};
 
 use super::on_both;
 use super::world::{PLAIN, TRIGGERED, World, at};
+use uuid::Uuid;
 
 on_both! {
     a_definition_is_saved_with_its_triggers
@@ -15,6 +17,7 @@ on_both! {
     a_renamed_file_is_known_by_its_new_name
     an_installation_has_its_tenants_once
     the_health_of_a_watch_is_kept
+    a_paused_workflow_stays_paused
 }
 
 const ALL: PageRequest = PageRequest::Forward { first: 50, after: None };
@@ -151,5 +154,26 @@ async fn the_health_of_a_watch_is_kept(world: &World) {
         world.store.set_watch_health(watch, health).await.unwrap();
         let view = &world.store.watches_by_id(world.tenant, &[watch]).await.unwrap()[0];
         assert_eq!((view.health.as_str(), &view.problem, view.last_scan_at), (expected, &problem, Some(at(3))));
+    }
+}
+
+async fn a_paused_workflow_stays_paused(world: &World) {
+    let saved = world.save(PLAIN, at(0)).await;
+    let pause = |paused, when| PauseWorkflow { tenant: world.tenant, workflow: saved.id, paused, at: at(when) };
+    for _ in 0..2 {
+        assert!(world.store.pause_workflow(pause(true, 5)).await.unwrap());
+        assert!(!world.workflows().await[0].is_enabled);
+    }
+    let changed = world.save(&PLAIN.replace("hello", "hi"), at(6)).await;
+    assert!(!changed.is_enabled && !world.workflows().await[0].is_enabled, "a new version resumes nothing");
+    assert!(world.store.pause_workflow(pause(false, 7)).await.unwrap());
+    assert!(world.workflows().await[0].is_enabled);
+    let view = world.store.workflow_by_name(world.tenant, "plain").await.unwrap().unwrap();
+    assert_eq!(view.updated_at, at(7));
+    let nobody = PauseWorkflow { workflow: WorkflowId(Uuid::now_v7()), ..pause(true, 8) };
+    let foreign = PauseWorkflow { tenant: TenantId(Uuid::now_v7()), ..pause(true, 8) };
+    world.store.remove_workflow(saved.id, at(9)).await.unwrap();
+    for unknown in [nobody, foreign, pause(true, 10)] {
+        assert!(!world.store.pause_workflow(unknown).await.unwrap());
     }
 }

@@ -3,13 +3,14 @@
 use std::fmt::Write;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use cogwheel_definition::{Overflow, Priority};
 use cogwheel_engine::ports::{
-    Due, DueOutcome, FileVersion, Head, NewNode, NewRow, Record, SaveWorkflow, SavedTriggers, ScheduleTick, Start,
-    StartFrom, Started, StepRow, Store, StoredLog, TriggerType, WorkflowRecord,
+    Claim, Claimed, ConcurrencySlot, Due, DueOutcome, FileVersion, Head, NewNode, NewRow, Record, SaveWorkflow,
+    SavedTriggers, ScheduleTick, Start, StartFrom, Started, StepRow, Store, StoredLog, TriggerType, WorkflowRecord,
 };
 use cogwheel_engine::ports::{LogLevel, LogStream, StepEffect};
 use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, WatchId};
-use cogwheel_machine::{ExecutionId, ExecutionStatus, StepState, StepStatus};
+use cogwheel_machine::{ExecutionId, ExecutionStatus, Layer, SignalName, StepState, StepStatus};
 use cogwheel_store::{ConnectOptions, Database, SqlStore};
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
 use serde_json::json;
@@ -73,9 +74,28 @@ impl World {
             engine_version: "0.0.0".to_owned(),
             schema_fingerprint: "f".repeat(64),
             capacity: 8,
+            lease: None,
             started_at: at(0),
         };
         self.store.join(node).await.unwrap();
+    }
+
+    /// A node that takes over what all others left, as a server does when it starts.
+    pub(super) async fn next_node(&self) -> NodeId {
+        let next = NodeId(Uuid::now_v7());
+        self.join(next).await;
+        self.store.sweep(next, at(40)).await.unwrap();
+        next
+    }
+
+    /// What the node gets out of the pool.
+    pub(super) async fn claim(&self, node: NodeId, limit: usize, when: DateTime<Utc>) -> Claimed {
+        self.store.claim(Claim { node, limit, at: when }).await.unwrap()
+    }
+
+    /// Another store on the same database, as another server has it.
+    pub(super) async fn second_store(&self) -> SqlStore {
+        Database::connect(&self.url(), ConnectOptions::default()).await.unwrap().open().await.unwrap()
     }
 
     /// Closes the store and removes the database.
@@ -163,10 +183,29 @@ impl World {
             inputs: json!({ "name": "wörld" }),
             correlation_id: id,
             idempotency_key: None,
-            owner: self.node,
+            owner: Some(self.node),
+            priority: Priority::Normal,
+            concurrency: None,
+            queue_deadline_at: None,
+            parent: None,
+            rerun: None,
             created_at: when,
         };
-        Start { row, from: StartFrom::Request }
+        Start { row, from: StartFrom::Request, kept: Vec::new() }
+    }
+
+    /// A start that begins in the pool.
+    pub(super) fn pooled(&self, workflow: &WorkflowRecord) -> Start {
+        let mut start = self.request(workflow, at(1));
+        start.row.owner = None;
+        start
+    }
+
+    /// A start whose key limits how many may be live.
+    pub(super) fn keyed(&self, workflow: &WorkflowRecord, key: &str, limit: i32, overflow: Overflow) -> Start {
+        let mut start = self.pooled(workflow);
+        start.row.concurrency = Some(ConcurrencySlot { key: key.to_owned(), limit, overflow });
+        start
     }
 
     pub(super) async fn started(&self, workflow: &WorkflowRecord) -> Start {
@@ -227,6 +266,8 @@ impl World {
             head: None,
             steps: Vec::new(),
             logs: Vec::new(),
+            events: Vec::new(),
+            parent: None,
             at: at(20),
         }
     }
@@ -245,6 +286,13 @@ impl World {
         Record { head: Some(head), ..self.record_of(start, epoch) }
     }
 
+    /// Let go of: it waits, and nobody owns it any more.
+    pub(super) fn let_go(&self, start: &Start, epoch: i64, next_wake_at: Option<DateTime<Utc>>) -> Record {
+        let record = self.running(start, epoch);
+        let head = record.head.map(|head| Head { status: ExecutionStatus::Waiting, owner: None, next_wake_at, ..head });
+        Record { head, ..record }
+    }
+
     pub(super) fn ended(&self, start: &Start, epoch: i64, status: ExecutionStatus) -> Record {
         let record = self.running(start, epoch);
         let head = record.head.map(|head| Head {
@@ -260,8 +308,11 @@ impl World {
 /// A step that completed.
 pub(super) fn step(ordinal: i32, status: StepStatus) -> StepRow {
     let state = StepState {
-        index: 0,
-        ordinal: Some(ordinal),
+        ordinal,
+        key: format!("step-{ordinal}"),
+        parent: None,
+        step: 0,
+        layer: Layer::Action,
         status,
         attempt: 1,
         history: Vec::new(),
@@ -271,15 +322,18 @@ pub(super) fn step(ordinal: i32, status: StepStatus) -> StepRow {
         started_at: Some(at(12)),
         wake_at: None,
         timeout_at: (!status.is_terminal()).then(|| at(312)),
+        signal: None,
         completed_at: status.is_terminal().then(|| at(13)),
     };
-    StepRow {
-        key: format!("step-{ordinal}"),
-        name: format!("Step {ordinal}"),
-        step_type: "set",
-        effect: StepEffect::None,
-        state,
-    }
+    StepRow { name: format!("Step {ordinal}"), step_type: "set", effect: StepEffect::None, state }
+}
+
+/// A step that waits for a signal.
+pub(super) fn waiting_for(ordinal: i32, name: &str, correlation: Option<&str>) -> StepRow {
+    let mut waiting = step(ordinal, StepStatus::Waiting);
+    waiting.state.timeout_at = None;
+    waiting.state.signal = Some(SignalName { name: name.to_owned(), correlation: correlation.map(str::to_owned) });
+    waiting
 }
 
 pub(super) fn line(sequence: i64, step_ordinal: Option<i32>, message: &str) -> StoredLog {

@@ -92,22 +92,24 @@ async fn planted(mut template: Template, faults: &[Fault]) {
     db.close().await.unwrap();
     assert!(report.findings.is_empty(), "consistent rows have findings:\n{}", report.to_table());
     assert!(report.figures.rows_checked > 30);
-    what_a_stopped_server_let_go_of_is_consistent(&template).await;
+    let let_go = "update workflow_executions set owner_node_id = null where id = #53";
+    let stopped = "update nodes set status = 'stopped' where id = #30";
+    let due = "update workflow_executions set owner_node_id = null, next_wake_at = '2026-01-01T00:00:00+00:00'
+        where id = #53";
+    is_consistent(&template, &[stopped, let_go], "the next server takes it over").await;
+    is_consistent(&template, &[due], "it is in the pool").await;
     all_are_named(&template, ONLY_DATA, faults).await;
 }
 
-async fn what_a_stopped_server_let_go_of_is_consistent(template: &Template) {
+async fn is_consistent(template: &Template, changes: &[&str], why: &str) {
     let copy = template.copy().await;
-    for change in [
-        "update nodes set status = 'stopped' where id = #30",
-        "update workflow_executions set owner_node_id = null where id = #53",
-    ] {
+    for change in changes {
         copy.execute(&written(template.backend(), change)).await.unwrap();
     }
     let db = copy.open().await;
     let report = verify(&db, &cogwheel_entity::declared_schema(), ONLY_DATA).await.unwrap();
     db.close().await.unwrap();
-    assert!(report.findings.is_empty(), "the next server takes it over:\n{}", report.to_table());
+    assert!(report.findings.is_empty(), "{why}:\n{}", report.to_table());
 }
 
 /// Writes `#40` and `#bytes` as the database does.
@@ -184,6 +186,13 @@ fn shared(backend: Backend) -> Vec<Fault> {
         .saying("has no owner"),
         fault("update nodes set status = 'lost' where id = #30", "no_owner", "workflow_executions", "53")
             .saying("its owner is lost"),
+        fault(
+            "update workflow_executions set owner_node_id = #99 where id = #54",
+            "no_owner",
+            "workflow_executions",
+            "54",
+        )
+        .saying("its owner does not exist"),
         fault(
             "update workflow_executions set next_wake_at = null where id = #54",
             "never_wakes",

@@ -32,7 +32,7 @@ fn options() -> Options {
 async fn an_index_that_sqlite_stops_using_is_named() {
     let mut faults = shared();
     faults.push(run(
-        "drop index idx_workflow_executions_queue; create index idx_workflow_executions_queue on workflow_executions (priority_rank, id) where status = 'queued'",
+        "drop index idx_workflow_executions_queue; create index idx_workflow_executions_queue on workflow_executions (priority_rank, id) where owner_node_id is null and status = 'queued' and concurrency_key is null",
         ("index_not_used", "workflow_executions", "idx_workflow_executions_queue"),
     ));
     all_are_named_together(&Template::sqlite().await, options(), &faults).await;

@@ -110,7 +110,7 @@ fn indexes() -> Vec<Fault> {
         run("drop index uq_users_email", ("missing_index", "users", "uq_users_email")).saying("unique index"),
         run("create index idx_stray on users (timezone)", ("extra_index", "users", "idx_stray")),
         run(
-            "drop index idx_workflow_executions_queue; create index idx_workflow_executions_queue on workflow_executions (priority_rank, id) where status = 'queued'",
+            "drop index idx_workflow_executions_queue; create index idx_workflow_executions_queue on workflow_executions (priority_rank, id) where owner_node_id is null and status = 'queued' and concurrency_key is null",
             claim,
         )
         .saying("differs in order"),

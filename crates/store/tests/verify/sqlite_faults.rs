@@ -130,7 +130,7 @@ fn indexes() -> Vec<Fault> {
             .saying("unique index"),
         rewrite("idx_workflow_executions_queue", "priority_rank desc, id", "priority_rank, id", claim)
             .saying("differs in order"),
-        rewrite("idx_workflow_executions_queue", " where status = 'queued'", "", claim).saying("differs in predicate"),
+        rewrite("idx_workflow_executions_queue", " and status = 'queued'", "", claim).saying("differs in predicate"),
         rewrite("idx_workflow_executions_queue", "status = 'queued'", "status = 'running'", claim)
             .saying("differs in predicate"),
         rewrite("idx_workflow_executions_queue", "CREATE INDEX", "CREATE UNIQUE INDEX", claim)

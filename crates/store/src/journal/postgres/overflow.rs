@@ -59,8 +59,7 @@ async fn limited(
     let row = &starts[0].1.row;
     let later: Vec<Uuid> = starts.iter().map(|(_, start)| start.row.id.0).collect();
     let most = if slot.overflow == Overflow::Skip { i64::from(slot.limit) } else { i64::MAX };
-    let question: [Value; 4] =
-        [row.tenant.0.into(), storable_text(&slot.key).into(), later.into(), most.into()];
+    let question: [Value; 4] = [row.tenant.0.into(), storable_text(&slot.key).into(), later.into(), most.into()];
     let question = Statement::from_sql_and_values(DbBackend::Postgres, sql::LIVE_OF_KEY, question);
     let others = tx.query_all_raw(question).await?;
     if !is_full(slot, others.len()) {

@@ -91,8 +91,16 @@ impl Writer {
         }
         if head.status.is_terminal() {
             counts.add(record.workflow, head.status, record.at);
-            self.run(sql::SETTLE_FILES, params![h.id, h.file_status, h.updated_at])?;
-            self.run(sql::EXPIRE_SIGNALS, params![h.id, h.updated_at])?;
+            let (has_files, has_signals): (bool, bool) = self
+                .connection
+                .prepare_cached(sql::LEFT_OVERS)?
+                .query_row(params![h.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if has_files {
+                self.run(sql::SETTLE_FILES, params![h.id, h.file_status, h.updated_at])?;
+            }
+            if has_signals {
+                self.run(sql::EXPIRE_SIGNALS, params![h.id, h.updated_at])?;
+            }
         }
         Ok(())
     }
@@ -108,7 +116,8 @@ impl Writer {
 
     fn is_cancel_new(&self, record: &Record) -> rusqlite::Result<bool> {
         let read = |row: &rusqlite::Row<'_>| row.get::<_, Option<bool>>(0);
-        let is_new = self.connection.prepare_cached(sql::IS_CANCEL_NEW)?.query_row(params![Key(record.execution.0)], read);
+        let is_new =
+            self.connection.prepare_cached(sql::IS_CANCEL_NEW)?.query_row(params![Key(record.execution.0)], read);
         Ok(is_new.optional()?.flatten().unwrap_or(false))
     }
 

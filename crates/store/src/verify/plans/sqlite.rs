@@ -69,7 +69,8 @@ fn read(lines: &[String]) -> Access {
     let made = |line: &'_ String| {
         ["CO-ROUTINE ", "MATERIALIZE "].iter().find_map(|word| line.strip_prefix(word).map(str::to_owned))
     };
-    let subqueries: Vec<String> = lines.iter().filter_map(made).collect();
+    let mut subqueries: Vec<String> = lines.iter().filter_map(made).collect();
+    subqueries.push("CONSTANT ROW".to_owned());
     for line in lines {
         access.sorts |= line.contains("TEMP B-TREE");
         let scanned = line.strip_prefix("SCAN ");
@@ -91,6 +92,7 @@ mod tests {
         assert!(plan("SEARCH t USING COVERING INDEX idx_t_a (a=?)").indexes.contains("idx_t_a"));
         assert!(!plan("SCAN t USING INDEX idx_t_a").scans);
         assert!(plan("SCAN t").scans);
+        assert!(!plan("SCAN CONSTANT ROW").scans);
         assert!(!read(&["CO-ROUTINE (subquery-3)".to_owned(), "SCAN (subquery-3)".to_owned()]).scans);
         assert!(plan("USE TEMP B-TREE FOR LAST TERM OF ORDER BY").sorts);
     }

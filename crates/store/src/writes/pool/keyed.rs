@@ -76,12 +76,10 @@ async fn fitting(tx: &mut dyn WriteTx, question: &Question, key: &FreeKey) -> Re
         Value::from(most),
     ];
     let mut fitting = Vec::new();
-    let mut taken = key.taken;
-    for row in tx.query(raw(tx, &sql, values)).await? {
+    for (taken, row) in (key.taken..).zip(tx.query(raw(tx, &sql, values)).await?) {
         if taken >= limit(&row)? {
             break;
         }
-        taken += 1;
         fitting.push(Candidate::of(&row, Standing::Queued)?);
     }
     Ok(fitting)

@@ -52,8 +52,7 @@ pub(crate) const FIRST_OVERDUE: &str = "select next_wake_at from workflow_execut
     where owner_node_id is null and status = 'queued' and next_wake_at is not null and id not in MISREAD
     order by next_wake_at limit 1";
 
-pub(crate) const ALIVE: &str =
-    "select id from nodes where id = $1 and status in ('starting', 'active', 'draining')";
+pub(crate) const ALIVE: &str = "select id from nodes where id = $1 and status in ('starting', 'active', 'draining')";
 pub(crate) const TAKE: &str = "update workflow_executions set owner_node_id = $1, lease_epoch = lease_epoch + 1,
     lease_expires_at = null, updated_at = $2 where id in ";
 
@@ -62,7 +61,7 @@ pub(crate) const ANY_KEYED: &str = "select 1 as found from workflow_executions
     where owner_node_id is null and status = 'queued' and concurrency_key is not null limit 1";
 
 /// The first queued execution of each key with how many slots of the key are in use. Jumps from key to key, so that it
-/// costs what there are keys, not what is queued.
+/// costs what there are keys, not what is queued; SQLite seeks by both parts of the place only if the second is no column.
 pub(crate) const HEADS: &str = "with recursive heads(id) as (
         select (select id from workflow_executions
             where owner_node_id is null and status = 'queued' and concurrency_key is not null
@@ -71,16 +70,16 @@ pub(crate) const HEADS: &str = "with recursive heads(id) as (
         union all
         select (select n.id from workflow_executions n
             where n.owner_node_id is null and n.status = 'queued' and n.concurrency_key is not null
-              and (n.tenant_id, n.concurrency_key) > (e.tenant_id, e.concurrency_key)
+              and (n.tenant_id, n.concurrency_key) > (e.tenant_id, e.concurrency_key || '')
               and (n.next_wake_at is null or n.next_wake_at > $1) and n.id not in MISREAD
             order by n.tenant_id, n.concurrency_key, n.priority_rank desc, n.id limit 1)
-        from heads h join workflow_executions e on e.id = h.id
+        from heads cross join workflow_executions e where e.id = heads.id
     )
     select e.id, e.tenant_id, e.concurrency_key, e.concurrency_limit, cast(e.priority_rank as bigint) as rank,
         (select count(*) from workflow_executions s
             where s.tenant_id = e.tenant_id and s.concurrency_key = e.concurrency_key and s.concurrency_key is not null
               and s.completed_at is null and (s.owner_node_id is not null or s.status <> 'queued')) as taken
-    from heads h join workflow_executions e on e.id = h.id";
+    from heads cross join workflow_executions e where e.id = heads.id";
 
 /// The first `$5` queued executions of the key `$4` of tenant `$3`.
 pub(crate) const OF_KEY: &str = "select id, cast(priority_rank as bigint) as rank, concurrency_limit
