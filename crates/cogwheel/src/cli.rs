@@ -10,7 +10,7 @@ use crate::settings::{SETTINGS, SettingKind};
 /// crashes.
 ///
 /// Exit codes: 0 done, 1 it failed or something was found (such as a problem of a workflow file or of its inputs), 2 the
-/// command line or the settings are wrong.
+/// command line or the settings are wrong. `run` has more of them.
 #[derive(Debug, Parser)]
 #[command(name = "cogwheel", version, propagate_version = true)]
 pub(crate) struct Cli {
@@ -39,7 +39,28 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: OutputArg,
     },
-    /// Show what a workflow file would do: inputs, steps in order, next due instants. Nothing is started.
+    /// Run a workflow file to its end, without a server: on a database of its own that is removed afterwards. The file's
+    /// triggers do nothing; other workflows that it runs are looked for in its folder. Progress goes to standard error,
+    /// what the workflow puts out to standard output. Ctrl-C cancels it, a second one stops at once.
+    ///
+    /// Exit codes: 0 it completed, 1 it failed, 2 the file, its inputs, the command line or the settings are wrong, 3 it was
+    /// cancelled, 4 it timed out.
+    Run {
+        /// The workflow file.
+        file: PathBuf,
+        /// An input of the execution; can be given for each. A value that is JSON is taken as such, others as text:
+        /// `count=3` is a number, `name=Ada` and `code="3"` (with the quotes) are text.
+        #[arg(long = "input", value_name = "NAME=VALUE", value_parser = given_input)]
+        inputs: Vec<GivenInput>,
+        /// Keep the execution's data in this folder, which must be new or empty; `cogwheel serve --data-dir` can show it.
+        #[arg(long, value_name = "FOLDER")]
+        keep: Option<PathBuf>,
+        /// How to print.
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Show what a workflow file would do: inputs, steps in order, what the inputs decide, next due instants. Nothing is
+    /// started.
     DryRun {
         /// The workflow file.
         file: PathBuf,
@@ -117,6 +138,7 @@ pub(crate) struct OutputArg {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// Tables and sentences.
+    #[value(alias = "text")]
     Human,
     /// One JSON document.
     Json,
@@ -127,6 +149,8 @@ pub(crate) enum Output {
 pub(crate) enum SchemaCommand {
     /// The GraphQL schema, as in `schema.graphql`.
     Graphql,
+    /// The JSON Schema of workflow files, for editors.
+    Workflow,
     /// The JSON Schema of `config.toml`.
     Config,
 }

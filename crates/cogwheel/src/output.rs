@@ -23,6 +23,12 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Says something beside the answer, on standard error.
+pub(crate) fn note(text: &str) {
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Prints an error with its causes, once each.
 pub(crate) fn complain(error: &anyhow::Error) {
     let mut text = error.to_string();

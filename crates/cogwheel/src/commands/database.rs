@@ -7,7 +7,7 @@ use cogwheel_store::{ConnectOptions, Database};
 use crate::settings::Settings;
 
 /// The file of the embedded database in the data folder.
-const SQLITE_FILE: &str = "cogwheel.db";
+pub(super) const SQLITE_FILE: &str = "cogwheel.db";
 
 /// Whether a missing embedded database is made or is an error.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -22,7 +22,6 @@ pub(super) async fn run(command: DbCommand, settings: &Settings) -> anyhow::Resu
         DbCommand::Rollback { steps, output } => {
             let database = database::connect(settings, Missing::Refuse).await?;
             // Taking tables away under a running server would break it.
-            // Taking tables away under a running server would break it.
             database::prepare_folder(&settings.data_dir)?;
             let _folder_lock = FolderLock::take(&settings.data_dir)?;
             database::refuse_while_served(&database).await?;

@@ -3,9 +3,12 @@
 mod database;
 mod db;
 mod dry_run;
+mod inputs;
 mod node;
+mod run;
 mod schema;
 mod serve;
+mod signals;
 mod validate;
 
 use std::process::ExitCode;
@@ -23,6 +26,11 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Command::Schema(which) => schema::print(which),
         Command::Validate { files, output } => validate::run(&files, output.output),
         Command::DryRun { file, inputs, output } => dry_run::run(&file, inputs, output.output),
+        Command::Run { file, inputs, keep, output } => {
+            let settings = Settings::load(matches)?;
+            begin_logging("error", settings.log_json)?;
+            runtime()?.block_on(run::run(&settings, &file, inputs, keep, output.output))
+        }
         Command::Serve => {
             let settings = Settings::load(matches)?;
             begin_logging(&settings.log_level, settings.log_json)?;

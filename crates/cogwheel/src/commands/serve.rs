@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use cogwheel_access::{AdminKey, Authenticator};
@@ -12,16 +11,13 @@ use cogwheel_engine::{Engine, EngineConfig, NodeId, Parts};
 use cogwheel_graphql::{Limits, Schema};
 use cogwheel_server::{Server, ServerConfig};
 use cogwheel_store::{Database, verify};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::database::{self, Missing};
 use super::node::{self, FolderLock};
+use super::signals::Signals;
 use crate::settings::Settings;
-
-/// How long a node of a shared database counts as alive without being heard of.
-const LEASE: Duration = Duration::from_secs(10);
 
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
@@ -41,7 +37,7 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         schema_fingerprint,
         capacity: i32::try_from(settings.max_running_executions).unwrap_or(i32::MAX),
-        lease: is_shared.then_some(LEASE),
+        lease: is_shared.then_some(settings.lease),
         started_at: SystemClock.now(),
     };
     let parts = Parts {
@@ -144,7 +140,8 @@ fn limits(settings: &Settings) -> Limits {
     }
 }
 
-fn engine_config(settings: &Settings) -> EngineConfig {
+/// The engine's part of the settings.
+pub(super) fn engine_config(settings: &Settings) -> EngineConfig {
     EngineConfig {
         root: settings.root.clone(),
         work_dir: settings.data_dir.join("work"),
@@ -156,24 +153,5 @@ fn engine_config(settings: &Settings) -> EngineConfig {
         watch_retry: settings.watch_retry,
         file_rescan: settings.file_rescan.clone(),
         workflow_rescan: settings.workflow_rescan.clone(),
-    }
-}
-
-/// The signals that end the server.
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn listen() -> anyhow::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
     }
 }

@@ -74,11 +74,17 @@ pub(super) fn run(files: &[PathBuf], print: Output) -> anyhow::Result<ExitCode> 
 
 /// The workflow of a file, or all that is wrong with it.
 pub(super) fn check(path: &Path) -> Result<Workflow, Box<Unsound>> {
+    load(path).map(|(workflow, _)| workflow)
+}
+
+/// The workflow of a file with its text, or all that is wrong with it.
+pub(super) fn load(path: &Path) -> Result<(Workflow, String), Box<Unsound>> {
     let source = read(path).map_err(|error| Unsound::unreadable(path, &error))?;
     // The name that the server would give it, too.
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    cogwheel_definition::parse(&source, &stem)
-        .map_err(|diagnostics| Box::new(Unsound::refused(path, &source, &diagnostics)))
+    let workflow = cogwheel_definition::parse(&source, &stem)
+        .map_err(|diagnostics| Box::new(Unsound::refused(path, &source, &diagnostics)))?;
+    Ok((workflow, String::from_utf8_lossy(&source).into_owned()))
 }
 
 /// The content, cut off just beyond what a workflow may have: the check then says that it is too large.

@@ -21,6 +21,9 @@ use values::Reader;
 /// The file that is read from the current folder when no other is named.
 const DEFAULT_FILE: &str = "config.toml";
 
+/// A shorter lease would lapse whenever the database is slow for a moment.
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+
 /// Every setting, read and checked.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in config.toml")]
@@ -39,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) max_parallel_steps: u32,
     pub(crate) kill_grace: Duration,
     pub(crate) shutdown_grace: Duration,
+    pub(crate) lease: Duration,
     pub(crate) workers: u32,
     pub(crate) request_timeout: Duration,
     pub(crate) body_limit: usize,
@@ -109,6 +113,7 @@ impl Settings {
             max_parallel_steps: read.count("engine.max_parallel_steps"),
             kill_grace: read.duration("engine.kill_grace"),
             shutdown_grace: read.duration("engine.shutdown_grace"),
+            lease: read.duration("cluster.lease"),
             workers: read.count("server.workers"),
             request_timeout: read.duration("server.request_timeout"),
             body_limit: read.size("server.body_limit"),
@@ -127,6 +132,9 @@ impl Settings {
                 "setting `insecure_no_auth`: refused while `listen` is {}, which others can reach",
                 settings.listen
             ));
+        }
+        if settings.lease < SHORTEST_LEASE && read.problems.is_empty() {
+            problems.push("setting `cluster.lease`: must be at least 1s".to_owned());
         }
         if settings.watch_retry.is_zero() {
             problems.push("setting `files.watch_retry`: must be longer than nothing".to_owned());

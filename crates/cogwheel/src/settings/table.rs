@@ -129,6 +129,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "\"30s\"",
         "How long running steps may take to end when the server stops.",
     ),
+    setting(
+        "cluster.lease",
+        Kind::Duration,
+        "\"10s\"",
+        "How long a server of a PostgreSQL database counts as alive without being heard of; at least 1s.",
+    ),
     setting("server.workers", Kind::Count(256), "2", "Threads that answer HTTP requests."),
     setting("server.request_timeout", Kind::Duration, "\"30s\"", "How long one request may take."),
     setting("server.body_limit", Kind::Size, "\"1MiB\"", "How large the body of a request may be."),

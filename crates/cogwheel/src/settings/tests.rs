@@ -58,6 +58,7 @@ fn every_problem_is_named_with_its_place() {
         ("listen = 5", "config.toml:1:1: setting `listen`: expected text, found the number 5"),
         ("listen = \"here\"", "`here` is not an address with a port"),
         ("[engine]\nkill_grace = \"soon\"", "setting `engine.kill_grace`"),
+        ("[cluster]\nlease = \"999ms\"", "setting `cluster.lease`: must be at least 1s"),
         ("[engine]\nmax_parallel_steps = 0", "`0` is not a whole number from 1 to 10000"),
         ("[server]\nbody_limit = \"many\"", "`many` is not a size"),
         ("[log]\nformat = \"xml\"", "`xml` is not one of text, json"),
