@@ -3,14 +3,20 @@
 use std::fs;
 use std::path::Path;
 
-use cogwheel_tests::{Backend, Home, messages, on_both_databases, step, until};
-use serde_json::json;
+use cogwheel_tests::{Backend, Home, Server, messages, on_both_databases, step, until};
+use serde_json::{Value, json};
 
 on_both_databases!(
     a_dropped_csv_is_checked_summarised_and_archived,
     a_malformed_csv_fails_and_stays,
     hello_greets,
-    the_disk_is_reported
+    the_disk_is_reported,
+    files_are_looked_at_one_by_one,
+    an_import_is_tried_again_and_given_up,
+    an_order_waits_for_its_decision,
+    the_morning_round_runs_others,
+    a_job_is_looked_at_until_it_is_done,
+    a_region_is_imported_once_at_a_time
 );
 
 /// A home with the examples and the settings of the repository; for PostgreSQL one line of these is changed.
@@ -97,4 +103,96 @@ fn the_disk_is_reported(backend: Backend) {
     assert_eq!(schedule["cron"], "*/15 * * * *");
     assert_eq!(schedule["isEnabled"], true);
     assert!(schedule["nextDueAt"].is_string(), "{schedule:#}");
+}
+
+fn files_are_looked_at_one_by_one(backend: Backend) {
+    let home = home(backend);
+    home.write("one.txt", "1\n2\n");
+    home.write("two, with a comma.txt", "x");
+    let server = home.serve();
+    let id = server.start("file-facts", &json!({"paths": ["one.txt", home.path("two, with a comma.txt")]}));
+    let execution = server.ended_as(&id, "COMPLETED");
+    let files = json!([
+        {"number": 1, "name": "one.txt", "lines": 2, "bytes": 4},
+        {"number": 2, "name": "two, with a comma.txt", "lines": 0, "bytes": 1},
+    ]);
+    assert_eq!(execution["result"]["files"], files);
+    assert_eq!(
+        execution["result"]["table"], "bytes,lines,name\n4,2,one.txt\n1,0,\"two, with a comma.txt\"\n",
+        "{execution:#}"
+    );
+    let id = server.start("file-facts", &json!({"paths": ["one.txt", "none.txt"]}));
+    let execution = server.ended_as(&id, "FAILED");
+    assert_eq!(step(&execution, "files[0].facts")["status"], "COMPLETED", "{execution:#}");
+    assert_eq!(step(&execution, "files[1].count")["status"], "FAILED", "{execution:#}");
+    let id = server.start("file-facts", &json!({}));
+    assert_eq!(server.ended_as(&id, "COMPLETED")["result"]["files"][0]["name"], "config.toml");
+}
+
+fn an_import_is_tried_again_and_given_up(backend: Backend) {
+    let home = home(backend);
+    let server = home.serve();
+    let id = server.start("import-with-retry", &json!({}));
+    let execution = server.ended_as(&id, "COMPLETED");
+    assert_eq!(execution["result"]["attempts"], 3);
+    assert_eq!(step(&execution, "alarm"), &Value::Null);
+    assert_eq!(step(&execution, "tidy")["status"], "COMPLETED");
+    let id = server.start("import-with-retry", &json!({"failures": 3}));
+    let execution = server.ended_as(&id, "FAILED");
+    assert_eq!(execution["error"]["code"], "exit.75", "{execution:#}");
+    assert!(messages(&execution).contains(&"fetch failed: exit code 75"), "{execution:#}");
+    assert_eq!(step(&execution, "tidy")["status"], "COMPLETED");
+}
+
+fn an_order_waits_for_its_decision(backend: Backend) {
+    let home = home(backend);
+    let server = home.serve();
+    let ids = ["4711", "4712", "4713"].map(|order| server.start("order-approval", &json!({"order": order})));
+    decide(&server, "4711", &json!({"approved": true, "by": "Ada"}));
+    decide(&server, "4712", &json!({"approved": false}));
+    decide(&server, "4713", &json!("yes"));
+    let execution = server.ended_as(&ids[0], "COMPLETED");
+    assert_eq!(execution["result"], json!({"order": "4711", "is_shipped": true, "decided_by": "Ada"}));
+    assert_eq!(messages(&execution), ["order 4711 is shipped"]);
+    let execution = server.ended_as(&ids[1], "COMPLETED");
+    assert_eq!(execution["result"], json!({"order": "4712", "is_shipped": false, "decided_by": "somebody"}));
+    assert_eq!(server.ended_as(&ids[2], "FAILED")["error"]["code"], "output.schema");
+}
+
+/// Sends the signal that the example shows.
+fn decide(server: &Server, order: &str, payload: &Value) {
+    let query = "mutation($order: String!, $payload: JSON) {
+        signalExecution(input: {name: \"order-decided\", correlation: $order, payload: $payload}) { userErrors { code } } }";
+    let answer = server.ask(query, &json!({"order": order, "payload": payload}));
+    assert_eq!(answer["signalExecution"]["userErrors"], json!([]));
+}
+
+fn the_morning_round_runs_others(backend: Backend) {
+    let home = home(backend);
+    let server = home.serve();
+    let id = server.start("morning-round", &json!({"path": home.root()}));
+    let execution = server.ended_as(&id, "COMPLETED");
+    assert_eq!(execution["result"]["greetings"], json!(["Hello, Ada!", "Hello, Grace!"]));
+    assert!(execution["result"]["disk"].is_string(), "{execution:#}");
+    assert_eq!(server.count_executions("hello", &["COMPLETED"]), 2);
+}
+
+fn a_job_is_looked_at_until_it_is_done(backend: Backend) {
+    let home = home(backend);
+    let server = home.serve();
+    let id = server.start("poll-job", &json!({}));
+    let execution = server.ended_as(&id, "COMPLETED");
+    assert_eq!(execution["result"], json!({"state": "done", "result": 42}));
+    assert_eq!(step(&execution, "look[0]")["output"]["state"], "working", "{execution:#}");
+}
+
+fn a_region_is_imported_once_at_a_time(backend: Backend) {
+    let home = home(backend);
+    let server = home.serve();
+    let first = server.start("region-import", &json!({"region": "eu", "seconds": 2}));
+    let second = server.start("region-import", &json!({"region": "eu", "seconds": 0}));
+    let other = server.start("region-import", &json!({"region": "us", "seconds": 0}));
+    server.ended_as(&other, "COMPLETED");
+    server.ended_as(&second, "COMPLETED");
+    assert_eq!(server.execution(&first)["status"], "COMPLETED", "the second waited for it");
 }
