@@ -13,6 +13,7 @@ mod flood;
 mod flow;
 mod lists;
 mod matrix;
+mod run;
 mod schedules;
 mod settings;
 mod steps;
