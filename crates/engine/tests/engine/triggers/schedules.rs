@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Due, DueOutcome, SkipReason};
 use tokio::sync::Semaphore;
 
-use crate::rig::{Rig, SetClock};
-use crate::store::Tables;
+use super::rig::{Rig, SetClock};
+use super::store::Tables;
 
 fn workflow(schedule: &str) -> String {
     format!("on: {{schedule: {{{schedule}}}}}\nsteps: [{{run: x}}]\n")

@@ -7,12 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
-    CancelAnswer, CancelRequest, Due, DueOutcome, FileVersion, HandledFile, NewNode, NewRow, Record, SaveWorkflow,
-    ScheduleRecord, ScheduleTick, Start, StartFrom, Started, Store, StoreError, StoredExecution, WatchHealth,
-    WatchRecord, WorkflowRecord,
+    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Due, DueOutcome, FileVersion, HandledFile, Inbox, Lease,
+    NewNode, NewRow, NewSignal, Notice, PauseWorkflow, Record, SaveWorkflow, ScheduleRecord, ScheduleTick,
+    SignalAnswer, Start, StartFrom, Started, Store, StoreError, StoredExecution, Swept, WatchHealth, WatchRecord,
+    WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 /// Long enough for a busy machine.
@@ -108,11 +109,50 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn adopt(&self, _: NodeId, _: DateTime<Utc>) -> Result<Vec<StoredExecution>, StoreError> {
-        Ok(Vec::new())
+    async fn leave(&self, _: NodeId, _: DateTime<Utc>) -> Result<(), StoreError> {
+        Ok(())
     }
 
-    async fn leave(&self, _: NodeId, _: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn renew_lease(&self, _: NodeId, _: DateTime<Utc>, _: DateTime<Utc>) -> Result<Lease, StoreError> {
+        unreachable!("the only node needs no lease")
+    }
+
+    async fn sweep(&self, _: NodeId, _: DateTime<Utc>) -> Result<Swept, StoreError> {
+        Ok(Swept::default())
+    }
+
+    async fn claim(&self, _: Claim) -> Result<Claimed, StoreError> {
+        Ok(Claimed::default())
+    }
+
+    async fn notify(&self, _: Notice) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn listen(&self) -> Result<mpsc::Receiver<Notice>, StoreError> {
+        unreachable!("the only node hears nobody")
+    }
+
+    async fn send_signal(&self, _: NewSignal) -> Result<SignalAnswer, StoreError> {
+        unreachable!("no test sends signals here")
+    }
+
+    async fn inbox(&self, _: AskInbox) -> Result<Inbox, StoreError> {
+        Ok(Inbox::default())
+    }
+
+    async fn execution(&self, _: TenantId, _: ExecutionId) -> Result<Option<StoredExecution>, StoreError> {
+        Ok(None)
+    }
+
+    async fn pause_workflow(&self, pause: PauseWorkflow) -> Result<bool, StoreError> {
+        Ok(self.change(|tables| {
+            let known = tables.workflows.values_mut().find(|workflow| workflow.id == pause.workflow);
+            known.map(|workflow| workflow.is_enabled = !pause.paused).is_some()
+        }))
+    }
+
+    async fn wake(&self, _: ExecutionId, _: DateTime<Utc>) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use cogwheel_engine::StartRequest;
 use serde_json::Map;
 
-use crate::rig::Rig;
+use super::rig::Rig;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn steps_that_write_without_end_do_not_outlive_the_execution() {

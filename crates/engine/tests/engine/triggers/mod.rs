@@ -2,7 +2,6 @@
 
 mod files;
 mod folders;
-mod reads;
 mod rig;
 mod runs;
 mod schedules;

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::store::MemoryStore;
 use crate::reads::NoReads;
-use crate::store::MemoryStore;
 
 /// Never in the way of a test: hints and starts have to do.
 const NEVER: &str = "0 0 0 1 1 *";
@@ -75,6 +75,7 @@ impl Rig {
             engine_version: "0".to_owned(),
             schema_fingerprint: "0".to_owned(),
             capacity: 64,
+            lease: None,
             started_at: self.clock.now(),
         };
         let parts = Parts {

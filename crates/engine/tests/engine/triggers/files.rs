@@ -9,7 +9,7 @@ use std::time::Duration;
 use cogwheel_engine::Engine;
 use cogwheel_engine::ports::FileVersion;
 
-use crate::rig::Rig;
+use super::rig::Rig;
 
 fn intake(pattern: &str, settle: &str) -> String {
     format!("on: {{file: {{path: inbox, match: '{pattern}', settle: {settle}}}}}\nsteps: [{{run: x}}]\n")
@@ -24,7 +24,7 @@ async fn watching(rig: &Rig, pattern: &str, settle: &str) -> Arc<Engine> {
 }
 
 async fn healthy(rig: &Rig, healthy: bool) {
-    let is_it = |tables: &crate::store::Tables| tables.health.last().filter(|last| last.healthy == healthy).map(|_| ());
+    let is_it = |tables: &super::store::Tables| tables.health.last().filter(|last| last.healthy == healthy).map(|_| ());
     rig.store.until(if healthy { "a healthy watch" } else { "a failed watch" }, is_it).await;
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use cogwheel_engine::{StartError, StartRequest};
 use serde_json::Map;
 
-use crate::rig::Rig;
+use super::rig::Rig;
 
 fn said(word: &str) -> String {
     format!("steps: [{{run: 'echo {word}'}}]\n")

@@ -1,0 +1,5 @@
+//! The engine over stores in memory: its triggers on real folders, its runner and cluster in a simulated world.
+
+mod reads;
+mod simulation;
+mod triggers;
