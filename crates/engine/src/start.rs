@@ -374,7 +374,7 @@ impl Engine {
     /// Who runs a new execution: this node if it gets to it soon, else whoever has room first.
     pub(crate) fn owner(&self, has_concurrency_key: bool) -> Option<NodeId> {
         let gets_to_it =
-            if self.is_clustered() { self.runner().room() > 0 } else { self.runner().waiting() < MOST_WAITING };
+            if self.is_clustered() { self.runner().room() > 0 } else { self.runner().arriving() < MOST_WAITING };
         let runs_here = !has_concurrency_key && gets_to_it;
         runs_here.then(|| self.node())
     }

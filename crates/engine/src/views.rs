@@ -39,7 +39,7 @@ pub struct WorkflowView {
     pub labels: Value,
     /// Where it stands.
     pub status: WorkflowStatus,
-    /// The operators' switch.
+    /// Whether it may be started: in use, and switched on.
     pub is_enabled: bool,
     /// The file it comes from.
     pub origin_path: Option<String>,
@@ -358,7 +358,7 @@ pub struct ExecutionFilter {
 pub struct WorkflowFilter {
     /// In one of these states; empty means any.
     pub status: Vec<WorkflowStatus>,
-    /// Switched on or off.
+    /// Which may be started, or may not.
     pub is_enabled: Option<bool>,
 }
 

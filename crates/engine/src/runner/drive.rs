@@ -104,7 +104,7 @@ pub(super) enum Next {
 /// Runs an execution until it ended or is let go of.
 pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     let (lines, mut heard_lines) = mpsc::channel(LOG_BACKLOG);
-    let (id, number, mut nudges) = (job.execution.id(), line.number, line.nudges);
+    let (id, number, mut nudges, mut arrival) = (job.execution.id(), line.number, line.nudges, Some(line.arrival));
     let first =
         (job.execution.status() != ExecutionStatus::Queued).then(|| Input::Recovered { cancel: job.cancel.clone() });
     let recorded_wake_at = job.execution.next_wake_at().filter(|_| first.is_none());
@@ -129,6 +129,8 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
         draining: false,
     };
     drive.execution.set_room(false);
+    // What only waits needs no slot.
+    arrival = arrival.filter(|_| drive.execution.status() != ExecutionStatus::Waiting);
     let mut next = match first {
         Some(input) => drive.take(input).await,
         None => Next::GoOn,
@@ -155,6 +157,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
             }
             Heard::Slot(slot) => {
                 drive.slot = Some(slot);
+                arrival = None;
                 drive.execution.set_room(true);
                 let is_queued = drive.execution.status() == ExecutionStatus::Queued;
                 drive.take(if is_queued { Input::Claimed } else { Input::Woken }).await
@@ -181,6 +184,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
             }
         };
     }
+    drop(arrival);
     // Nobody reads lines any more: an attempt that waits to hand one over must not wait for ever.
     drop(heard_lines);
     drive.stop_everything().await;

@@ -7,6 +7,7 @@ mod outside;
 mod slots;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -67,6 +68,23 @@ struct Line {
     nudges: mpsc::UnboundedReceiver<Nudge>,
     /// Tells it from the line of the same execution when that is taken up anew.
     number: u64,
+    arrival: Arrival,
+}
+
+/// Counts an execution among those that are here and have not had a slot yet.
+struct Arrival(Arc<AtomicUsize>);
+
+impl Arrival {
+    fn at(arriving: &Arc<AtomicUsize>) -> Self {
+        arriving.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(arriving))
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Runs the executions this node owns.
@@ -86,6 +104,8 @@ pub(crate) struct Runner {
     expected: Mutex<HashMap<ExecutionId, Line>>,
     tasks: TaskTracker,
     runtime: Handle,
+    /// How many executions are here that have not had a slot yet.
+    arriving: Arc<AtomicUsize>,
     /// Told when the pool may hold something for this node.
     work: Notify,
     /// Told when a slot is given back and nobody here waits for it.
@@ -124,6 +144,7 @@ impl Runner {
             expected: Mutex::default(),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
+            arriving: Arc::default(),
             work: Notify::new(),
             freed: given_back,
             next_due: watch::Sender::new(None),
@@ -174,7 +195,7 @@ impl Runner {
         let number = live.next;
         live.next += 1;
         live.lines.insert(execution, (number, sender));
-        Line { nudges, number }
+        Line { nudges, number, arrival: Arrival::at(&self.arriving) }
     }
 
     /// Takes an execution's line away, unless it has another one by now.
@@ -208,14 +229,14 @@ impl Runner {
         &self.freed
     }
 
-    /// How many more executions there is room for.
+    /// How many more executions would find a slot at once.
     pub(crate) fn room(&self) -> usize {
-        self.slots.room()
+        self.slots.free().saturating_sub(self.arriving())
     }
 
-    /// How many executions here wait for a slot.
-    pub(crate) fn waiting(&self) -> usize {
-        self.slots.waiting()
+    /// How many executions are here that have not had a slot yet.
+    pub(crate) fn arriving(&self) -> usize {
+        self.arriving.load(Ordering::Relaxed)
     }
 
     /// Begins nothing new, waits `grace` for running steps, then stops what is left. Nothing runs when it returns.

@@ -87,15 +87,9 @@ impl Slots {
         }
     }
 
-    /// How many more executions could be taken in without any of them waiting long: free slots, less those who wait.
-    pub(crate) fn room(&self) -> usize {
-        let state = self.state();
-        state.free.saturating_sub(state.waiting.len())
-    }
-
-    /// How many wait for a slot.
-    pub(crate) fn waiting(&self) -> usize {
-        self.state().waiting.len()
+    /// How many slots nobody has.
+    pub(crate) fn free(&self) -> usize {
+        self.state().free
     }
 
     fn slot(&self) -> Slot {
@@ -144,7 +138,7 @@ mod tests {
         for one in &mut waiting {
             assert!(one.now_or_never().is_none());
         }
-        assert_eq!((slots.room(), slots.waiting()), (0, 4));
+        assert_eq!(slots.free(), 0);
         let [normal, critical, high, second_high] = waiting;
         drop(critical);
         drop(first);
@@ -153,6 +147,6 @@ mod tests {
         drop(second_high.await);
         drop(normal.await);
         assert!(freed.notified().now_or_never().is_some());
-        assert_eq!((slots.room(), slots.waiting()), (1, 0));
+        assert_eq!(slots.free(), 1);
     }
 }
