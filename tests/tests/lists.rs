@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 on_both_databases!(
     executions_are_paged_both_ways,
+    the_executions_that_steps_start_are_listed_below_theirs,
+    a_paused_workflow_is_not_enabled,
     lists_are_narrowed_by_their_filters,
     every_object_is_found_by_its_id
 );
@@ -46,6 +48,57 @@ fn executions_are_paged_both_ways(backend: Backend) {
         let refused = server.post(PAGE, &wrong).json();
         assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{wrong}: {refused:#}");
     }
+}
+
+fn the_executions_that_steps_start_are_listed_below_theirs(backend: Backend) {
+    let home = Home::new(backend);
+    home.write("workflows/child.yaml", "inputs: {n: {type: integer}}\nsteps: [{uses: log, with: {message: hello}}]\n");
+    home.write(
+        "workflows/parent.yaml",
+        "priority: high\nsteps: [{id: each, foreach: [1, 2, 3], max_parallel: 1, uses: ./child, with: {n: '${{ item }}'}}]\n",
+    );
+    let server = home.serve();
+    let id = server.start("parent", &json!({}));
+    server.ended_as(&id, "COMPLETED");
+    server.start("child", &json!({"n": 9}));
+    let query =
+        "query($after: String) { workflowExecutions(filter: {workflow: \"parent\"}) { nodes { priority parent { id }
+        children(first: 2, after: $after) { totalCount pageInfo { hasNextPage endCursor }
+            nodes { inputs priority triggerType parent { id } parentStepOrdinal children { totalCount } } } } } }";
+    let page = |after: &Value| {
+        let answer = server.ask(query, &json!({ "after": after }));
+        let parent = &answer["workflowExecutions"]["nodes"][0];
+        assert_eq!((&parent["priority"], &parent["parent"]), (&json!("HIGH"), &Value::Null), "{answer:#}");
+        parent["children"].clone()
+    };
+    let first = page(&Value::Null);
+    assert_eq!((&first["totalCount"], &first["pageInfo"]["hasNextPage"]), (&json!(3), &json!(true)), "{first:#}");
+    let second = page(&first["pageInfo"]["endCursor"]);
+    assert_eq!(second["pageInfo"]["hasNextPage"], false, "{second:#}");
+    let nodes: Vec<&Value> =
+        [&first, &second].into_iter().flat_map(|page| page["nodes"].as_array().expect("a list")).collect();
+    let numbers: Vec<_> = nodes.iter().map(|node| node["inputs"]["n"].clone()).collect();
+    assert_eq!(numbers, [3, 2, 1], "newest first");
+    for child in nodes {
+        assert_eq!((&child["parent"]["id"], &child["triggerType"]), (&json!(id), &json!("WORKFLOW")), "{child:#}");
+        assert_eq!((&child["priority"], &child["children"]["totalCount"]), (&json!("NORMAL"), &json!(0)), "{child:#}");
+        assert!(child["parentStepOrdinal"].as_i64().is_some_and(|ordinal| ordinal > 0), "{child:#}");
+    }
+}
+
+fn a_paused_workflow_is_not_enabled(backend: Backend) {
+    let home = Home::new(backend);
+    for name in ["one", "two"] {
+        home.write(&format!("workflows/{name}.yaml"), "steps: [{uses: log, with: {message: hello}}]\n");
+    }
+    let server = home.serve();
+    let pause = "mutation { setWorkflowEnabled(input: {workflow: \"two\", enabled: false}) { workflow { status } } }";
+    assert_eq!(server.ask(pause, &json!({}))["setWorkflowEnabled"]["workflow"]["status"], "PAUSED");
+    let lists = "{ on: workflows(filter: {isEnabled: true}) { totalCount nodes { name isEnabled } }
+        off: workflows(filter: {isEnabled: false}) { totalCount nodes { name isEnabled } } }";
+    let on = json!({"totalCount": 1, "nodes": [{"name": "one", "isEnabled": true}]});
+    let off = json!({"totalCount": 1, "nodes": [{"name": "two", "isEnabled": false}]});
+    assert_eq!(server.ask(lists, &json!({})), json!({"on": on, "off": off}));
 }
 
 fn lists_are_narrowed_by_their_filters(backend: Backend) {

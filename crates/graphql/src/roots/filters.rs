@@ -11,7 +11,7 @@ use crate::types::{ExecutionStatus, FileStatus, TriggerType, WorkflowStatus};
 pub(crate) struct WorkflowFilter {
     /// In one of these states.
     status: Option<Vec<WorkflowStatus>>,
-    /// Switched on, or off.
+    /// Which may be started, or may not.
     is_enabled: Option<bool>,
 }
 

@@ -59,7 +59,7 @@ impl Workflow {
         self.0.status.into()
     }
 
-    /// Whether it may be started: the operators' switch.
+    /// Whether it may be started; `setWorkflowEnabled` pauses and resumes it.
     async fn is_enabled(&self) -> bool {
         self.0.is_enabled
     }

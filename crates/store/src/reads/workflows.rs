@@ -1,12 +1,13 @@
 //! Workflows and their versions.
 
 use cogwheel_engine::ports::StoreError;
-use cogwheel_engine::views::{Page, PageRequest, VersionView, WorkflowFilter, WorkflowView};
+use cogwheel_engine::views::{Page, PageRequest, VersionView, WorkflowFilter, WorkflowStatus, WorkflowView};
 use cogwheel_engine::{TenantId, VersionId, WorkflowId};
 use cogwheel_entity::workflow_versions::{self as versions, Column as VersionColumn};
 use cogwheel_entity::workflows::{Column, Entity, Model, WorkflowKind};
 use sea_orm::{
-    ColumnTrait, DatabaseExecutor, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Select, prelude::Uuid,
+    ColumnTrait, Condition, DatabaseExecutor, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Select,
+    prelude::Uuid,
 };
 use std::collections::HashMap;
 
@@ -99,7 +100,9 @@ pub(crate) fn filtered(tenant: TenantId, filter: &WorkflowFilter) -> Select<Enti
         list = list.filter(literal::one_of(Column::Status, words));
     }
     if let Some(is_enabled) = filter.is_enabled {
-        list = list.filter(literal::is(Column::IsEnabled, is_enabled));
+        let in_use = literal::one_of(Column::Status, vec![WorkflowStatus::Active.stored()]);
+        let enabled = Condition::all().add(literal::is_true(Column::IsEnabled)).add(in_use);
+        list = list.filter(if is_enabled { enabled } else { enabled.not() });
     }
     list
 }
@@ -129,13 +132,14 @@ async fn views(
 }
 
 fn view(active: &HashMap<Uuid, Uuid>, row: Model) -> WorkflowView {
+    let status = Stored::from_stored(row.status);
     WorkflowView {
         id: WorkflowId(row.id),
         name: row.name,
         description: row.description,
         labels: row.labels,
-        status: Stored::from_stored(row.status),
-        is_enabled: row.is_enabled,
+        status,
+        is_enabled: row.is_enabled && status == WorkflowStatus::Active,
         origin_path: row.origin_path,
         active_version: active.get(&row.id).copied().map(VersionId),
         total_executions: row.total_executions,
