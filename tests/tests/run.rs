@@ -13,7 +13,7 @@ fn home() -> Home {
     home
 }
 
-fn arguments<'a>(home: &Home, rest: &[&'a str]) -> std::process::Command {
+fn arguments(home: &Home, rest: &[&str]) -> std::process::Command {
     let mut command = home.command(&["run"]);
     command.args(rest).env("TMPDIR", home.path("tmp"));
     command
