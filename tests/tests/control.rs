@@ -83,9 +83,13 @@ fn a_list_that_is_none_fails_its_step(backend: Backend) {
         "workflows/list.yaml",
         "inputs: {list: {}}\nsteps: [{id: each, foreach: '${{ inputs.list }}', uses: log, with: {message: x}}]\n",
     );
+    home.write(
+        "workflows/long.yaml",
+        "inputs: {list: {}}\nsteps: [{id: each, foreach: '${{ jq(inputs.list, \"[range(.)]\") }}', uses: log, with: {message: x}}]\n",
+    );
     let server = home.serve();
-    for (list, said) in [(json!("abc"), "needs a list"), (json!((0..100_001).collect::<Vec<_>>()), "100000")] {
-        let id = server.start("list", &json!({ "list": list }));
+    for (workflow, list, said) in [("list", json!("abc"), "needs a list"), ("long", json!(100_001), "100000")] {
+        let id = server.start(workflow, &json!({ "list": list }));
         let execution = server.ended_as(&id, "FAILED");
         let title = execution["error"]["title"].as_str().expect("a title");
         assert!(title.contains(said), "{title}");

@@ -122,7 +122,7 @@ impl Engine {
             inputs,
             correlation_id: stored.correlation_id,
             idempotency_key: None,
-            owner: self.owner(concurrency.is_some()),
+            owner: self.owner(workflow.definition.priority, concurrency.is_some()),
             priority: workflow.definition.priority,
             concurrency,
             queue_deadline_at: workflow.definition.queue_deadline(created_at),

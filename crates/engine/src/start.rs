@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cogwheel_definition::{InputProblem, Inputs};
+use cogwheel_definition::{InputProblem, Inputs, Priority};
 use cogwheel_machine::{Execution, ExecutionId, NewExecution, contains_nul};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
@@ -358,7 +358,7 @@ impl Engine {
                 inputs,
                 correlation_id: id,
                 idempotency_key,
-                owner: self.owner(concurrency.is_some()),
+                owner: self.owner(definition.priority, concurrency.is_some()),
                 priority: definition.priority,
                 concurrency,
                 queue_deadline_at: definition.queue_deadline(created_at),
@@ -372,9 +372,13 @@ impl Engine {
     }
 
     /// Who runs a new execution: this node if it gets to it soon, else whoever has room first.
-    pub(crate) fn owner(&self, has_concurrency_key: bool) -> Option<NodeId> {
-        let gets_to_it =
-            if self.is_clustered() { self.runner().room() > 0 } else { self.runner().arriving() < MOST_WAITING };
+    pub(crate) fn owner(&self, priority: Priority, has_concurrency_key: bool) -> Option<NodeId> {
+        let gets_to_it = if self.is_clustered() {
+            self.runner().room() > 0
+        } else {
+            // What is urgent must not wait behind all that waits here already.
+            self.runner().arriving() < MOST_WAITING || priority > Priority::Normal
+        };
         let runs_here = !has_concurrency_key && gets_to_it;
         runs_here.then(|| self.node())
     }

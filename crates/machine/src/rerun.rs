@@ -13,12 +13,15 @@ pub enum RerunError {
     /// Nothing of it is left to do.
     #[error("every step of the execution completed; name the step to go on from")]
     NothingFailed,
-    /// No such step, in what is recorded or in the definition.
+    /// No such step.
     #[error("the execution has no step `{0}`")]
     UnknownStep(String),
     /// The step never began, or belongs to what runs after the workflow's steps.
     #[error("the execution cannot go on from the step `{0}`: only steps of the main part that have ended count")]
     NotAStart(String),
+    /// What it has recorded cannot be kept.
+    #[error("what the execution has recorded cannot be kept: {0}")]
+    Unfit(String),
 }
 
 impl Execution {
@@ -48,7 +51,7 @@ impl Execution {
             result: None,
             error: None,
         };
-        Self::restored(new, limits, head, steps).map_err(RerunError::UnknownStep)
+        Self::restored(new, limits, head, steps).map_err(RerunError::Unfit)
     }
 
     /// The ordinal of the step of this key, if it is recorded.

@@ -76,7 +76,7 @@ fn not_retried(refused: &RetryError) -> Result<Vec<UserError>> {
         RetryError::Refused(RerunError::NothingFailed) => (UserErrorCode::NothingToRetry, "fromStep"),
         RetryError::Refused(RerunError::UnknownStep(_)) => (UserErrorCode::UnknownStep, "fromStep"),
         RetryError::Refused(RerunError::NotAStart(_)) => (UserErrorCode::StepNotRetriable, "fromStep"),
-        RetryError::Unusable(_) => (UserErrorCode::UnusableRecord, "id"),
+        RetryError::Refused(RerunError::Unfit(_)) | RetryError::Unusable(_) => (UserErrorCode::UnusableRecord, "id"),
         RetryError::Start(refused) => return not_started(refused, "id"),
     };
     Ok(vec![UserError::at(field, code, refused.to_string())])
