@@ -114,15 +114,15 @@ async fn hear(engine: &Arc<Engine>, notice: Notice) {
 /// Tells other nodes what changed, for those who follow it there, until the engine stops.
 pub(crate) async fn tell_changes(engine: Arc<Engine>, mut changes: mpsc::UnboundedReceiver<Changed>) {
     while let Some(Some(first)) = engine.stop().run_until_cancelled(changes.recv()).await {
-        let mut changed = HashSet::from([first]);
+        let mut gathered = HashSet::from([first]);
         sleep(GATHERED).await;
         while let Ok(more) = changes.try_recv() {
-            changed.insert(more);
+            gathered.insert(more);
         }
-        let notices: Vec<Notice> = if changed.len() > MOST_TOLD {
+        let notices: Vec<Notice> = if gathered.len() > MOST_TOLD {
             vec![Notice::ManyChanged]
         } else {
-            changed.into_iter().map(|changed| Notice::Changed(changed.execution, changed.workflow)).collect()
+            gathered.into_iter().map(|changed| Notice::Changed(changed.execution, changed.workflow)).collect()
         };
         for notice in notices {
             if let Err(error) = engine.store().notify(notice).await {
