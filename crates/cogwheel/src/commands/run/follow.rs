@@ -124,22 +124,14 @@ impl Followed {
                 self.take_step(step, news);
             }
         }
-        loop {
-            let after = i32::try_from(self.keys.len()).ok().and_then(|known| known.checked_sub(1));
-            let page = PageRequest::Forward { first: PAGE, after: after.filter(|last| *last >= 0) };
-            let Some(page) = reads.steps(tenant, &[id], page).await?.remove(&id) else { break };
-            for step in page.items {
-                self.take_step(step, news);
-            }
-            if !page.has_more {
-                break;
-            }
-        }
+        self.look_for_new_steps(engine, news).await?;
+        let mut highest = None;
         loop {
             let page = PageRequest::Forward { first: PAGE, after: self.last_line };
             let Some(page) = reads.logs_of(tenant, &[(id, None)], page).await?.remove(&(id, None)) else { break };
             for line in page.items {
                 self.last_line = Some(line.sequence);
+                highest = highest.max(line.step_ordinal);
                 let step = line.step_ordinal.map_or(-1, i64::from);
                 news.push(((line.logged_at, 1, step, 1), News::Line(line)));
             }
@@ -147,10 +139,29 @@ impl Followed {
                 break;
             }
         }
+        // A step that began after the steps were read may have written by the time the lines were.
+        if highest.and_then(|step| usize::try_from(step).ok()).is_some_and(|step| step >= self.keys.len()) {
+            self.look_for_new_steps(engine, news).await?;
+        }
         let children = if self.starts_others { self.new_children(engine).await? } else { Vec::new() };
         // What is recorded is not removed while it runs; should it be, there is nothing left to wait for.
         self.status = row.map_or(ExecutionStatus::Cancelled, |row| row.status);
         Ok(children)
+    }
+
+    async fn look_for_new_steps(&mut self, engine: &Engine, news: &mut Vec<(When, News)>) -> Result<(), StoreError> {
+        let (reads, tenant, id) = (engine.reads(), engine.tenant(), self.id);
+        loop {
+            let after = i32::try_from(self.keys.len()).ok().and_then(|known| known.checked_sub(1));
+            let page = PageRequest::Forward { first: PAGE, after: after.filter(|last| *last >= 0) };
+            let Some(page) = reads.steps(tenant, &[id], page).await?.remove(&id) else { return Ok(()) };
+            for step in page.items {
+                self.take_step(step, news);
+            }
+            if !page.has_more {
+                return Ok(());
+            }
+        }
     }
 
     fn take_step(&mut self, step: StepView, news: &mut Vec<(When, News)>) {
