@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use cogwheel_tests::{Backend, Home, Server, on_both_databases};
+use cogwheel_tests::{Backend, Home, Server, on_both_databases, until};
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -56,8 +56,12 @@ fn files_take_effect_while_it_runs(backend: Backend) {
     server.ask_until("the file to be forgotten", FILES, &json!({}), |data| {
         (data["workflowFiles"] == json!([])).then_some(())
     });
-    let refused = server.start_payload(&json!({"workflow": "parrot"}));
-    assert!(refused["execution"].is_null() && refused["userErrors"] != json!([]), "{refused:#}");
+    // The list of files is a moment ahead of what can be started.
+    let refused = until("the workflow to be gone", || {
+        let refused = server.start_payload(&json!({"workflow": "parrot"}));
+        refused["execution"].is_null().then_some(refused)
+    });
+    assert!(refused["userErrors"] != json!([]), "{refused:#}");
 
     home.write("workflows/parrot.yaml", says("back"));
     record(&server, "parrot.yaml", |file| file["workflow"] == "parrot");
