@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use cogwheel_engine::ports::{StepContext, StepType, jq};
 use cogwheel_engine::{Failure, FailureKind, Outcome};
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use crate::input::{Fields, kind, listed, malformed};
 
@@ -35,7 +36,13 @@ impl StepType for Transform {
     }
 
     async fn run(&self, _context: StepContext, input: Value) -> Outcome {
-        match transform(&input) {
+        // A filter may compute for seconds: the server's own threads have others to serve.
+        let transformed = spawn_blocking(move || transform(&input)).await;
+        let transformed = transformed.unwrap_or_else(|panic| {
+            let failure = Failure::permanent(FailureKind::Internal, "the transformation failed inside");
+            Err(failure.with_detail(panic.to_string()))
+        });
+        match transformed {
             Ok(result) => Outcome::Completed { output: json!({ "result": result }) },
             Err(failure) => Outcome::Failed { failure, output: None },
         }
