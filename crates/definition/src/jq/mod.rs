@@ -13,7 +13,10 @@ mod meter;
 #[cfg(test)]
 mod tests;
 
-use jaq_core::{Ctx, Vars};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use jaq_core::{Ctx, Filter, Vars};
 use serde_json::Value;
 
 use meter::{Meter, Metered};
@@ -57,8 +60,28 @@ fn bounded(filter: &str, input: &Value, fuel: u64) -> Result<Vec<Value>, String>
     })
 }
 
+/// Filters that were compiled, so that one that is used for each of many values is compiled once.
+static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Filter<Metered>>>>> = LazyLock::new(Mutex::default);
+
+/// How many of them are kept.
+const MAX_COMPILED: usize = 256;
+
+fn compiled(filter: &str) -> Result<Arc<Filter<Metered>>, String> {
+    let kept = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = kept().get(filter) {
+        return Ok(Arc::clone(known));
+    }
+    let new = Arc::new(compile::filter(filter)?);
+    let mut kept = kept();
+    if kept.len() == MAX_COMPILED {
+        kept.clear();
+    }
+    kept.insert(filter.to_owned(), Arc::clone(&new));
+    Ok(new)
+}
+
 fn run(filter: &str, input: &Value, meter: &Meter) -> Result<Vec<Value>, String> {
-    let filter = compile::filter(filter)?;
+    let filter = compiled(filter)?;
     let context = Ctx::<Metered>::new(meter.over(&filter.lut), Vars::new([]));
     let mut results = Vec::new();
     for result in filter.id.run((context, convert::read(input))) {
