@@ -1,56 +1,114 @@
-//! The workflows that can be started, in memory.
+//! The workflows that can be started, in memory: who they are and what sets them off, but not what they do.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use cogwheel_definition::Workflow;
+use cogwheel_definition::{FileTrigger, ScheduleTrigger, Triggers};
 use tokio::sync::watch;
 
 use crate::ports::{ScheduleRecord, WatchRecord, WorkflowRecord};
 use crate::{TenantId, VersionId, WorkflowId};
 
-/// A workflow with its active version, ready to start.
+/// A workflow with its active version, ready to start. Its definition is read when it is needed.
 #[derive(Clone, Debug)]
 pub struct LoadedWorkflow {
     /// Its id.
     pub id: WorkflowId,
     /// Its tenant.
     pub tenant: TenantId,
+    /// Its name.
+    pub name: Arc<str>,
     /// The active version.
     pub version_id: VersionId,
     /// The active version's number.
     pub version: i32,
-    /// The definition.
-    pub definition: Arc<Workflow>,
     /// Whether triggers and people may start it.
     pub is_enabled: bool,
-    /// Its enabled schedules.
-    pub schedules: Vec<ScheduleRecord>,
-    /// Its enabled watches.
-    pub watches: Vec<WatchRecord>,
+    /// What sets it off by itself, if anything does.
+    pub triggers: Option<Arc<LoadedTriggers>>,
+}
+
+/// The enabled triggers of a workflow, each as it is stored and as the definition has it.
+#[derive(Debug, Default)]
+pub struct LoadedTriggers {
+    /// Its schedules.
+    pub schedules: Vec<(ScheduleRecord, ScheduleTrigger)>,
+    /// Its watches.
+    pub watches: Vec<(WatchRecord, FileTrigger)>,
 }
 
 impl LoadedWorkflow {
-    /// A stored workflow together with its parsed active version.
-    pub fn new(record: WorkflowRecord, definition: Arc<Workflow>) -> Self {
+    /// A stored workflow together with the triggers of its active version.
+    pub fn new(record: WorkflowRecord, defined: &Triggers) -> Self {
         Self {
             id: record.id,
             tenant: record.tenant,
+            name: record.name.into(),
             version_id: record.version_id,
             version: record.version,
-            definition,
             is_enabled: record.is_enabled,
-            schedules: record.schedules,
-            watches: record.watches,
+            triggers: LoadedTriggers::new(record.schedules, record.watches, defined).map(Arc::new),
         }
+    }
+}
+
+impl LoadedTriggers {
+    fn new(schedules: Vec<ScheduleRecord>, watches: Vec<WatchRecord>, defined: &Triggers) -> Option<Self> {
+        let schedules: Vec<_> = schedules
+            .into_iter()
+            .filter_map(|record| {
+                let trigger = defined.schedules.iter().find(|trigger| trigger.key == record.trigger_key)?;
+                Some((record, trigger.clone()))
+            })
+            .collect();
+        let watches: Vec<_> = watches
+            .into_iter()
+            .filter_map(|record| {
+                let trigger = defined.files.iter().find(|trigger| trigger.key == record.trigger_key)?;
+                Some((record, trigger.clone()))
+            })
+            .collect();
+        (!schedules.is_empty() || !watches.is_empty()).then_some(Self { schedules, watches })
     }
 }
 
 /// What [`crate::Engine::start`] and the triggers look workflows up in.
 #[derive(Debug)]
 pub struct Catalog {
-    workflows: RwLock<HashMap<WorkflowId, Arc<LoadedWorkflow>>>,
+    workflows: RwLock<Workflows>,
     generation: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Workflows {
+    by_id: HashMap<WorkflowId, Arc<LoadedWorkflow>>,
+    by_name: HashMap<Arc<str>, WorkflowId>,
+    /// Those that have triggers, which are looked through at each change of them.
+    triggered: HashMap<WorkflowId, Arc<LoadedWorkflow>>,
+}
+
+impl Workflows {
+    /// Answers whether triggers came, went or may have changed.
+    fn put(&mut self, workflow: Arc<LoadedWorkflow>) -> bool {
+        let was_triggered = self.remove(workflow.id);
+        self.by_name.insert(Arc::clone(&workflow.name), workflow.id);
+        let is_triggered = workflow.triggers.is_some();
+        if is_triggered {
+            self.triggered.insert(workflow.id, Arc::clone(&workflow));
+        }
+        self.by_id.insert(workflow.id, workflow);
+        was_triggered || is_triggered
+    }
+
+    /// Answers whether triggers went with it.
+    fn remove(&mut self, id: WorkflowId) -> bool {
+        let Some(old) = self.by_id.remove(&id) else { return false };
+        // The name may be another workflow's by now.
+        if self.by_name.get(&old.name) == Some(&id) {
+            self.by_name.remove(&old.name);
+        }
+        self.triggered.remove(&id).is_some()
+    }
 }
 
 impl Default for Catalog {
@@ -62,39 +120,135 @@ impl Default for Catalog {
 impl Catalog {
     /// The workflow of this id.
     pub fn by_id(&self, id: WorkflowId) -> Option<Arc<LoadedWorkflow>> {
-        self.workflows.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.read().by_id.get(&id).cloned()
     }
 
     /// The workflow of this name.
     pub fn by_name(&self, name: &str) -> Option<Arc<LoadedWorkflow>> {
-        let workflows = self.workflows.read().unwrap_or_else(PoisonError::into_inner);
-        workflows.values().find(|workflow| workflow.definition.name == name).cloned()
+        let workflows = self.read();
+        workflows.by_name.get(name).and_then(|id| workflows.by_id.get(id)).cloned()
     }
 
-    /// Every workflow.
-    pub fn all(&self) -> Vec<Arc<LoadedWorkflow>> {
-        self.workflows.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    /// Every workflow that has triggers.
+    pub fn triggered(&self) -> Vec<Arc<LoadedWorkflow>> {
+        self.read().triggered.values().cloned().collect()
+    }
+
+    /// The id of every workflow.
+    pub fn ids(&self) -> HashSet<WorkflowId> {
+        self.read().by_id.keys().copied().collect()
+    }
+
+    /// How many workflows there are.
+    pub fn len(&self) -> usize {
+        self.read().by_id.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Puts a workflow in, or its newer version in its place.
     pub fn put(&self, workflow: LoadedWorkflow) {
-        let workflow = Arc::new(workflow);
-        self.workflows.write().unwrap_or_else(PoisonError::into_inner).insert(workflow.id, workflow);
-        self.changed();
+        self.change([workflow], []);
     }
 
     /// Takes a workflow out: it can be started no more.
     pub fn remove(&self, id: WorkflowId) {
-        self.workflows.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        self.changed();
+        self.change([], [id]);
     }
 
-    /// Hears of every change from now on.
+    /// Takes workflows out and puts others in, all at once.
+    pub fn change(&self, put: impl IntoIterator<Item = LoadedWorkflow>, remove: impl IntoIterator<Item = WorkflowId>) {
+        let mut are_triggers_changed = false;
+        {
+            let mut workflows = self.workflows.write().unwrap_or_else(PoisonError::into_inner);
+            for id in remove {
+                are_triggers_changed |= workflows.remove(id);
+            }
+            for workflow in put {
+                are_triggers_changed |= workflows.put(Arc::new(workflow));
+            }
+        }
+        if are_triggers_changed {
+            self.generation.send_modify(|generation| *generation += 1);
+        }
+    }
+
+    /// Hears of every change of what [`Self::triggered`] answers from now on.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.generation.subscribe()
     }
 
-    fn changed(&self) {
-        self.generation.send_modify(|generation| *generation += 1);
+    fn read(&self) -> RwLockReadGuard<'_, Workflows> {
+        self.workflows.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cogwheel_definition::parse;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::WatchId;
+
+    fn record(id: u128, name: &str) -> WorkflowRecord {
+        WorkflowRecord {
+            id: WorkflowId(Uuid::from_u128(id)),
+            tenant: TenantId(Uuid::from_u128(0)),
+            name: name.to_owned(),
+            origin_path: None,
+            version_id: VersionId(Uuid::from_u128(id)),
+            version: 1,
+            checksum: String::new(),
+            is_enabled: true,
+            schedules: Vec::new(),
+            watches: Vec::new(),
+        }
+    }
+
+    fn plain(id: u128, name: &str) -> LoadedWorkflow {
+        LoadedWorkflow::new(record(id, name), &Triggers::default())
+    }
+
+    fn watching(id: u128, name: &str) -> LoadedWorkflow {
+        let workflow = parse(b"on: {file: {id: drop, path: in}}\nsteps: [{run: x}]\n", name).unwrap();
+        let watches = [("drop", 1), ("gone", 2)]
+            .map(|(key, id)| WatchRecord { id: WatchId(Uuid::from_u128(id)), trigger_key: key.to_owned() });
+        LoadedWorkflow::new(WorkflowRecord { watches: watches.into(), ..record(id, name) }, &workflow.triggers)
+    }
+
+    #[test]
+    fn finds_a_workflow_by_its_present_name() {
+        let catalog = Catalog::default();
+        catalog.put(plain(1, "old"));
+        catalog.put(plain(1, "new"));
+        assert!(catalog.by_name("old").is_none());
+        catalog.put(plain(2, "new"));
+        catalog.remove(WorkflowId(Uuid::from_u128(1)));
+        assert_eq!(catalog.by_name("new").unwrap().id.0.as_u128(), 2, "the name is the newer one's");
+        assert_eq!((catalog.len(), catalog.ids().len()), (1, 1));
+    }
+
+    #[test]
+    fn tells_of_changed_triggers_only() {
+        let catalog = Catalog::default();
+        let mut changes = catalog.changes();
+        let mut has_changed = || std::mem::replace(&mut changes, catalog.changes()).has_changed().unwrap();
+        catalog.put(plain(1, "a"));
+        assert!(!has_changed());
+        catalog.put(watching(1, "a"));
+        assert!(has_changed());
+        let triggered = catalog.triggered();
+        let watches = &triggered[0].triggers.as_ref().unwrap().watches;
+        assert_eq!((triggered.len(), watches.len(), watches[0].1.key.as_str()), (1, 1, "drop"));
+        catalog.put(plain(1, "a"));
+        assert!(has_changed() && catalog.triggered().is_empty());
+        catalog.change([watching(2, "b")], [WorkflowId(Uuid::from_u128(1))]);
+        assert!(has_changed());
+        catalog.remove(WorkflowId(Uuid::from_u128(2)));
+        assert!(has_changed() && catalog.is_empty());
     }
 }

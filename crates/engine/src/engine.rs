@@ -12,6 +12,7 @@ use tracing::warn;
 
 use crate::clock::Clock;
 use crate::cluster;
+use crate::definitions::Definitions;
 use crate::ports::{NewNode, Reads, StepRegistry, Store, StoreError};
 use crate::runner::Runner;
 use crate::triggers::{self, WorkflowFile, WorkflowFiles};
@@ -98,6 +99,7 @@ pub struct Engine {
     steps: StepRegistry,
     tenant: TenantId,
     catalog: Catalog,
+    definitions: Definitions,
     files: WorkflowFiles,
     feed: Feed,
     runner: Arc<Runner>,
@@ -155,6 +157,7 @@ impl Engine {
             steps,
             tenant,
             catalog: Catalog::default(),
+            definitions: Definitions::default(),
             files: WorkflowFiles::default(),
             feed,
             runner,
@@ -258,6 +261,10 @@ impl Engine {
 
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    pub(crate) fn definitions(&self) -> &Definitions {
+        &self.definitions
     }
 
     pub(crate) fn files(&self) -> &WorkflowFiles {

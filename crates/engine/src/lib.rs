@@ -6,6 +6,7 @@ mod cancel;
 mod catalog;
 pub mod clock;
 mod cluster;
+mod definitions;
 mod engine;
 mod feed;
 mod ids;
@@ -20,7 +21,7 @@ mod triggers;
 pub mod views;
 
 pub use cancel::CancelError;
-pub use catalog::{Catalog, LoadedWorkflow};
+pub use catalog::{Catalog, LoadedTriggers, LoadedWorkflow};
 pub use engine::{Engine, EngineConfig, EngineError, Parts};
 pub use feed::{Changed, Feed, Followed, Follower};
 pub use ids::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};

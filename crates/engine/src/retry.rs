@@ -1,14 +1,14 @@
 //! The one way an ended execution is done over again.
 
-use cogwheel_definition::{InputProblem, Inputs};
+use cogwheel_definition::{InputProblem, Inputs, Workflow};
 use cogwheel_machine::{ExecutionId, NewExecution, RerunError};
 use serde_json::{Map, Value};
 
+use crate::Engine;
 use crate::cluster::Rebuilder;
 use crate::ports::{NewRow, Rerun, Start, StartFrom, StoreError, StoredExecution, TriggerType};
 use crate::runner::step_row;
 use crate::start::{StartError, StartedExecution, check_inputs, concurrency};
-use crate::{Engine, LoadedWorkflow};
 
 /// A request to do an ended execution over again.
 #[derive(Clone, Debug)]
@@ -60,14 +60,14 @@ impl Engine {
         }
         let RetryRequest { execution: id, from_step, inputs } = request;
         let stored = self.store().execution(self.tenant(), id).await?.ok_or(RetryError::Unknown { id })?;
-        let mut rebuilder = Rebuilder::new(self);
+        let rebuilder = Rebuilder::new(self);
         let original = rebuilder.execution(&stored).map_err(RetryError::Unusable)?;
         let inputs = edited(&original.workflow().inputs, &stored, inputs).map_err(StartError::InvalidInputs)?;
-        let workflow = self.workflow_of(&stored, &original)?;
-        let row = self.retry_row(&stored, &workflow, Value::Object(inputs))?;
+        self.check_enabled(&stored)?;
+        let row = self.retry_row(&stored, original.workflow(), Value::Object(inputs))?;
         let new = NewExecution {
             id: row.id,
-            workflow: workflow.definition.clone(),
+            workflow: original.workflow().clone(),
             workflow_version: stored.version,
             trigger: row.trigger.clone(),
             inputs: row.inputs.clone(),
@@ -82,33 +82,18 @@ impl Engine {
         Ok(self.begin(start, execution).await?)
     }
 
-    /// The workflow of an execution as it was then, if it may be started now.
-    fn workflow_of(
-        &self,
-        stored: &StoredExecution,
-        original: &cogwheel_machine::Execution,
-    ) -> Result<LoadedWorkflow, StartError> {
+    /// Whether the workflow of an execution may be started now.
+    fn check_enabled(&self, stored: &StoredExecution) -> Result<(), StartError> {
         let name = stored.workflow_name.clone();
-        let now =
-            self.catalog().by_id(stored.workflow).ok_or_else(|| StartError::UnknownWorkflow { name: name.clone() })?;
-        if !now.is_enabled {
-            return Err(StartError::NotExecutable { name, reason: "it is paused".to_owned() });
+        match self.catalog().by_id(stored.workflow) {
+            None => Err(StartError::UnknownWorkflow { name }),
+            Some(now) if !now.is_enabled => Err(StartError::NotExecutable { name, reason: "it is paused".to_owned() }),
+            Some(_) => Ok(()),
         }
-        Ok(LoadedWorkflow {
-            version_id: stored.version_id,
-            version: stored.version,
-            definition: original.workflow().clone(),
-            ..(*now).clone()
-        })
     }
 
-    fn retry_row(
-        &self,
-        stored: &StoredExecution,
-        workflow: &LoadedWorkflow,
-        inputs: Value,
-    ) -> Result<NewRow, StartError> {
-        let concurrency = concurrency(workflow, &inputs, &stored.trigger)?;
+    fn retry_row(&self, stored: &StoredExecution, workflow: &Workflow, inputs: Value) -> Result<NewRow, StartError> {
+        let concurrency = concurrency(stored.workflow, stored.version, workflow, &inputs, &stored.trigger)?;
         let created_at = self.clock().now();
         Ok(NewRow {
             id: ExecutionId(self.clock().new_id()),
@@ -122,10 +107,10 @@ impl Engine {
             inputs,
             correlation_id: stored.correlation_id,
             idempotency_key: None,
-            owner: self.owner(workflow.definition.priority, concurrency.is_some()),
-            priority: workflow.definition.priority,
+            owner: self.owner(workflow.priority, concurrency.is_some()),
+            priority: workflow.priority,
             concurrency,
-            queue_deadline_at: workflow.definition.queue_deadline(created_at),
+            queue_deadline_at: workflow.queue_deadline(created_at),
             parent: None,
             rerun: None,
             created_at,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cogwheel_definition::Workflow;
 
-use crate::ports::{SaveWorkflow, StoreError};
+use crate::ports::{SaveWorkflow, StoreError, WorkflowRecord};
 use crate::triggers::{self, checksum};
 use crate::{Engine, LoadedWorkflow, WorkflowId};
 
@@ -28,7 +28,14 @@ impl Engine {
         };
         let record = self.store().save_workflow(save).await?;
         let id = record.id;
-        self.catalog().put(LoadedWorkflow::new(record, Arc::new(workflow)));
+        self.put_workflow(record, workflow);
         Ok(id)
+    }
+
+    /// Puts a workflow whose text was just saved into the catalog.
+    pub(crate) fn put_workflow(&self, record: WorkflowRecord, workflow: Workflow) {
+        let loaded = LoadedWorkflow::new(record, &workflow.triggers);
+        self.definitions().put(loaded.version_id, Arc::new(workflow));
+        self.catalog().put(loaded);
     }
 }

@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cogwheel_definition::{InputProblem, Inputs, Priority};
+use cogwheel_definition::{InputProblem, Inputs, Priority, Workflow};
 use cogwheel_machine::{Execution, ExecutionId, NewExecution, contains_nul};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 use tracing::warn;
 
+use crate::definitions::NoDefinition;
 use crate::ports::{
     ConcurrencySlot, FileVersion, NewRow, Parent, ScheduleTick, Start, StartFrom, Started, StoreError, TriggerType,
 };
@@ -178,17 +179,18 @@ fn problems(problems: &[InputProblem]) -> String {
 
 /// What limits how many of its kind may be live at once.
 pub(crate) fn concurrency(
-    workflow: &LoadedWorkflow,
+    id: WorkflowId,
+    version: i32,
+    definition: &Workflow,
     inputs: &Value,
     trigger: &Value,
 ) -> Result<Option<ConcurrencySlot>, StartError> {
-    let definition = &workflow.definition;
     let Some(concurrency) = &definition.concurrency else { return Ok(None) };
     let refuse = |reason: String| StartError::NotExecutable { name: definition.name.clone(), reason };
     let key = match &concurrency.key {
         None => String::new(),
         Some(key) => {
-            let named = json!({ "name": definition.name, "version": workflow.version });
+            let named = json!({ "name": definition.name, "version": version });
             let seen = json!({ "inputs": inputs, "trigger": trigger, "workflow": named });
             key.render_string(&seen).map_err(|error| refuse(format!("its concurrency key: {error}")))?
         }
@@ -197,7 +199,7 @@ pub(crate) fn concurrency(
         return Err(refuse(format!("its concurrency key has more than {LONGEST_CONCURRENCY_KEY} characters")));
     }
     Ok(Some(ConcurrencySlot {
-        key: format!("{}/{key}", workflow.id),
+        key: format!("{id}/{key}"),
         limit: i32::try_from(concurrency.limit).unwrap_or(i32::MAX),
         overflow: concurrency.overflow,
     }))
@@ -218,18 +220,24 @@ impl Engine {
             return Err(StartError::Draining);
         }
         let workflow = self.find(&request.workflow)?;
-        let definition = &workflow.definition;
+        let not_executable = |reason: String| StartError::NotExecutable { name: workflow.name.to_string(), reason };
         if !workflow.is_enabled {
-            return Err(StartError::NotExecutable { name: definition.name.clone(), reason: "it is paused".to_owned() });
+            return Err(not_executable("it is paused".to_owned()));
         }
+        let definition = match self.definition(&workflow).await {
+            Ok(definition) => definition,
+            Err(NoDefinition::Store(error)) => return Err(StartError::Store(error)),
+            Err(unreadable @ NoDefinition::Unreadable(_)) => return Err(not_executable(unreadable.to_string())),
+        };
         let inputs = check_inputs(&definition.inputs, request.inputs).map_err(StartError::InvalidInputs)?;
         if let Some(key) = &request.idempotency_key {
             check_idempotency_key(key)?;
         }
-        let start = self.new_start(&workflow, Value::Object(inputs), request.idempotency_key, request.cause)?;
+        let inputs = Value::Object(inputs);
+        let start = self.new_start(&workflow, &definition, inputs, request.idempotency_key, request.cause)?;
         let new = NewExecution {
             id: start.row.id,
-            workflow: Arc::clone(definition),
+            workflow: definition,
             workflow_version: workflow.version,
             trigger: start.row.trigger.clone(),
             inputs: start.row.inputs.clone(),
@@ -311,6 +319,7 @@ impl Engine {
     fn new_start(
         &self,
         workflow: &LoadedWorkflow,
+        definition: &Workflow,
         inputs: Value,
         idempotency_key: Option<String>,
         cause: StartCause,
@@ -343,8 +352,7 @@ impl Engine {
         let mut trigger = seen;
         trigger["type"] = json!(trigger_type);
         trigger["key"] = json!(trigger_key);
-        let definition = &workflow.definition;
-        let concurrency = concurrency(workflow, &inputs, &trigger)?;
+        let concurrency = concurrency(workflow.id, workflow.version, definition, &inputs, &trigger)?;
         let created_at = self.clock().now();
         Ok(Start {
             row: NewRow {

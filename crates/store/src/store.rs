@@ -9,23 +9,18 @@ use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{
     AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice,
-    PauseWorkflow, Record, SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
-    StoredExecution, Swept, WatchHealth, WatchRecord, WorkflowRecord,
+    PauseWorkflow, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
+    StoredExecution, Swept, WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
-use cogwheel_entity::{file_watches, schedules, workflow_versions, workflows};
 use cogwheel_machine::ExecutionId;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, Statement, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, Value};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::fault;
 use crate::journal::{Journal, JournalStats};
 use crate::notices::Notices;
-use crate::reads::literal;
-use crate::rows::corrupt;
 use crate::tx::Reading;
 use crate::writes::pool::{self, Misread};
 use crate::writes::{cancel, installer, nodes, restore, signals, triggers, workflows as saving};
@@ -171,7 +166,17 @@ impl Store for SqlStore {
     }
 
     async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowRecord>, StoreError> {
-        read_workflows(self.engine(), tenant).await
+        match self.inner() {
+            // Its driver hands over a hundred thousand rows in a fraction of the readers' time and memory.
+            Inner::Sqlite { journal, .. } => {
+                journal.write(Box::new(move |tx| Box::pin(saving::all(tx.asking(), tenant)))).await
+            }
+            Inner::Postgres { engine, .. } => saving::all(&mut Reading(engine), tenant).await,
+        }
+    }
+
+    async fn workflow_sources(&self, versions: &[VersionId]) -> Result<HashMap<VersionId, String>, StoreError> {
+        saving::sources(&mut Reading(self.engine()), versions).await
     }
 
     async fn save_workflow(&self, save: SaveWorkflow) -> Result<WorkflowRecord, StoreError> {
@@ -247,69 +252,4 @@ pub(crate) const HANDLED_FILES: &str =
 async fn ask(connection: &DatabaseConnection, sql: &str, id: Uuid) -> Result<Vec<sea_orm::QueryResult>, StoreError> {
     let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, [Value::from(id)]);
     connection.query_all_raw(statement).await.map_err(|error| fault::from_db(&error))
-}
-
-async fn read_workflows(connection: &DatabaseConnection, tenant: TenantId) -> Result<Vec<WorkflowRecord>, StoreError> {
-    let failed = |error: sea_orm::DbErr| fault::from_db(&error);
-    let mut schedules: HashMap<Uuid, Vec<ScheduleRecord>> = HashMap::new();
-    let enabled = schedules::Entity::find()
-        .filter(schedules::Column::TenantId.eq(tenant.0))
-        .filter(literal::is_true(schedules::Column::IsEnabled))
-        .order_by_asc(schedules::Column::Id);
-    for row in enabled.all(connection).await.map_err(failed)? {
-        let since = row.starts_at.unwrap_or(row.created_at);
-        schedules.entry(row.workflow_id).or_default().push(ScheduleRecord {
-            id: ScheduleId(row.id),
-            trigger_key: row.trigger_key,
-            // What was decided before its ledger began anew says nothing about it.
-            last_due_at: row.last_due_at.filter(|last| *last >= since),
-            next_due_at: row.next_due_at,
-            since,
-        });
-    }
-    let mut watches: HashMap<Uuid, Vec<WatchRecord>> = HashMap::new();
-    let enabled = file_watches::Entity::find()
-        .filter(file_watches::Column::TenantId.eq(tenant.0))
-        .filter(literal::is_true(file_watches::Column::IsEnabled))
-        .order_by_asc(file_watches::Column::Id);
-    for row in enabled.all(connection).await.map_err(failed)? {
-        watches
-            .entry(row.workflow_id)
-            .or_default()
-            .push(WatchRecord { id: WatchId(row.id), trigger_key: row.trigger_key });
-    }
-    let versions = workflow_versions::Entity::find()
-        .filter(workflow_versions::Column::TenantId.eq(tenant.0))
-        .filter(literal::is_true(workflow_versions::Column::IsActive));
-    let mut versions: HashMap<Uuid, workflow_versions::Model> = versions
-        .all(connection)
-        .await
-        .map_err(failed)?
-        .into_iter()
-        .map(|version| (version.workflow_id, version))
-        .collect();
-    let rows = workflows::Entity::find()
-        .filter(workflows::Column::TenantId.eq(tenant.0))
-        .filter(workflows::Column::DeletedAt.is_null())
-        .order_by_asc(workflows::Column::Name);
-    let rows = rows.all(connection).await.map_err(failed)?;
-    rows.into_iter()
-        .map(|row| {
-            let version =
-                versions.remove(&row.id).ok_or_else(|| corrupt("workflows", &row.id, "it has no active version"))?;
-            Ok(WorkflowRecord {
-                id: WorkflowId(row.id),
-                tenant,
-                name: row.name,
-                origin_path: row.origin_path,
-                version_id: VersionId(version.id),
-                version: version.version,
-                source: version.source_text,
-                checksum: version.checksum,
-                is_enabled: row.is_enabled && row.status == workflows::WorkflowStatus::Active,
-                schedules: schedules.remove(&row.id).unwrap_or_default(),
-                watches: watches.remove(&row.id).unwrap_or_default(),
-            })
-        })
-        .collect()
 }

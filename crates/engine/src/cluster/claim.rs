@@ -92,7 +92,7 @@ async fn claim(engine: &Arc<Engine>) -> Result<bool, StoreError> {
 
 /// Runs what was claimed, once what is left of lost attempts has been ended.
 async fn take(engine: &Arc<Engine>, executions: Vec<StoredExecution>) {
-    let mut rebuilder = Rebuilder::new(engine);
+    let rebuilder = Rebuilder::new(engine);
     let mut jobs: Vec<Job> = Vec::with_capacity(executions.len());
     let mut lost = HashSet::new();
     for stored in executions {

@@ -1,43 +1,20 @@
 //! From the rows of an execution to one that can be driven.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use cogwheel_definition::Workflow;
 use cogwheel_machine::{CancelRequested, Execution, ExecutionStatus, Failure, FailureKind, NewExecution, RecordedHead};
 use tracing::error;
 
+use crate::Engine;
 use crate::ports::{Head, Record, StoredExecution};
 use crate::runner::Job;
-use crate::{Engine, VersionId};
 
-/// Rebuilds executions; definitions that are not in the catalog are read once.
+/// Rebuilds executions.
 pub(crate) struct Rebuilder<'e> {
     engine: &'e Engine,
-    definitions: HashMap<VersionId, Result<Arc<Workflow>, String>>,
 }
 
 impl<'e> Rebuilder<'e> {
     pub(crate) fn new(engine: &'e Engine) -> Self {
-        Self { engine, definitions: HashMap::new() }
-    }
-
-    /// The definition that an execution runs.
-    ///
-    /// # Errors
-    ///
-    /// Why its text cannot be read any more.
-    pub(crate) fn definition(&mut self, stored: &StoredExecution) -> Result<Arc<Workflow>, String> {
-        let catalog = self.engine.catalog().by_id(stored.workflow);
-        if let Some(workflow) = catalog.filter(|workflow| workflow.version_id == stored.version_id) {
-            return Ok(Arc::clone(&workflow.definition));
-        }
-        let read = || {
-            cogwheel_definition::parse(stored.source.as_bytes(), &stored.workflow_name)
-                .map(Arc::new)
-                .map_err(|problems| problems.to_string())
-        };
-        self.definitions.entry(stored.version_id).or_insert_with(read).clone()
+        Self { engine }
     }
 
     /// The execution as its rows tell it.
@@ -45,10 +22,12 @@ impl<'e> Rebuilder<'e> {
     /// # Errors
     ///
     /// What does not fit.
-    pub(crate) fn execution(&mut self, stored: &StoredExecution) -> Result<Execution, String> {
+    pub(crate) fn execution(&self, stored: &StoredExecution) -> Result<Execution, String> {
+        let definitions = self.engine.definitions();
+        let definition = definitions.of_text(stored.version_id, &stored.workflow_name, &stored.source);
         let new = NewExecution {
             id: stored.id,
-            workflow: self.definition(stored)?,
+            workflow: definition.map_err(|problems| problems.to_string())?,
             workflow_version: stored.version,
             trigger: stored.trigger.clone(),
             inputs: stored.inputs.clone(),
@@ -70,7 +49,7 @@ impl<'e> Rebuilder<'e> {
     /// # Errors
     ///
     /// What does not fit.
-    pub(crate) fn job(&mut self, stored: &StoredExecution) -> Result<Job, String> {
+    pub(crate) fn job(&self, stored: &StoredExecution) -> Result<Job, String> {
         Ok(Job {
             execution: self.execution(stored)?,
             tenant: stored.tenant,

@@ -1,5 +1,7 @@
 //! The port of the store: what the engine asks of a database, in its own words.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_definition::{Overflow, Priority, Workflow};
@@ -61,8 +63,11 @@ pub trait Store: Send + Sync + 'static {
     /// Makes a live execution that nobody owns due at once.
     async fn wake(&self, execution: ExecutionId, at: DateTime<Utc>) -> Result<(), StoreError>;
 
-    /// Every workflow that is not deleted, with its active version and its triggers.
+    /// Every workflow that is not deleted, with its active version and its triggers, in no order.
     async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowRecord>, StoreError>;
+
+    /// The texts of these versions; those that do not exist are left out.
+    async fn workflow_sources(&self, versions: &[VersionId]) -> Result<HashMap<VersionId, String>, StoreError>;
 
     /// Saves a definition: makes the workflow if there is none of that name (a deleted one of the same name and origin
     /// is revived), a new active version if the text changed, and brings its schedules and watches in line.
@@ -108,9 +113,7 @@ pub struct WorkflowRecord {
     pub version_id: VersionId,
     /// The active version's number.
     pub version: i32,
-    /// The active version's text.
-    pub source: String,
-    /// SHA-256 of the text, in hex.
+    /// SHA-256 of the active version's text, in hex.
     pub checksum: String,
     /// Whether triggers and people may start it.
     pub is_enabled: bool,

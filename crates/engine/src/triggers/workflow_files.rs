@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
+use cogwheel_definition::Diagnostics;
 
 use super::folders::Loader;
 
@@ -51,6 +52,15 @@ impl WorkflowFiles {
 
     pub(super) fn put(&self, file: WorkflowFile) {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(file.path.clone(), file);
+    }
+
+    /// Shows at the file that is in use for a workflow why its text cannot be used after all.
+    pub(crate) fn refuse(&self, workflow: &str, problems: &Diagnostics) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_use = |file: &&mut WorkflowFile| file.workflow.as_deref() == Some(workflow) && file.problems.is_empty();
+        if let Some(file) = files.values_mut().find(in_use) {
+            file.problems = problems.items.iter().map(FileProblem::from).collect();
+        }
     }
 
     pub(super) fn remove(&self, path: &str) {

@@ -1,10 +1,11 @@
-//! Saving and removing definitions.
+//! Saving and removing definitions, and reading what the engine knows of them.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cogwheel_engine::ports::{PauseWorkflow, SaveWorkflow, StoreError, WorkflowRecord};
-use cogwheel_engine::{VersionId, WorkflowId};
+use cogwheel_engine::ports::{PauseWorkflow, SaveWorkflow, ScheduleRecord, StoreError, WatchRecord, WorkflowRecord};
+use cogwheel_engine::{ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_entity::{workflow_versions, workflows};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -14,7 +15,8 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::{execute, rows, triggers};
-use crate::tx::{Row, WriteTx, raw};
+use crate::rows::corrupt;
+use crate::tx::{Ask, Row, WriteTx, any_of, ids, raw};
 use crate::values::{new_id, storable};
 
 /// The workflow's row as it stood before.
@@ -58,7 +60,6 @@ pub(crate) async fn save(tx: &mut dyn WriteTx, save: SaveWorkflow) -> Result<Wor
         origin_path: save.origin_path,
         version_id: VersionId(version_id),
         version,
-        source: save.source,
         checksum: save.checksum,
         is_enabled,
         schedules,
@@ -97,6 +98,70 @@ pub(crate) async fn pause(tx: &mut dyn WriteTx, pause: PauseWorkflow) -> Result<
     }
     let known = workflows::Entity::find().select_only().column(workflows::Column::Id).filter(standing);
     Ok(!rows(tx, known).await?.is_empty())
+}
+
+/// Where a workflow is started is decided by these columns alone; its text may be as long as it likes.
+const ALL: &str = "select w.id, w.name, w.origin_path, w.is_enabled and w.status = 'active' as may_start,
+        v.id as version_id, v.version, v.checksum
+    from workflows w left join workflow_versions v on v.workflow_id = w.id and v.is_active = true
+    where w.tenant_id = $1 and w.deleted_at is null";
+
+const SCHEDULES: &str =
+    "select id, workflow_id, trigger_key, last_due_at, next_due_at, coalesce(starts_at, created_at) as since
+    from schedules where tenant_id = $1 and is_enabled = true order by id";
+
+const WATCHES: &str =
+    "select id, workflow_id, trigger_key from file_watches where tenant_id = $1 and is_enabled = true order by id";
+
+/// See [`cogwheel_engine::ports::Store::workflows`].
+pub(crate) async fn all(ask: &mut dyn Ask, tenant: TenantId) -> Result<Vec<WorkflowRecord>, StoreError> {
+    let mut schedules: HashMap<Uuid, Vec<ScheduleRecord>> = HashMap::new();
+    for row in ask.query(raw(ask, SCHEDULES, [Value::from(tenant.0)])).await? {
+        let since = row.get("since")?;
+        let last_due_at: Option<DateTime<Utc>> = row.get("last_due_at")?;
+        schedules.entry(row.get("workflow_id")?).or_default().push(ScheduleRecord {
+            id: ScheduleId(row.get("id")?),
+            trigger_key: row.get("trigger_key")?,
+            // What was decided before its ledger began anew says nothing about it.
+            last_due_at: last_due_at.filter(|last| *last >= since),
+            next_due_at: row.get("next_due_at")?,
+            since,
+        });
+    }
+    let mut watches: HashMap<Uuid, Vec<WatchRecord>> = HashMap::new();
+    for row in ask.query(raw(ask, WATCHES, [Value::from(tenant.0)])).await? {
+        let watch = WatchRecord { id: WatchId(row.get("id")?), trigger_key: row.get("trigger_key")? };
+        watches.entry(row.get("workflow_id")?).or_default().push(watch);
+    }
+    let read = |row: &Row| {
+        let id: Uuid = row.get("id")?;
+        let version: Option<Uuid> = row.get("version_id")?;
+        let version = version.ok_or_else(|| corrupt("workflows", &id, "it has no active version"))?;
+        Ok(WorkflowRecord {
+            id: WorkflowId(id),
+            tenant,
+            name: row.get("name")?,
+            origin_path: row.get("origin_path")?,
+            version_id: VersionId(version),
+            version: row.get("version")?,
+            checksum: row.get("checksum")?,
+            is_enabled: row.get("may_start")?,
+            schedules: schedules.remove(&id).unwrap_or_default(),
+            watches: watches.remove(&id).unwrap_or_default(),
+        })
+    };
+    ask.query(raw(ask, ALL, [Value::from(tenant.0)])).await?.iter().map(read).collect()
+}
+
+/// See [`cogwheel_engine::ports::Store::workflow_sources`].
+pub(crate) async fn sources(
+    ask: &mut dyn Ask,
+    versions: &[VersionId],
+) -> Result<HashMap<VersionId, String>, StoreError> {
+    let sql = format!("select id, source_text from workflow_versions where id in {}", any_of(ask.backend(), 1));
+    let versions = ids(ask, versions.iter().map(|version| version.0));
+    let rows = ask.query(raw(ask, &sql, [versions])).await?;
+    rows.iter().map(|row| Ok((VersionId(row.get("id")?), row.get("source_text")?))).collect()
 }
 
 /// The live workflow of that name, else the one of that name and origin that was deleted last.

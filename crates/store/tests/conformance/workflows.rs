@@ -2,7 +2,7 @@
 
 use cogwheel_engine::ports::{DueOutcome, PauseWorkflow, Reads, SkipReason, Store, WatchHealth};
 use cogwheel_engine::views::{PageRequest, TriggerFilter, WorkflowFilter};
-use cogwheel_engine::{TenantId, WorkflowId};
+use cogwheel_engine::{TenantId, VersionId, WorkflowId};
 
 use super::on_both;
 use super::world::{PLAIN, TRIGGERED, World, at};
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 on_both! {
     a_definition_is_saved_with_its_triggers
+    the_texts_of_versions_are_read_by_their_ids
     only_a_changed_text_makes_a_version
     a_trigger_that_went_is_off_and_one_that_came_back_begins_anew
     a_schedule_that_did_not_change_keeps_its_place
@@ -26,7 +27,8 @@ async fn a_definition_is_saved_with_its_triggers(world: &World) {
     let saved = world.save(TRIGGERED, at(0)).await;
     assert_eq!((saved.version, saved.is_enabled, saved.name.as_str()), (1, true, "triggered"));
     let read = &world.workflows().await[0];
-    assert_eq!((read.id, read.version_id, &read.source), (saved.id, saved.version_id, &saved.source));
+    assert_eq!((read.id, read.version_id, read.version, &read.name), (saved.id, saved.version_id, 1, &saved.name));
+    assert_eq!((&read.checksum, &read.origin_path), (&saved.checksum, &saved.origin_path));
     assert_eq!((read.schedules[0].id, read.schedules[0].since), (saved.schedules[0].id, at(0)));
     assert_eq!(read.schedules[0].next_due_at, Some(at(300)));
     assert_eq!(read.watches[0].id, saved.watches[0].id);
@@ -45,6 +47,20 @@ async fn a_definition_is_saved_with_its_triggers(world: &World) {
     );
     let schedule = &world.store.schedules(world.tenant, &TriggerFilter::default(), ALL).await.unwrap().items[0];
     assert_eq!((schedule.cron.as_deref(), schedule.catch_up.as_str()), (Some("*/5 * * * *"), "last"));
+}
+
+async fn the_texts_of_versions_are_read_by_their_ids(world: &World) {
+    let newer = PLAIN.replace("hello", "hi");
+    let mut versions = vec![VersionId(Uuid::now_v7())];
+    for text in [PLAIN, &newer, TRIGGERED] {
+        versions.push(world.save(text, at(0)).await.version_id);
+    }
+    let texts = world.store.workflow_sources(&versions).await.unwrap();
+    let found: Vec<_> = versions.iter().map(|version| texts.get(version).map(String::as_str)).collect();
+    assert_eq!(found, [None, Some(PLAIN), Some(newer.as_str()), Some(TRIGGERED)], "superseded ones as well");
+    assert!(world.store.workflow_sources(&[]).await.unwrap().is_empty());
+    assert_eq!(world.workflows().await.len(), 2);
+    assert!(Store::workflows(&world.store, TenantId(Uuid::now_v7())).await.unwrap().is_empty());
 }
 
 async fn only_a_changed_text_makes_a_version(world: &World) {

@@ -40,7 +40,7 @@ pub(super) async fn supervise(engine: Arc<Engine>, rescans: notice::Receiver<()>
     let shared = Arc::new(Shared { engine: Arc::clone(&engine), hashing: Semaphore::new(HASHED_AT_ONCE) });
     let mut running: HashMap<WatchId, (WatchSpec, CancellationToken)> = HashMap::new();
     loop {
-        let mut wanted = spec::of_workflows(&engine.catalog().all(), &engine.config().root);
+        let mut wanted = spec::of_workflows(&engine.catalog().triggered(), &engine.config().root);
         running.retain(|id, (spec, stop)| {
             let stays = wanted.get(id) == Some(spec);
             if !stays {

@@ -28,23 +28,20 @@ pub(super) struct WatchSpec {
 pub(super) fn of_workflows(workflows: &[Arc<LoadedWorkflow>], root: &Path) -> HashMap<WatchId, WatchSpec> {
     let mut specs = HashMap::new();
     for workflow in workflows.iter().filter(|workflow| workflow.is_enabled) {
-        for record in &workflow.watches {
-            let triggers = &workflow.definition.triggers.files;
-            if let Some(trigger) = triggers.iter().find(|trigger| trigger.key == record.trigger_key) {
-                let spec = WatchSpec {
-                    id: record.id,
-                    tenant: workflow.tenant,
-                    workflow: workflow.id,
-                    workflow_name: workflow.definition.name.clone(),
-                    trigger_key: trigger.key.clone(),
-                    folder: location::absolute(root, &trigger.path),
-                    include: trigger.include.clone(),
-                    ignore: trigger.ignore.clone(),
-                    is_recursive: trigger.recursive,
-                    settle: trigger.settle,
-                };
-                specs.insert(record.id, spec);
-            }
+        for (record, trigger) in workflow.triggers.iter().flat_map(|triggers| &triggers.watches) {
+            let spec = WatchSpec {
+                id: record.id,
+                tenant: workflow.tenant,
+                workflow: workflow.id,
+                workflow_name: workflow.name.to_string(),
+                trigger_key: trigger.key.clone(),
+                folder: location::absolute(root, &trigger.path),
+                include: trigger.include.clone(),
+                ignore: trigger.ignore.clone(),
+                is_recursive: trigger.recursive,
+                settle: trigger.settle,
+            };
+            specs.insert(record.id, spec);
         }
     }
     specs

@@ -31,7 +31,7 @@ pub(super) struct Known {
 pub(super) struct Claim {
     pub(super) name: String,
     pub(super) checksum: String,
-    /// Until it is stored and in the catalog.
+    /// Until it is stored.
     pub(super) document: Option<Document>,
 }
 
@@ -69,6 +69,12 @@ impl Known {
         self.refused = None;
         let (name, checksum) = (document.workflow.name.clone(), document.checksum.clone());
         self.claim = Some(Claim { name, checksum, document: Some(document) });
+    }
+
+    /// Its text is the stored one of the workflow of this name.
+    pub(super) fn take_stored(&mut self, name: String, checksum: String) {
+        self.refused = None;
+        self.claim = Some(Claim { name, checksum, document: None });
     }
 
     /// Notes that its present text, told from others by `mark`, is not usable; answers whether that is news.

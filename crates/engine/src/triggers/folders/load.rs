@@ -9,11 +9,11 @@ use tokio::task::JoinError;
 use tracing::{error, info, warn};
 
 use super::known::{Claim, Known};
-use super::read::{self, Document, Reading, Refusal, Stamp};
-use super::{Trouble, put_stored, saved};
+use super::read::{self, Document, Reading, Refusal, Stamp, StoredTexts, Text};
+use super::{Trouble, saved};
 use crate::ports::{SaveWorkflow, StoreError, WorkflowRecord};
 use crate::triggers::{FileProblem, WorkflowFile};
-use crate::{Engine, LoadedWorkflow, WorkflowId};
+use crate::{Engine, WorkflowId};
 
 /// How many workflows are saved side by side, so that they are committed together.
 const SAVES_AT_ONCE: usize = 32;
@@ -23,8 +23,10 @@ const SAVES_AT_ONCE: usize = 32;
 pub(in crate::triggers) struct Loader {
     /// By path: of two files that define the same workflow, the first one does.
     files: BTreeMap<PathBuf, Known>,
-    /// The workflows of the store by name.
+    /// The workflows of the store that have a file, by name.
     workflows: HashMap<String, Stored>,
+    /// Until the first pass is over: what need not be read anew.
+    stored_texts: Arc<StoredTexts>,
     /// Folders that could not be read, and why.
     unreadable: BTreeMap<PathBuf, String>,
 }
@@ -33,11 +35,9 @@ pub(in crate::triggers) struct Loader {
 struct Stored {
     id: WorkflowId,
     checksum: String,
-    origin: Option<String>,
+    origin: String,
     /// The folder of its file, once it was seen.
     folder: Option<PathBuf>,
-    /// Until it is in the catalog.
-    record: Option<WorkflowRecord>,
 }
 
 /// Whether everything is in line, or a later pass has to try again.
@@ -52,20 +52,21 @@ type Listing = (PathBuf, std::io::Result<Vec<(PathBuf, Stamp)>>);
 
 impl Loader {
     /// Starts from what is stored.
-    pub(super) fn begin(&mut self, stored: Vec<WorkflowRecord>) {
-        self.workflows = stored
-            .into_iter()
-            .map(|record| {
-                let stored = Stored {
-                    id: record.id,
-                    checksum: record.checksum.clone(),
-                    origin: record.origin_path.clone(),
-                    folder: None,
-                    record: Some(record.clone()),
-                };
-                (record.name, stored)
-            })
-            .collect();
+    pub(super) fn begin(&mut self, stored: &[WorkflowRecord]) {
+        let mut texts = StoredTexts::default();
+        for record in stored {
+            let Some(origin) = &record.origin_path else { continue };
+            texts.insert((origin.clone(), record.checksum.clone()), record.name.clone());
+            let stored =
+                Stored { id: record.id, checksum: record.checksum.clone(), origin: origin.clone(), folder: None };
+            self.workflows.insert(record.name.clone(), stored);
+        }
+        self.stored_texts = Arc::new(texts);
+    }
+
+    /// Whether a workflow of [`Self::begin`] was not removed with its file since.
+    pub(super) fn still_has(&self, record: &WorkflowRecord) -> bool {
+        record.origin_path.is_none() || self.workflows.contains_key(&record.name)
     }
 
     /// Looks at every folder, and reads, saves and removes what changed.
@@ -89,12 +90,14 @@ impl Loader {
         };
         let listings = tokio::task::spawn_blocking(list).await?;
         let paths = self.take_listings(engine, listings);
+        let stored_texts = std::mem::take(&mut self.stored_texts);
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let chunks = paths.chunks(paths.len().div_ceil(workers).max(1));
         let reading: Vec<_> = chunks
             .map(|chunk| {
                 let chunk = chunk.to_vec();
-                tokio::task::spawn_blocking(move || read::read_all(chunk))
+                let stored_texts = Arc::clone(&stored_texts);
+                tokio::task::spawn_blocking(move || read::read_all(chunk, &stored_texts))
             })
             .collect();
         for readings in reading {
@@ -162,7 +165,8 @@ impl Loader {
         known.checked_at = Some(now);
         known.is_shown = false;
         match text {
-            Ok(document) => known.take_document(document),
+            Ok(Text::New(document)) => known.take_document(*document),
+            Ok(Text::Stored { name, checksum }) => known.take_stored(name, checksum),
             Err(Refusal::Unreadable(error)) => {
                 let problem = Trouble::Unreadable(error.to_string()).to_problem();
                 if known.refuse(error.to_string(), vec![problem]) {
@@ -186,9 +190,8 @@ impl Loader {
         let claimed: HashSet<String> =
             self.files.values().filter_map(|known| known.name().map(str::to_owned)).collect();
         for known in self.files.values_mut().filter(|known| known.claim.is_none() && known.checked_at.is_some()) {
-            let of_file = |(name, stored): &(&String, &Stored)| {
-                stored.origin.as_deref() == Some(known.origin.as_str()) && !claimed.contains(name.as_str())
-            };
+            let of_file =
+                |(name, stored): &(&String, &Stored)| stored.origin == known.origin && !claimed.contains(name.as_str());
             if let Some((name, stored)) = self.workflows.iter().find(of_file) {
                 known.claim = Some(Claim { name: name.clone(), checksum: stored.checksum.clone(), document: None });
             }
@@ -209,17 +212,9 @@ impl Loader {
             known.win();
             let Some(claim) = &mut known.claim else { continue };
             match self.workflows.get_mut(&name) {
-                Some(stored)
-                    if stored.checksum == claim.checksum && stored.origin.as_deref() == Some(known.origin.as_str()) =>
-                {
+                Some(stored) if stored.checksum == claim.checksum && stored.origin == known.origin => {
                     stored.folder = Some(known.folder.clone());
-                    match (claim.document.take(), stored.record.take()) {
-                        (Some(document), Some(record)) => {
-                            engine.catalog().put(LoadedWorkflow::new(record, Arc::new(document.workflow)));
-                        }
-                        (None, Some(record)) => put_stored(engine, record),
-                        (_, None) => {}
-                    }
+                    claim.document = None;
                     known.saved();
                 }
                 _ => saves.extend(claim.document.take().map(|document| (path.clone(), document))),
@@ -246,14 +241,13 @@ impl Loader {
                     let stored = Stored {
                         id: record.id,
                         checksum: record.checksum.clone(),
-                        origin: record.origin_path.clone(),
+                        origin: known.origin.clone(),
                         folder: Some(known.folder.clone()),
-                        record: None,
                     };
                     known.saved();
                     info!(workflow = record.name, version = record.version, file = %path.display(), "workflow saved");
                     self.workflows.insert(record.name.clone(), stored);
-                    engine.catalog().put(LoadedWorkflow::new(record, Arc::new(document.workflow)));
+                    engine.put_workflow(record, document.workflow);
                 }
                 Err(error) => {
                     if known.not_saved(document, &error) {
@@ -271,16 +265,13 @@ impl Loader {
         let defined: HashSet<&str> = self.files.values().filter_map(Known::name).collect();
         let folders = &engine.config().workflow_folders;
         let mut undefined = Vec::new();
-        for (name, stored) in self.workflows.iter_mut().filter(|(name, _)| !defined.contains(name.as_str())) {
-            let is_gone = stored.origin.is_some()
-                && match &stored.folder {
-                    Some(folder) => !self.unreadable.contains_key(folder),
-                    None => !folders.is_empty() && self.unreadable.is_empty(),
-                };
+        for (name, stored) in self.workflows.iter().filter(|(name, _)| !defined.contains(name.as_str())) {
+            let is_gone = match &stored.folder {
+                Some(folder) => !self.unreadable.contains_key(folder),
+                None => !folders.is_empty() && self.unreadable.is_empty(),
+            };
             if is_gone {
                 undefined.push((name.clone(), stored.id));
-            } else if let Some(record) = stored.record.take() {
-                put_stored(engine, record);
             }
         }
         let mut all_removed = true;

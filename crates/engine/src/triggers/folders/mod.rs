@@ -6,15 +6,14 @@ mod load;
 mod read;
 mod saved;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use cogwheel_definition::{Diagnostic, parse};
+use cogwheel_definition::Diagnostic;
 use tracing::{info, warn};
 
-use crate::ports::WorkflowRecord;
+use crate::ports::StoreError;
 use crate::triggers::FileProblem;
-use crate::{Engine, EngineError, LoadedWorkflow, WorkflowId};
+use crate::{Engine, EngineError};
 
 pub(super) use follow::follow;
 pub(super) use load::Loader;
@@ -22,11 +21,15 @@ pub(crate) use saved::triggers;
 
 /// Brings the stored workflows and the folders together for the first time.
 pub(super) async fn load(engine: &Arc<Engine>) -> Result<(), EngineError> {
-    let stored = engine.store().workflows(engine.tenant()).await?;
+    let mut stored = engine.store().workflows(engine.tenant()).await?;
     let mut loader = engine.files().loader.lock().await;
-    loader.begin(stored);
+    loader.begin(&stored);
     loader.pass(engine).await;
-    info!(workflows = engine.catalog().all().len(), "workflows loaded");
+    // What the pass saved is in the catalog, and what it removed must not get there.
+    stored.retain(|record| engine.catalog().by_id(record.id).is_none() && loader.still_has(record));
+    let rest = engine.with_triggers(stored).await?;
+    engine.catalog().change(rest, []);
+    info!(workflows = engine.catalog().len(), "workflows loaded");
     Ok(())
 }
 
@@ -34,35 +37,22 @@ pub(super) async fn load(engine: &Arc<Engine>) -> Result<(), EngineError> {
 pub(super) async fn reload(engine: &Arc<Engine>) {
     // A pass over the folders puts what it saves into the catalog itself.
     let _loader = engine.files().loader.lock().await;
-    let stored = match engine.store().workflows(engine.tenant()).await {
-        Ok(stored) => stored,
-        Err(error) => return warn!(%error, "cannot read what other nodes stored"),
-    };
-    let mut gone: HashSet<WorkflowId> = engine.catalog().all().iter().map(|workflow| workflow.id).collect();
-    for record in stored {
-        gone.remove(&record.id);
-        let known = engine.catalog().by_id(record.id);
-        let is_current =
-            known.is_some_and(|known| known.version_id == record.version_id && known.is_enabled == record.is_enabled);
-        if !is_current {
-            put_stored(engine, record);
-        }
-    }
-    for workflow in gone {
-        engine.catalog().remove(workflow);
+    if let Err(error) = take_over(engine).await {
+        warn!(%error, "cannot read what other nodes stored");
     }
 }
 
-/// Puts a stored workflow into the catalog as its stored text has it.
-fn put_stored(engine: &Engine, record: WorkflowRecord) {
-    match parse(record.source.as_bytes(), &record.name) {
-        Ok(workflow) => engine.catalog().put(LoadedWorkflow::new(record, Arc::new(workflow))),
-        Err(problems) => warn!(
-            workflow = record.name,
-            "the stored version cannot be used by this release until its file is corrected:\n{}",
-            problems.render(&record.source, &record.name)
-        ),
-    }
+async fn take_over(engine: &Engine) -> Result<(), StoreError> {
+    let mut stored = engine.store().workflows(engine.tenant()).await?;
+    let mut gone = engine.catalog().ids();
+    stored.retain(|record| {
+        gone.remove(&record.id);
+        let known = engine.catalog().by_id(record.id);
+        known.is_none_or(|known| known.version_id != record.version_id || known.is_enabled != record.is_enabled)
+    });
+    let changed = engine.with_triggers(stored).await?;
+    engine.catalog().change(changed, gone);
+    Ok(())
 }
 
 /// What is wrong with a file beyond its text.

@@ -1,5 +1,6 @@
 //! Lists a workflow folder and reads its files; blocking.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -41,8 +42,24 @@ impl Stamp {
 pub(super) struct Reading {
     pub(super) path: PathBuf,
     pub(super) stamp: Option<Stamp>,
-    pub(super) text: Result<Document, Refusal>,
+    pub(super) text: Result<Text, Refusal>,
 }
+
+/// What a file's text defines.
+pub(super) enum Text {
+    /// Something that was checked just now.
+    New(Box<Document>),
+    /// What is stored.
+    Stored {
+        /// The workflow's name.
+        name: String,
+        /// The text's.
+        checksum: String,
+    },
+}
+
+/// The names of the stored workflows that have a file, by the file's name and the digest of the text.
+pub(super) type StoredTexts = HashMap<(String, String), String>;
 
 /// A checked definition with its text.
 pub(super) struct Document {
@@ -91,22 +108,28 @@ pub(super) fn is_workflow(path: &Path) -> bool {
     !is_hidden && path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-/// Reads and checks files.
-pub(super) fn read_all(paths: Vec<PathBuf>) -> Vec<Reading> {
-    paths.into_iter().map(read).collect()
+/// Reads files and checks those whose text is not the stored one.
+pub(super) fn read_all(paths: Vec<PathBuf>, stored: &StoredTexts) -> Vec<Reading> {
+    paths.into_iter().map(|path| read(path, stored)).collect()
 }
 
-fn read(path: PathBuf) -> Reading {
+fn read(path: PathBuf, stored: &StoredTexts) -> Reading {
     let (stamp, bytes) = match bytes(&path) {
         Ok((stamp, bytes)) => (Some(stamp), bytes),
         Err(error) => return Reading { path, stamp: None, text: Err(Refusal::Unreadable(error)) },
     };
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let checksum = digest::of(&bytes);
+    let place = (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), checksum);
+    if let Some(name) = stored.get(&place) {
+        let text = Text::Stored { name: name.clone(), checksum: place.1 };
+        return Reading { path, stamp, text: Ok(text) };
+    }
+    let (_, checksum) = place;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let text = match parse(&bytes, &stem) {
         Ok(workflow) => {
             let source = String::from_utf8_lossy(&bytes).into_owned();
-            Ok(Document { workflow, source, checksum })
+            Ok(Text::New(Box::new(Document { workflow, source, checksum })))
         }
         Err(diagnostics) => {
             let rendered = diagnostics.render(&bytes, &path.display().to_string());

@@ -32,7 +32,7 @@ impl Line {
             && old.catch_up_window == trigger.catch_up_window
             && old.overlap == trigger.overlap
             && old.inputs == trigger.inputs
-            && self.workflow_name == workflow.definition.name
+            && *self.workflow_name == *workflow.name
     }
 
     fn has_same_instants(&self, trigger: &ScheduleTrigger) -> bool {
@@ -82,9 +82,7 @@ impl Agenda {
     pub(super) fn plan(&mut self, workflows: &[Arc<LoadedWorkflow>], now: DateTime<Utc>) {
         let mut gone: HashMap<ScheduleId, Entry> = std::mem::take(&mut self.entries);
         for workflow in workflows.iter().filter(|workflow| workflow.is_enabled) {
-            for record in &workflow.schedules {
-                let triggers = &workflow.definition.triggers.schedules;
-                let Some(trigger) = triggers.iter().find(|trigger| trigger.key == record.trigger_key) else { continue };
+            for (record, trigger) in workflow.triggers.iter().flat_map(|triggers| &triggers.schedules) {
                 let old = gone.remove(&record.id);
                 if let Some(entry) = self.entry(workflow, record, trigger, old, now) {
                     self.entries.insert(record.id, entry);
@@ -118,7 +116,7 @@ impl Agenda {
         let rule = match Rule::new(trigger) {
             Ok(rule) => rule,
             Err(why) => {
-                error!(workflow = workflow.definition.name, cron = trigger.cron, why, "a schedule cannot be planned");
+                error!(workflow = &*workflow.name, cron = trigger.cron, why, "a schedule cannot be planned");
                 return None;
             }
         };
@@ -139,7 +137,7 @@ impl Agenda {
             id: record.id,
             tenant: workflow.tenant,
             workflow: workflow.id,
-            workflow_name: workflow.definition.name.clone(),
+            workflow_name: workflow.name.to_string(),
             trigger: trigger.clone(),
             rule,
         };
@@ -218,6 +216,7 @@ mod tests {
 
     use super::*;
     use crate::VersionId;
+    use crate::ports::WorkflowRecord;
 
     fn at(time: &str) -> DateTime<Utc> {
         format!("2026-05-04T{time}Z").parse().unwrap()
@@ -225,16 +224,19 @@ mod tests {
 
     fn workflow(cron: &str, record: ScheduleRecord) -> Vec<Arc<LoadedWorkflow>> {
         let text = format!("on: {{schedule: {{cron: \"{cron}\"}}}}\nsteps: [{{run: 'true'}}]\n");
-        vec![Arc::new(LoadedWorkflow {
+        let workflow = WorkflowRecord {
             id: WorkflowId(Uuid::from_u128(1)),
             tenant: TenantId(Uuid::from_u128(2)),
+            name: "hourly".to_owned(),
+            origin_path: None,
             version_id: VersionId(Uuid::from_u128(3)),
             version: 1,
-            definition: Arc::new(parse(text.as_bytes(), "hourly").unwrap()),
+            checksum: String::new(),
             is_enabled: true,
             schedules: vec![record],
             watches: Vec::new(),
-        })]
+        };
+        vec![Arc::new(LoadedWorkflow::new(workflow, &parse(text.as_bytes(), "hourly").unwrap().triggers))]
     }
 
     fn record(last: Option<&str>, next: &str) -> ScheduleRecord {

@@ -31,7 +31,7 @@ pub(super) async fn keep(engine: Arc<Engine>) {
         engine: Arc::clone(&engine),
     });
     let mut agenda = Agenda::default();
-    agenda.plan(&engine.catalog().all(), settler.started_at);
+    agenda.plan(&engine.catalog().triggered(), settler.started_at);
     let mut settling = FuturesUnordered::new();
     loop {
         let now = engine.clock().now();
@@ -42,7 +42,7 @@ pub(super) async fn keep(engine: Arc<Engine>) {
         tokio::select! {
             biased;
             () = engine.stop().cancelled() => return,
-            Ok(()) = changes.changed() => agenda.plan(&engine.catalog().all(), engine.clock().now()),
+            Ok(()) = changes.changed() => agenda.plan(&engine.catalog().triggered(), engine.clock().now()),
             Some((claim, schedule, position)) = settling.next(), if !settling.is_empty() => {
                 agenda.give_back(claim, schedule, position);
             }

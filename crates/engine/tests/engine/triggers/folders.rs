@@ -16,16 +16,12 @@ fn named(name: &str, word: &str) -> String {
 }
 
 fn source(rig: &Rig, name: &str) -> Option<String> {
-    rig.store.tables().workflows.get(name).map(|record| record.source.clone())
+    rig.store.tables().source(name).cloned()
 }
 
 async fn until_source(rig: &Rig, name: &str, expected: Option<String>) {
     let what = format!("{name} to be {expected:?}");
-    rig.store
-        .until(&what, |tables| {
-            (tables.workflows.get(name).map(|record| &record.source) == expected.as_ref()).then_some(())
-        })
-        .await;
+    rig.store.until(&what, |tables| (tables.source(name) == expected.as_ref()).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,3 +6,4 @@ mod rig;
 mod runs;
 mod schedules;
 mod store;
+mod stored;

@@ -28,6 +28,8 @@ pub(crate) struct Rig {
     /// What the steps of `uses: shell` wait for, one permit each.
     pub(crate) gate: Arc<Semaphore>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Set, the engine is one of several nodes.
+    pub(crate) lease: Option<Duration>,
 }
 
 impl Rig {
@@ -37,7 +39,7 @@ impl Rig {
             fs::create_dir(dir.path().join(folder)).expect("a new folder");
         }
         let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
-        Self { dir, store: Arc::default(), gate, clock: Arc::new(SystemClock) }
+        Self { dir, store: Arc::default(), gate, clock: Arc::new(SystemClock), lease: None }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -75,7 +77,7 @@ impl Rig {
             engine_version: "0".to_owned(),
             schema_fingerprint: "0".to_owned(),
             capacity: 64,
-            lease: None,
+            lease: self.lease,
             started_at: self.clock.now(),
         };
         let parts = Parts {

@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(40);
 #[derive(Default)]
 pub(crate) struct Tables {
     pub(crate) workflows: HashMap<String, WorkflowRecord>,
+    pub(crate) sources: HashMap<VersionId, String>,
+    /// The texts that were asked for.
+    pub(crate) sources_read: Vec<VersionId>,
     pub(crate) schedules: HashMap<(String, String), ScheduleRecord>,
     pub(crate) watches: HashMap<(String, String), WatchId>,
     pub(crate) starts: Vec<NewRow>,
@@ -39,6 +42,8 @@ pub(crate) struct Tables {
     pub(crate) refused: usize,
     /// While set, the next start is recorded and its answer gets lost.
     pub(crate) loses_answers: bool,
+    /// To tell what other nodes tell, once somebody listens.
+    pub(crate) teller: Option<mpsc::Sender<Notice>>,
 }
 
 pub(crate) struct MemoryStore {
@@ -81,6 +86,11 @@ impl MemoryStore {
 }
 
 impl Tables {
+    /// The text of a workflow's active version.
+    pub(crate) fn source(&self, workflow: &str) -> Option<&String> {
+        self.workflows.get(workflow).and_then(|record| self.sources.get(&record.version_id))
+    }
+
     fn record(&mut self, tick: &ScheduleTick) {
         for due in &tick.due {
             self.fires.push((tick.schedule, due.clone()));
@@ -114,7 +124,7 @@ impl Store for MemoryStore {
     }
 
     async fn renew_lease(&self, _: NodeId, _: DateTime<Utc>, _: DateTime<Utc>) -> Result<Lease, StoreError> {
-        unreachable!("the only node needs no lease")
+        Ok(Lease::Kept)
     }
 
     async fn sweep(&self, _: NodeId, _: DateTime<Utc>) -> Result<Swept, StoreError> {
@@ -130,7 +140,9 @@ impl Store for MemoryStore {
     }
 
     async fn listen(&self) -> Result<mpsc::Receiver<Notice>, StoreError> {
-        unreachable!("the only node hears nobody")
+        let (teller, notices) = mpsc::channel(1);
+        self.change(|tables| tables.teller = Some(teller));
+        Ok(notices)
     }
 
     async fn send_signal(&self, _: NewSignal) -> Result<SignalAnswer, StoreError> {
@@ -158,6 +170,13 @@ impl Store for MemoryStore {
 
     async fn workflows(&self, _: TenantId) -> Result<Vec<WorkflowRecord>, StoreError> {
         Ok(self.tables().workflows.values().cloned().collect())
+    }
+
+    async fn workflow_sources(&self, versions: &[VersionId]) -> Result<HashMap<VersionId, String>, StoreError> {
+        Ok(self.change(|tables| {
+            tables.sources_read.extend(versions);
+            versions.iter().filter_map(|id| Some((*id, tables.sources.get(id)?.clone()))).collect()
+        }))
     }
 
     async fn save_workflow(&self, save: SaveWorkflow) -> Result<WorkflowRecord, StoreError> {
@@ -190,12 +209,12 @@ impl Store for MemoryStore {
                 origin_path: save.origin_path,
                 version_id: VersionId(Uuid::now_v7()),
                 version: old.map_or(1, |old| old.version + i32::from(old.checksum != save.checksum)),
-                source: save.source,
                 checksum: save.checksum,
                 is_enabled: true,
                 schedules,
                 watches,
             };
+            tables.sources.insert(record.version_id, save.source);
             tables.workflows.insert(name, record.clone());
             record
         }))
