@@ -1,6 +1,7 @@
 //! Everything a user can see, tried on the real binary, on both databases.
 
 mod access;
+mod artifacts;
 mod cluster;
 mod concurrency;
 mod control;

@@ -20,6 +20,7 @@ const RULES: &[Rule] = &[
         &["cogwheel-testkit", "cogwheel-migration"],
     ),
     Rule::new("cogwheel-steps", &["cogwheel-engine"], &[]),
+    Rule::new("cogwheel-files", &["cogwheel-engine"], &[]),
     Rule::new("cogwheel-access", &[], &[]),
     Rule::new("cogwheel-graphql", &["cogwheel-engine", "cogwheel-access"], &[]),
     Rule::new("cogwheel-server", &["cogwheel-graphql", "cogwheel-engine", "cogwheel-access"], &[]),
@@ -30,6 +31,7 @@ const RULES: &[Rule] = &[
             "cogwheel-definition",
             "cogwheel-engine",
             "cogwheel-entity",
+            "cogwheel-files",
             "cogwheel-graphql",
             "cogwheel-machine",
             "cogwheel-migration",
@@ -42,6 +44,19 @@ const RULES: &[Rule] = &[
     ),
     Rule::new("cogwheel-testkit", &[], &[]),
     Rule::new("cogwheel-tests", &["cogwheel-testkit"], &[]),
+    Rule::new(
+        "cogwheel-bench",
+        &[
+            "cogwheel-definition",
+            "cogwheel-engine",
+            "cogwheel-migration",
+            "cogwheel-steps",
+            "cogwheel-store",
+            "cogwheel-testkit",
+            "cogwheel-tests",
+        ],
+        &[],
+    ),
     Rule::new("xtask", &[], &[]),
 ];
 

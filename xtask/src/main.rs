@@ -16,13 +16,14 @@ Usage: cargo xtask <command>
 
   test [ARGS]     build the binary, bring a PostgreSQL, run every test; ARGS go to the test runner
   bench           build the release binary, bring a PostgreSQL, measure the workloads of docs/benchmarks.md
+  bench core [NAMES]  only those of the engine and what lies under it; NAMES are workloads and databases
   check-layers    fail when a crate depends on, or names, what it may not";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let outcome = match arguments.first().map(String::as_str) {
         Some("test") => test::run(&root(), &arguments[1..]),
-        Some("bench") => test::bench(&root()),
+        Some("bench") => test::bench(&root(), &arguments[1..]),
         Some("check-layers") => layers::check(&root()),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");

@@ -12,6 +12,8 @@ use crate::postgres::{self, Durability};
 const POSTGRES_URL: &str = "COGWHEEL_TEST_POSTGRES_URL";
 /// The package that drives the binary.
 const END_TO_END: &str = "cogwheel-tests";
+/// The package, and its program, that measures the engine.
+const CORE: &str = "cogwheel-bench";
 /// Where the end-to-end tests find the binary that was built for them.
 const BINARY: &str = "COGWHEEL_TEST_BINARY";
 
@@ -53,20 +55,30 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
     Ok(code(outcome))
 }
 
-/// Brings a PostgreSQL, builds the release binary and measures it.
-pub(crate) fn bench(root: &Path) -> Result<ExitCode> {
+/// Brings a PostgreSQL, builds the release binary and measures it. `core` in `arguments` keeps to the engine's own
+/// workloads, of which the words after it may name some.
+pub(crate) fn bench(root: &Path, arguments: &[String]) -> Result<ExitCode> {
+    let only_core = match arguments.first().map(String::as_str) {
+        None => false,
+        Some("core") => true,
+        Some(unknown) => bail!("there are no benchmarks `{unknown}`; leave it out for all, or say `core`"),
+    };
     let database = postgres::provide(POSTGRES_URL, Durability::Full)?;
-    let built = status(cargo().args(["build", "--release", "--package", "cogwheel"]).current_dir(root))?;
+    let packages = ["--package", "cogwheel", "--package", CORE];
+    let built = status(cargo().args(["build", "--release"]).args(packages).current_dir(root))?;
     if !built.success() {
         bail!("the build failed, see above");
     }
-    let mut bench = cargo();
-    bench
-        .args(["run", "--quiet", "--package", END_TO_END, "--bin", "bench"])
-        .current_dir(root)
-        .env(POSTGRES_URL, database.url())
-        .env(BINARY, target_folder(root)?.join("release").join("cogwheel"));
-    status(&mut bench).map(code)
+    let release = target_folder(root)?.join("release");
+    let measure = |command: &mut Command| {
+        let binary = release.join("cogwheel");
+        status(command.current_dir(root).env(POSTGRES_URL, database.url()).env(BINARY, binary))
+    };
+    let core = measure(Command::new(release.join(CORE)).args(arguments.iter().skip(1)))?;
+    if only_core || !core.success() {
+        return Ok(code(core));
+    }
+    measure(cargo().args(["run", "--quiet", "--package", END_TO_END, "--bin", "bench"])).map(code)
 }
 
 /// Builds the tests and the binary in one go: asked for together they share every dependency.

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::edges::Member;
 
-/// The crates that speak SQL. The tests do too: they break databases on purpose.
+/// The crates that speak SQL. The tests do too: they break databases on purpose, and the benchmarks measure them bare.
 const SPEAK_SQL: &[&str] = &[
     "cogwheel-store",
     "cogwheel-schema",
@@ -15,6 +15,7 @@ const SPEAK_SQL: &[&str] = &[
     "cogwheel-entity",
     "cogwheel-testkit",
     "cogwheel-tests",
+    "cogwheel-bench",
 ];
 const DRIVERS: &[&str] = &["rusqlite", "sqlx", "sea_orm", "sea_orm_migration"];
 

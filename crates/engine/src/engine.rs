@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cogwheel_machine::Limits;
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,7 +14,8 @@ use tracing::warn;
 use crate::clock::Clock;
 use crate::cluster;
 use crate::definitions::Definitions;
-use crate::ports::{NewNode, Reads, StepRegistry, Store, StoreError};
+use crate::outputs::{OutputError, Outputs};
+use crate::ports::{Blobs, NewNode, Reads, StepRegistry, Store, StoreError};
 use crate::runner::Runner;
 use crate::triggers::{self, WorkflowFile, WorkflowFiles};
 use crate::{Catalog, Feed, NodeId, TenantId};
@@ -55,6 +57,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// What the API reads.
     pub reads: Arc<dyn Reads>,
+    /// Where bytes are kept that are too large for the database.
+    pub blobs: Arc<dyn Blobs>,
     /// How steps are run.
     pub steps: StepRegistry,
     /// Where the time comes from.
@@ -92,6 +96,7 @@ pub struct Engine {
     config: EngineConfig,
     store: Arc<dyn Store>,
     reads: Arc<dyn Reads>,
+    outputs: Outputs,
     clock: Arc<dyn Clock>,
     node: NodeId,
     /// How long this node counts as alive without being heard of; `None` for the only node of its database.
@@ -128,13 +133,14 @@ impl Engine {
     }
 
     async fn join(config: EngineConfig, parts: Parts) -> Result<Arc<Self>, EngineError> {
-        let Parts { store, reads, steps, clock, node } = parts;
+        let Parts { store, reads, blobs, steps, clock, node } = parts;
         tokio::fs::create_dir_all(&config.work_dir)
             .await
             .map_err(|source| EngineError::Folder { path: config.work_dir.clone(), source })?;
         let tenant = store.default_tenant().await?;
         let (node_id, lease) = (node.id, node.lease);
         store.join(node).await?;
+        let outputs = Outputs::new(blobs, lease.is_some());
         let (feed, changes) = match lease.map(|_| Feed::shared()) {
             Some((feed, changes)) => (feed, Some(changes)),
             None => (Feed::default(), None),
@@ -143,6 +149,7 @@ impl Engine {
             &config,
             node_id,
             Arc::clone(&store),
+            outputs.clone(),
             Arc::clone(&clock),
             steps.clone(),
             feed.clone(),
@@ -151,6 +158,7 @@ impl Engine {
             config,
             store,
             reads,
+            outputs,
             clock,
             node: node_id,
             lease,
@@ -207,6 +215,20 @@ impl Engine {
     /// What the API reads.
     pub fn reads(&self) -> &Arc<dyn Reads> {
         &self.reads
+    }
+
+    /// Where bytes are kept that are too large for the database.
+    pub fn blobs(&self) -> &Arc<dyn Blobs> {
+        self.outputs.blobs()
+    }
+
+    /// What a step or an execution put out, where what is `stored` of it only refers to it; `None` where it is whole.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be read.
+    pub async fn whole_output(&self, stored: &Value) -> Result<Option<Value>, OutputError> {
+        self.outputs.read_back(stored).await
     }
 
     /// The tenant that requests of this release act in.

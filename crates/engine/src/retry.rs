@@ -3,6 +3,7 @@
 use cogwheel_definition::{InputProblem, Inputs, Workflow};
 use cogwheel_machine::{ExecutionId, NewExecution, RerunError};
 use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
 
 use crate::Engine;
 use crate::cluster::Rebuilder;
@@ -33,7 +34,7 @@ pub enum RetryError {
     /// It cannot be done over, or not from that step.
     #[error(transparent)]
     Refused(#[from] RerunError),
-    /// Its record or its definition cannot be read by this release.
+    /// Its record or its definition cannot be read by this release, or an output not be read or kept once more.
     #[error("the execution cannot be done over: {0}")]
     Unusable(String),
     /// It was not started.
@@ -59,8 +60,9 @@ impl Engine {
             return Err(StartError::Draining.into());
         }
         let RetryRequest { execution: id, from_step, inputs } = request;
-        let stored = self.store().execution(self.tenant(), id).await?.ok_or(RetryError::Unknown { id })?;
+        let mut stored = self.store().execution(self.tenant(), id).await?.ok_or(RetryError::Unknown { id })?;
         let rebuilder = Rebuilder::new(self);
+        rebuilder.read_back(&mut stored).await.map_err(unusable)?;
         let original = rebuilder.execution(&stored).map_err(RetryError::Unusable)?;
         let inputs = edited(&original.workflow().inputs, &stored, inputs).map_err(StartError::InvalidInputs)?;
         self.check_enabled(&stored)?;
@@ -77,7 +79,12 @@ impl Engine {
         let execution = original.rerun(new, self.limits(), from_step.as_deref())?;
         let from_ordinal = from_step.and_then(|key| original.ordinal_of(&key));
         let rerun = Some(Rerun { of: id, from_ordinal, retry_count: stored.retry_count + 1 });
-        let kept = execution.steps().iter().map(|state| step_row(&execution, state, self.steps())).collect();
+        let mut kept: Vec<_> =
+            execution.steps().iter().map(|state| step_row(&execution, state, self.steps())).collect();
+        // Whoever asks can ask again: nobody waits here.
+        let at_once = CancellationToken::new();
+        at_once.cancel();
+        self.runner().keeper().offload(&mut kept, &at_once).await.map_err(unusable)?;
         let start = Start { row: NewRow { rerun, ..row }, from: StartFrom::Request, kept };
         Ok(self.begin(start, execution).await?)
     }
@@ -116,6 +123,10 @@ impl Engine {
             created_at,
         })
     }
+}
+
+fn unusable(why: impl std::fmt::Display) -> RetryError {
+    RetryError::Unusable(why.to_string())
 }
 
 /// The inputs it had, with the edited ones in their place, checked anew.

@@ -14,7 +14,7 @@ use crate::definitions::NoDefinition;
 use crate::ports::{
     ConcurrencySlot, FileVersion, NewRow, Parent, ScheduleTick, Start, StartFrom, Started, StoreError, TriggerType,
 };
-use crate::runner::Job;
+use crate::runner::{FIRST_EPOCH, Job};
 use crate::{Changed, Engine, LoadedWorkflow, NodeId, WorkflowId};
 
 /// The longest idempotency key, in characters.
@@ -66,6 +66,8 @@ pub enum StartCause {
     Workflow {
         /// The id it must have, so that it is made once however often it is asked for.
         id: ExecutionId,
+        /// Whether it was not asked for before. If it was, it may run already, and must not be run here beside that.
+        is_first: bool,
         /// That step.
         parent: Parent,
         /// What expressions see as `trigger.workflow`, and how deep executions have started one another by now.
@@ -267,7 +269,7 @@ impl Engine {
                 execution,
                 tenant,
                 workflow,
-                epoch: 0,
+                epoch: FIRST_EPOCH,
                 next_log_sequence: 0,
                 correlation_id,
                 parent,
@@ -326,14 +328,16 @@ impl Engine {
     ) -> Result<Start, StartError> {
         let mut id = self.clock().new_id();
         let mut parent = None;
+        let mut may_run_here = true;
         let (trigger_type, trigger_key, seen, from) = match cause {
             StartCause::Manual => (TriggerType::Manual, None, json!({}), StartFrom::Request),
             StartCause::Schedule { trigger_key, seen, tick } => {
                 let seen = json!({ "schedule": seen });
                 (TriggerType::Schedule, Some(trigger_key), seen, StartFrom::Schedule(tick))
             }
-            StartCause::Workflow { id: child, parent: step, seen } => {
+            StartCause::Workflow { id: child, is_first, parent: step, seen } => {
                 id = child.0;
+                may_run_here = is_first;
                 parent = Some(step);
                 let depth = seen["depth"].clone();
                 (TriggerType::Workflow, None, json!({ "workflow": seen, "depth": depth }), StartFrom::Request)
@@ -366,7 +370,7 @@ impl Engine {
                 inputs,
                 correlation_id: id,
                 idempotency_key,
-                owner: self.owner(definition.priority, concurrency.is_some()),
+                owner: self.owner(definition.priority, concurrency.is_some()).filter(|_| may_run_here),
                 priority: definition.priority,
                 concurrency,
                 queue_deadline_at: definition.queue_deadline(created_at),

@@ -182,6 +182,29 @@ pub struct StepView {
     pub updated_at: DateTime<Utc>,
 }
 
+/// A file that a step left.
+#[derive(Clone, Debug)]
+pub struct ArtifactView {
+    /// Its id.
+    pub id: Uuid,
+    /// The execution.
+    pub execution: ExecutionId,
+    /// The step's ordinal.
+    pub step_ordinal: Option<i32>,
+    /// The step's key, `/`, and its path.
+    pub name: String,
+    /// Where its bytes are kept.
+    pub storage_key: String,
+    /// What the bytes mean.
+    pub mime_type: String,
+    /// How many bytes there are.
+    pub size: i64,
+    /// Their SHA-256 in hex.
+    pub sha256: String,
+    /// When it was kept first.
+    pub created_at: DateTime<Utc>,
+}
+
 /// A log line.
 #[derive(Clone, Debug)]
 pub struct LogView {

@@ -64,6 +64,11 @@ pub(crate) fn not_found(message: impl Into<String>) -> Error {
     coded(ErrorCode::NotFound, message)
 }
 
+/// The answer would be too large.
+pub(crate) fn too_complex(message: impl Into<String>) -> Error {
+    coded(ErrorCode::TooComplex, message)
+}
+
 /// Gives the errors of the GraphQL library, which are all about the request itself, a code.
 pub(crate) fn complete(mut response: Response) -> Response {
     for error in &mut response.errors {

@@ -13,6 +13,7 @@ use crate::errors::{ErrorCode, complete, refusal};
 use crate::loaders::{Batches, Gathering};
 use crate::roots::{Mutation, Query, Subscription};
 use crate::shape::Shape;
+use crate::types::Budget;
 use crate::{Limits, Services};
 
 /// The API, ready to answer. Clones share everything.
@@ -62,7 +63,7 @@ impl Schema {
             ),
             Ok((OperationType::Query | OperationType::Mutation, shape)) => {
                 let gathering = Gathering::default();
-                let request = self.prepare(principal, request, &gathering);
+                let request = self.prepare(principal, request, &gathering).data(Budget::default());
                 self.finish(&shape, gathering.run(self.inner.execute(request)).await)
             }
             Err(refused) => *refused,

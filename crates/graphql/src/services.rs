@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cogwheel_engine::ports::{Reads, StoreError};
-
+use cogwheel_engine::ports::{Blobs, Reads, StoreError};
 use cogwheel_engine::{
-    CancelError, Engine, ExecutionId, Follower, PauseError, RetryError, RetryRequest, SentSignal, SignalError,
-    SignalRequest, StartError, StartRequest, StartedExecution, TenantId, WorkflowFile, WorkflowId, WorkflowRef,
+    CancelError, Engine, ExecutionId, Follower, OutputError, PauseError, RetryError, RetryRequest, SentSignal,
+    SignalError, SignalRequest, StartError, StartRequest, StartedExecution, TenantId, WorkflowFile, WorkflowId,
+    WorkflowRef,
 };
+use serde_json::Value;
 
 /// The engine as the API sees it. What changes something goes on to its end even if the caller stops waiting.
 #[async_trait]
@@ -18,6 +19,12 @@ pub trait Services: Send + Sync + 'static {
 
     /// Where rows are read.
     fn reads(&self) -> &dyn Reads;
+
+    /// Where bytes are kept that are too large for rows.
+    fn blobs(&self) -> &dyn Blobs;
+
+    /// What a step or an execution put out, where what is `stored` of it only refers to it.
+    async fn whole_output(&self, stored: &Value) -> Result<Option<Value>, OutputError>;
 
     /// Begins to hear of changes.
     fn follow(&self) -> Follower;
@@ -52,6 +59,14 @@ impl Services for Arc<Engine> {
 
     fn reads(&self) -> &dyn Reads {
         Engine::reads(self).as_ref()
+    }
+
+    fn blobs(&self) -> &dyn Blobs {
+        Engine::blobs(self).as_ref()
+    }
+
+    async fn whole_output(&self, stored: &Value) -> Result<Option<Value>, OutputError> {
+        Engine::whole_output(self, stored).await
     }
 
     fn follow(&self) -> Follower {

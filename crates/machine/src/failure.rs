@@ -10,6 +10,8 @@ pub enum FailureKind {
     Exit,
     /// A process was ended by a signal that Cogwheel did not send.
     Signal,
+    /// A process was killed because memory ran out.
+    Memory,
     /// A process could not be started.
     Spawn,
     /// An expression could not be evaluated.
@@ -44,6 +46,7 @@ impl FailureKind {
         match self {
             Self::Exit => "exit",
             Self::Signal => "signal",
+            Self::Memory => "memory",
             Self::Spawn => "spawn",
             Self::Expression => "expression",
             Self::Input => "input",

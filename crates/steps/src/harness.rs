@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub(crate) struct Attempt {
     pub(crate) context: StepContext,
     /// What the attempt writes to its log.
-    pub(crate) lines: mpsc::Receiver<(usize, i32, LogLine)>,
+    pub(crate) lines: mpsc::Receiver<(i32, i32, LogLine)>,
     folder: TempDir,
 }
 
@@ -34,6 +34,7 @@ impl Attempt {
         std::fs::create_dir(&work_dir).unwrap();
         let (sender, lines) = mpsc::channel(16);
         let execution = ExecutionId(Uuid::now_v7());
+        let artifacts_dir = work_dir.join("artifacts/0-2");
         let context = StepContext {
             execution,
             workflow: "import".to_owned(),
@@ -42,6 +43,7 @@ impl Attempt {
             step_key: format!("{execution}/{}", Uuid::now_v7()),
             root: folder.path().to_owned(),
             work_dir,
+            artifacts_dir,
             kill_grace: Duration::from_secs(30),
             logs: LogSink::new(sender, 0, 2, Arc::new(SystemClock)),
             stop: CancellationToken::new(),

@@ -1,5 +1,6 @@
 //! The API's reads: each sees one tenant, and on PostgreSQL the database itself sees to that.
 
+mod artifacts;
 mod executions;
 mod files;
 pub(crate) mod literal;
@@ -15,8 +16,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Reads, StoreError};
 use cogwheel_engine::views::{
-    ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest,
-    ScheduleView, StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
+    ArtifactView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page,
+    PageRequest, ScheduleView, StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
 };
 use cogwheel_engine::{FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_machine::ExecutionId;
@@ -215,6 +216,18 @@ impl Reads for SqlStore {
         logs: &[(ExecutionId, Option<i32>)],
     ) -> Result<HashMap<(ExecutionId, Option<i32>), u64>, StoreError> {
         read!(self, steps::count_logs(tenant, logs))
+    }
+
+    async fn artifacts_of_steps(
+        &self,
+        tenant: TenantId,
+        steps: &[(ExecutionId, i32)],
+    ) -> Result<HashMap<(ExecutionId, i32), Vec<ArtifactView>>, StoreError> {
+        read!(self, artifacts::of_steps(tenant, steps))
+    }
+
+    async fn artifacts_by_id(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<ArtifactView>, StoreError> {
+        read!(self, artifacts::by_id(tenant, ids))
     }
 
     async fn files_by_id(&self, tenant: TenantId, ids: &[FileId]) -> Result<Vec<FileView>, StoreError> {

@@ -4,9 +4,11 @@
 //! mapped.
 
 use cogwheel_definition::Priority;
-use cogwheel_engine::ports::{LogLevel, LogStream, SkipReason, StepEffect, StoreError, TriggerType};
+use cogwheel_engine::ports::{ArtifactKind, LogLevel, LogStream, SkipReason, StepEffect, StoreError, TriggerType};
 use cogwheel_engine::views::{FileStatus, WorkflowStatus};
-use cogwheel_entity::{enums, execution_logs, files, schedule_fires, step_executions, workflow_executions, workflows};
+use cogwheel_entity::{
+    artifacts, enums, execution_logs, files, schedule_fires, step_executions, workflow_executions, workflows,
+};
 use cogwheel_machine::{ExecutionStatus, StepStatus};
 use sea_orm::ActiveEnum;
 
@@ -55,6 +57,7 @@ same_words!(ExecutionStatus, workflow_executions::ExecutionStatus:
 same_words!(Priority, enums::Priority: Low Normal High Critical);
 same_words!(StepStatus, step_executions::StepStatus:
     Pending Running Waiting Retrying Completed Failed Skipped Cancelled TimedOut);
+same_words!(ArtifactKind, artifacts::ArtifactKind: Artifact StepOutput LogArchive);
 same_words!(StepEffect, step_executions::EffectState: None Applied Unknown);
 same_words!(TriggerType, workflow_executions::TriggerType: Manual Schedule File Webhook Event Workflow JobFlow);
 same_words!(LogLevel, execution_logs::LogLevel: Debug Info Warn Error);

@@ -9,6 +9,9 @@ use crate::settings::Settings;
 /// The file of the embedded database in the data folder.
 pub(super) const SQLITE_FILE: &str = "cogwheel.db";
 
+/// The folder of the data folder that keeps bytes too large for the database.
+pub(super) const BLOBS: &str = "blobs";
+
 /// Whether a missing embedded database is made or is an error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {

@@ -8,6 +8,7 @@ use cogwheel_access::{AdminKey, Authenticator};
 use cogwheel_engine::clock::{Clock as _, SystemClock};
 use cogwheel_engine::ports::{NewNode, StepRegistry};
 use cogwheel_engine::{Engine, EngineConfig, NodeId, Parts};
+use cogwheel_files::BlobFolder;
 use cogwheel_graphql::{Limits, Schema};
 use cogwheel_server::{Server, ServerConfig};
 use cogwheel_store::{Database, verify};
@@ -43,6 +44,7 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let parts = Parts {
         store: Arc::clone(&store) as _,
         reads: Arc::clone(&store) as _,
+        blobs: Arc::new(blobs(&settings).await?),
         steps: StepRegistry::new(cogwheel_steps::builtin()),
         clock: Arc::new(SystemClock),
         node,
@@ -73,6 +75,15 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     ended.context("the HTTP server failed")??;
     info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The folder that the settings name is the same for all servers of the database; that in the data folder is not.
+async fn blobs(settings: &Settings) -> anyhow::Result<BlobFolder> {
+    let now = SystemClock.now().into();
+    Ok(match &settings.blobs_dir {
+        Some(folder) => BlobFolder::open(folder.clone(), now).await?.shared(),
+        None => BlobFolder::open(settings.data_dir.join(database::BLOBS), now).await?,
+    })
 }
 
 /// Lets running steps end; a second signal does not wait for them.

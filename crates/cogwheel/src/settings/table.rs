@@ -75,6 +75,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Database: empty for SQLite in the data folder, sqlite:PATH, or postgres://user:password@host/database.",
     ),
     setting(
+        "blobs_dir",
+        Kind::Path,
+        "\"\"",
+        "Folder of artifacts and large outputs: empty for `blobs` in the data folder; several servers name one that they share.",
+    ),
+    setting(
         "insecure_no_auth",
         Kind::Switch,
         "false",

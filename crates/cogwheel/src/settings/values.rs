@@ -29,6 +29,14 @@ impl<'a> Reader<'a> {
         self.read(key, |given, reader| text(given).map(|text| reader.absolute(&text, &given.origin)))
     }
 
+    /// A path, or nothing where the text is empty.
+    pub(crate) fn path_if_any(&mut self, key: &'static str) -> Option<PathBuf> {
+        self.read(key, |given, reader| {
+            let text = text(given)?;
+            Ok((!text.is_empty()).then(|| reader.absolute(&text, &given.origin)))
+        })
+    }
+
     pub(crate) fn paths(&mut self, key: &'static str) -> Vec<PathBuf> {
         self.read(key, |given, reader| {
             let items = match &given.raw {

@@ -20,7 +20,7 @@ const DEFAULT_ATTEMPTS: u32 = 3;
 const DEFAULT_DELAY: Duration = Duration::from_secs(1);
 const DEFAULT_MAX_DELAY: Duration = Duration::from_mins(1);
 /// Classes of failures after which another attempt can be asked for.
-const CLASSES: [&str; 8] = ["exit", "signal", "spawn", "output", "http", "workflow", "timeout", "internal"];
+const CLASSES: [&str; 9] = ["exit", "signal", "memory", "spawn", "output", "http", "workflow", "timeout", "internal"];
 
 impl Reader<'_, '_> {
     /// An `if`: one expression, with or without its `${{ }}`, or a truth value.

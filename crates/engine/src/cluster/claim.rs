@@ -28,10 +28,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) async fn keep(engine: Arc<Engine>) {
     let runner = engine.runner();
     let mut next_due = runner.next_due().subscribe();
+    let mut is_answer_lost = false;
     loop {
-        let has_more = match claim(&engine).await {
-            Ok(has_more) => has_more,
+        let has_more = match claim(&engine, is_answer_lost).await {
+            Ok(has_more) => {
+                is_answer_lost = false;
+                has_more
+            }
             Err(error) => {
+                is_answer_lost |= error.is_transient();
                 warn!(%error, "cannot look for work; trying again");
                 if engine.stop().run_until_cancelled(sleep(PAUSE)).await.is_none() {
                     return;
@@ -73,13 +78,15 @@ async fn sleep_until(engine: &Arc<Engine>, at: Option<DateTime<Utc>>) {
     }
 }
 
-/// Takes as many executions as there is room for; answers whether there are more.
-async fn claim(engine: &Arc<Engine>) -> Result<bool, StoreError> {
+/// Takes as many executions as there is room for; answers whether there are more. What an earlier claim took without
+/// being answered is nobody else's: it is asked for by naming what runs.
+async fn claim(engine: &Arc<Engine>, is_answer_lost: bool) -> Result<bool, StoreError> {
     let runner = engine.runner();
     // What becomes known while the store is asked must not be forgotten for its answer.
     runner.next_due().send_replace(None);
     let limit = runner.room().min(BATCH);
-    let claimed = engine.store().claim(Claim { node: engine.node(), limit, at: engine.clock().now() }).await?;
+    let runs = is_answer_lost.then(|| runner.all());
+    let claimed = engine.store().claim(Claim { node: engine.node(), limit, runs, at: engine.clock().now() }).await?;
     if let Some(at) = claimed.next_due_at {
         runner.is_due_at(at);
     }
@@ -95,8 +102,10 @@ async fn take(engine: &Arc<Engine>, executions: Vec<StoredExecution>) {
     let rebuilder = Rebuilder::new(engine);
     let mut jobs: Vec<Job> = Vec::with_capacity(executions.len());
     let mut lost = HashSet::new();
-    for stored in executions {
-        match rebuilder.job(&stored) {
+    for mut stored in executions {
+        // Whoever takes it up after the server's end reads it.
+        let Some(read) = read_back(engine, &rebuilder, &mut stored).await else { continue };
+        match read.and_then(|()| rebuilder.job(&stored)) {
             Ok(job) => {
                 let running = job.execution.steps().iter().filter(|step| step.status == StepStatus::Running);
                 let lost_here = running.filter(|step| job.execution.definition(step).action.is_run());
@@ -111,5 +120,22 @@ async fn take(engine: &Arc<Engine>, executions: Vec<StoredExecution>) {
     }
     for job in jobs {
         engine.runner().submit(job);
+    }
+}
+
+/// Reads back what the rows of an execution only refer to; waits while it cannot be read, until the engine stops.
+async fn read_back(
+    engine: &Arc<Engine>,
+    rebuilder: &Rebuilder<'_>,
+    stored: &mut StoredExecution,
+) -> Option<Result<(), String>> {
+    loop {
+        match rebuilder.read_back(stored).await {
+            Err(error) if error.is_transient() => {
+                warn!(execution = %stored.id, %error, "an output cannot be read; trying again");
+                engine.stop().run_until_cancelled(sleep(PAUSE)).await?;
+            }
+            done => return Some(done.map_err(|error| error.to_string())),
+        }
     }
 }

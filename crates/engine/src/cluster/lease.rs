@@ -33,7 +33,7 @@ pub(super) async fn keep(engine: Arc<Engine>, lease: Duration) {
             Ok(Lease::Kept) => {}
             Ok(Lease::Lost) => {
                 warn!("this node was taken for dead; what it ran belongs to other nodes now");
-                engine.runner().nudge_all(&Nudge::LetGo);
+                engine.runner().nudge_all(&Nudge::CheckOwner);
                 engine.runner().work().notify_one();
                 held_since = Instant::now();
             }

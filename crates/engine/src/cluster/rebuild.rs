@@ -3,9 +3,9 @@
 use cogwheel_machine::{CancelRequested, Execution, ExecutionStatus, Failure, FailureKind, NewExecution, RecordedHead};
 use tracing::error;
 
-use crate::Engine;
 use crate::ports::{Head, Record, StoredExecution};
 use crate::runner::Job;
+use crate::{Engine, OutputError};
 
 /// Rebuilds executions.
 pub(crate) struct Rebuilder<'e> {
@@ -15,6 +15,21 @@ pub(crate) struct Rebuilder<'e> {
 impl<'e> Rebuilder<'e> {
     pub(crate) fn new(engine: &'e Engine) -> Self {
         Self { engine }
+    }
+
+    /// Reads back what the rows only refer to. It must come before the execution is made of them.
+    ///
+    /// # Errors
+    ///
+    /// Why an output cannot be read.
+    pub(crate) async fn read_back(&self, stored: &mut StoredExecution) -> Result<(), OutputError> {
+        let outputs = stored.steps.iter_mut().filter_map(|step| step.output.as_mut()).chain(stored.result.as_mut());
+        for output in outputs {
+            if let Some(whole) = self.engine.whole_output(output).await? {
+                *output = whole;
+            }
+        }
+        Ok(())
     }
 
     /// The execution as its rows tell it.
@@ -87,6 +102,7 @@ impl<'e> Rebuilder<'e> {
             steps: Vec::new(),
             logs: Vec::new(),
             events: Vec::new(),
+            artifacts: Vec::new(),
             parent: stored.parent.map(|parent| parent.execution),
             at,
         };

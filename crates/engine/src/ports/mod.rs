@@ -1,5 +1,6 @@
 //! What the engine needs from outside: a store and step types.
 
+mod blobs;
 mod error;
 mod ownership;
 mod reads;
@@ -7,6 +8,9 @@ mod signals;
 mod step;
 mod store;
 
+#[cfg(test)]
+pub(crate) use blobs::MemoryBlobs;
+pub use blobs::{BlobError, BlobKey, Blobs, OpenBlob};
 pub use cogwheel_definition::jq;
 pub use error::StoreError;
 pub use ownership::{Claim, Claimed, Lease, NewNode, Notice, Swept};
@@ -14,8 +18,8 @@ pub use reads::Reads;
 pub use signals::{AskInbox, AwaitedSignal, EndedChild, Inbox, NewSignal, SignalAnswer, TakenSignal};
 pub use step::{LogLevel, LogLine, LogSink, LogStream, StepContext, StepRegistry, StepType};
 pub use store::{
-    CancelAnswer, CancelRequest, ConcurrencySlot, Due, DueOutcome, FileVersion, HandledFile, Head, NewEvent, NewRow,
-    Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, ScheduleRecord, ScheduleTick, SkipReason, Start,
-    StartFrom, Started, StepEffect, StepRow, Store, StoredExecution, StoredLog, TriggerType, WatchHealth, WatchRecord,
-    WorkflowRecord,
+    ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, Due, DueOutcome, FileVersion, HandledFile, Head,
+    NewArtifact, NewEvent, NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, ScheduleRecord,
+    ScheduleTick, SkipReason, Start, StartFrom, Started, StepEffect, StepRow, Store, StoredExecution, StoredLog,
+    TriggerType, WatchHealth, WatchRecord, WorkflowRecord,
 };

@@ -50,12 +50,15 @@ pub struct Swept {
 }
 
 /// A request for work.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Claim {
     /// Who asks.
     pub node: NodeId,
     /// How many executions it has room for. Those whose time in the queue is over come on top of it: they need none.
     pub limit: usize,
+    /// What it runs, each under its epoch, after the answer to an earlier claim got lost: what else it owns under an epoch
+    /// that a claim gave is handed over anew, on top of the limit.
+    pub runs: Option<Vec<(ExecutionId, i64)>>,
     /// The time.
     pub at: DateTime<Utc>,
 }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::views::{
-    ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest,
-    ScheduleView, StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
+    ArtifactView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page,
+    PageRequest, ScheduleView, StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
 };
 use crate::{FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
@@ -69,6 +69,16 @@ pub trait Reads: Send + Sync + 'static {
 
     /// Steps by execution and ordinal.
     async fn steps_by_id(&self, tenant: TenantId, ids: &[(ExecutionId, i32)]) -> Result<Vec<StepView>, StoreError>;
+
+    /// The files that each step left, by name.
+    async fn artifacts_of_steps(
+        &self,
+        tenant: TenantId,
+        steps: &[(ExecutionId, i32)],
+    ) -> Result<HashMap<(ExecutionId, i32), Vec<ArtifactView>>, StoreError>;
+
+    /// Files that steps left, by id.
+    async fn artifacts_by_id(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<ArtifactView>, StoreError>;
 
     /// Files by id.
     async fn files_by_id(&self, tenant: TenantId, ids: &[FileId]) -> Result<Vec<FileView>, StoreError>;

@@ -49,6 +49,8 @@ pub struct StepContext {
     pub root: PathBuf,
     /// A scratch folder shared by the steps of the execution, gone after its end.
     pub work_dir: PathBuf,
+    /// The attempt's own folder: regular files left there become artifacts. It exists only if the step type makes it.
+    pub artifacts_dir: PathBuf,
     /// How long a process has between being asked to end and being killed.
     pub kill_grace: Duration,
     /// Where its log lines go.

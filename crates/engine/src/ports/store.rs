@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    AskInbox, Claim, Claimed, Inbox, Lease, LogLevel, LogStream, NewNode, NewSignal, Notice, SignalAnswer, StoreError,
-    Swept,
+    AskInbox, BlobKey, Claim, Claimed, Inbox, Lease, LogLevel, LogStream, NewNode, NewSignal, Notice, SignalAnswer,
+    StoreError, Swept,
 };
 use crate::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
@@ -457,6 +457,8 @@ pub struct Record {
     pub logs: Vec<StoredLog>,
     /// New events.
     pub events: Vec<NewEvent>,
+    /// Bytes that were kept, beside those of [`StepRow::offloaded`].
+    pub artifacts: Vec<NewArtifact>,
     /// The execution that waits for the end of this one, if this record is that end: it becomes due at once.
     pub parent: Option<ExecutionId>,
     /// When.
@@ -474,6 +476,37 @@ pub struct NewEvent {
     pub data: Value,
     /// Ties together what belongs together.
     pub correlation_id: Uuid,
+}
+
+/// Bytes that an execution put out, to be recorded with what put them out: the row is what keeps them from being
+/// removed. One of the same name takes the place of an earlier one.
+#[derive(Clone, Debug)]
+pub struct NewArtifact {
+    /// Its id.
+    pub id: Uuid,
+    /// The step that put it out; `None` for the execution's own result.
+    pub step_ordinal: Option<i32>,
+    /// Its name, unique in the execution: the step's key, then `/` and a path if it is a file.
+    pub name: String,
+    /// What it is.
+    pub kind: ArtifactKind,
+    /// Where its bytes are kept, which is also their SHA-256.
+    pub storage_key: BlobKey,
+    /// What the bytes mean.
+    pub mime_type: String,
+    /// How many bytes there are.
+    pub size: u64,
+}
+
+/// What an artifact is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArtifactKind {
+    /// A file that a step left.
+    Artifact,
+    /// An output, or a result, that is too large for its row.
+    StepOutput,
+    /// The log of an execution that ended long ago.
+    LogArchive,
 }
 
 /// A request to stop or to resume the starting of executions of a workflow.
@@ -521,6 +554,8 @@ pub struct StepRow {
     pub effect: StepEffect,
     /// Everything else.
     pub state: StepState,
+    /// Where its output is kept, if the one in `state` only refers to it.
+    pub offloaded: Option<NewArtifact>,
 }
 
 /// What must be assumed about a step's effects outside.

@@ -11,8 +11,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+use super::artifacts::{Leavings, bounded};
 use super::drive::Drive;
-use crate::ports::{LogLine, LogSink, NewEvent, StepContext, StepType};
+use crate::ports::{LogLine, LogSink, NewArtifact, NewEvent, StepContext, StepType};
 
 /// An attempt under way.
 pub(super) struct Running {
@@ -25,6 +26,8 @@ pub(super) struct Ended {
     pub(super) step: i32,
     pub(super) attempt: i32,
     pub(super) outcome: Outcome,
+    /// The files it left.
+    pub(super) artifacts: Vec<NewArtifact>,
 }
 
 /// The step type that the runner carries out itself: its effect is part of the record.
@@ -60,7 +63,7 @@ impl Drive<'_> {
         };
         let (outcome, lines) = tokio::join!(attempt, collect);
         self.unwritten.logs.extend(lines);
-        outcome
+        bounded(outcome)
     }
 
     /// Emits an event: it is recorded together with its step, so that there is none without the other.
@@ -92,12 +95,23 @@ impl Drive<'_> {
             Err(error) => Err(internal("cannot make the scratch folder").with_detail(error.to_string())),
         };
         self.running.push(Running { step, stop: ending });
+        let runner = Arc::clone(self.runner);
         self.attempts.spawn(async move {
-            let outcome = match prepared {
-                Ok((step_type, context, input)) => run_limited(step_type, context, input, limit).await,
-                Err(failure) => Outcome::Failed { failure, output: None },
+            let (outcome, artifacts) = match prepared {
+                Ok((step_type, context, input)) => {
+                    let left = Leavings {
+                        folder: context.artifacts_dir.clone(),
+                        step,
+                        key: context.step.clone(),
+                        logs: context.logs.clone(),
+                        stop: context.stop.clone(),
+                    };
+                    let outcome = run_limited(step_type, context, input, limit).await;
+                    runner.keeper().keep_leavings(&left, bounded(outcome)).await
+                }
+                Err(failure) => (Outcome::Failed { failure, output: None }, Vec::new()),
             };
-            Ended { step, attempt, outcome }
+            Ended { step, attempt, outcome, artifacts }
         });
     }
 
@@ -118,6 +132,7 @@ impl Drive<'_> {
             step_key: self.execution.step_key(step),
             root: self.runner.root.clone(),
             work_dir: self.work_dir(),
+            artifacts_dir: self.artifacts_dir(step, state.attempt),
             kill_grace: self.runner.kill_grace,
             logs: LogSink::new(lines, step, state.attempt, Arc::clone(&self.runner.clock)),
             stop: ending,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cogwheel_machine::{Change, Effect, Execution, ExecutionStatus, Input, Outcome};
+use cogwheel_machine::{Change, Effect, Execution, ExecutionStatus, Input, Outcome, StepState};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use super::attempt::{Ended, Running};
 use super::journal::Written;
 use super::slots::Slot;
 use super::{Job, Line, Nudge, Runner};
-use crate::ports::{LogLine, NewEvent, Parent};
+use crate::ports::{LogLine, NewArtifact, NewEvent, Parent};
 use crate::{Changed, TenantId, WorkflowId};
 
 /// How many log lines an execution may be ahead of the journal before its processes have to wait.
@@ -55,7 +55,7 @@ pub(super) struct Drive<'a> {
     pub(super) attempts: JoinSet<Ended>,
     pub(super) running: Vec<Running>,
     slot: Option<Slot>,
-    /// Whether it was under way before it came here.
+    /// Whether it is being taken up after it was under way elsewhere.
     pub(super) is_recovered: bool,
     draining: bool,
 }
@@ -64,16 +64,20 @@ pub(super) struct Drive<'a> {
 #[derive(Default)]
 pub(super) struct Unwritten {
     pub(super) head: bool,
+    /// Whether it is written though there be nothing to write.
+    pub(super) is_check: bool,
     /// Whether the write lets go of the execution.
     pub(super) lets_go: bool,
     pub(super) steps: BTreeSet<i32>,
     pub(super) logs: Vec<(i32, i32, LogLine)>,
     pub(super) events: Vec<NewEvent>,
+    /// Files that attempts left; they go with the steps.
+    pub(super) artifacts: Vec<NewArtifact>,
 }
 
 impl Unwritten {
     pub(super) fn is_empty(&self) -> bool {
-        !self.head && self.steps.is_empty() && self.logs.is_empty() && self.events.is_empty()
+        !self.head && !self.is_check && self.steps.is_empty() && self.logs.is_empty() && self.events.is_empty()
     }
 }
 
@@ -135,6 +139,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
         Some(input) => drive.take(input).await,
         None => Next::GoOn,
     };
+    drive.is_recovered = false;
     let mut idle_at = Instant::now() + LINGER;
     while next == Next::GoOn {
         // What only waits holds nobody else up.
@@ -165,7 +170,8 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
             Heard::Woken => drive.take(Input::Woken).await,
             Heard::Nudge(Nudge::Cancel(request)) => drive.take(Input::Cancel(request)).await,
             Heard::Nudge(Nudge::Inbox) => drive.read_inbox().await,
-            Heard::Nudge(Nudge::LetGo) | Heard::Kill => Next::LetGo,
+            Heard::Nudge(Nudge::CheckOwner) => drive.check_owner().await,
+            Heard::Kill => Next::LetGo,
             Heard::Pending => drive.advance().await,
             Heard::Drain => {
                 drive.draining = true;
@@ -320,11 +326,22 @@ impl Drive<'_> {
 
     async fn attempt_ended(&mut self, ended: Ended) -> Next {
         self.running.retain(|running| running.step != ended.step);
+        // What an attempt left that does not count any more is not the step's.
+        let is_current = |state: &StepState| state.attempt == ended.attempt && !state.status.is_terminal();
+        if self.execution.step(ended.step).is_some_and(is_current) {
+            self.unwritten.artifacts.extend(ended.artifacts);
+        }
         self.take(Input::Finished { step: ended.step, attempt: ended.attempt, outcome: ended.outcome }).await
     }
 
     async fn write_lines(&mut self, lines: Vec<(i32, i32, LogLine)>) -> Next {
         self.unwritten.logs.extend(lines);
+        if self.write().await == Written::Refused { Next::LetGo } else { Next::GoOn }
+    }
+
+    /// Whoever owns an execution may write to it.
+    async fn check_owner(&mut self) -> Next {
+        self.unwritten.is_check = true;
         if self.write().await == Written::Refused { Next::LetGo } else { Next::GoOn }
     }
 
@@ -390,6 +407,10 @@ impl Drive<'_> {
 
     pub(super) fn work_dir(&self) -> std::path::PathBuf {
         self.runner.work_dir.join(self.execution.id().to_string())
+    }
+
+    pub(super) fn artifacts_dir(&self, step: i32, attempt: i32) -> std::path::PathBuf {
+        self.work_dir().join("artifacts").join(format!("{step}-{attempt}"))
     }
 
     pub(super) fn until(&self, at: DateTime<Utc>) -> Duration {

@@ -26,7 +26,10 @@ impl Drive<'_> {
         if self.unwritten.is_empty() {
             return Written::Durable;
         }
-        let record = self.take_record();
+        let mut record = self.take_record();
+        if self.offload(&mut record).await == Written::Refused {
+            return Written::Refused;
+        }
         let mut pause = Duration::from_millis(50);
         let mut is_unanswered = false;
         loop {
@@ -86,6 +89,7 @@ impl Drive<'_> {
             steps: Vec::new(),
             logs: Vec::new(),
             events: Vec::new(),
+            artifacts: Vec::new(),
             parent: self.parent.map(|parent| parent.execution),
             at,
         };
@@ -130,6 +134,7 @@ impl Drive<'_> {
             steps,
             logs,
             events: unwritten.events,
+            artifacts: unwritten.artifacts,
             parent: self.parent.filter(|_| has_ended).map(|parent| parent.execution),
             at: self.runner.clock.now(),
         }
@@ -163,6 +168,7 @@ pub(crate) fn step_row(execution: &Execution, state: &StepState, steps: &StepReg
         },
         effect: effect(execution, state, steps),
         state: state.clone(),
+        offloaded: None,
     }
 }
 

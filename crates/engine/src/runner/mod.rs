@@ -1,8 +1,10 @@
 //! Runs executions: one task each, over a bounded number of slots.
 
+mod artifacts;
 mod attempt;
 mod drive;
 mod journal;
+mod media;
 mod outside;
 mod slots;
 
@@ -21,6 +23,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::outputs::Outputs;
 use crate::ports::{Parent, StepRegistry, Store};
 use crate::{Engine, EngineConfig, Feed, NodeId, TenantId, WorkflowId};
 
@@ -44,6 +47,9 @@ pub(crate) struct Job {
     pub(crate) cancel: Option<CancelRequested>,
 }
 
+/// The epoch of an execution that was never claimed.
+pub(crate) const FIRST_EPOCH: i64 = 0;
+
 /// What a live execution is told.
 #[derive(Clone, Debug)]
 pub(crate) enum Nudge {
@@ -51,16 +57,25 @@ pub(crate) enum Nudge {
     Cancel(CancelRequested),
     /// Something came for it from outside.
     Inbox,
-    /// It belongs to another node now.
-    LetGo,
+    /// It may belong to another node now.
+    CheckOwner,
 }
 
 /// How to reach the executions that are here.
 #[derive(Default)]
 struct Live {
-    lines: HashMap<ExecutionId, (u64, mpsc::UnboundedSender<Nudge>)>,
+    lines: HashMap<ExecutionId, Contact>,
     /// The number of the next line.
     next: u64,
+}
+
+/// How to reach one of them.
+struct Contact {
+    /// The number of its line.
+    number: u64,
+    /// The epoch under which it is here.
+    epoch: i64,
+    nudges: mpsc::UnboundedSender<Nudge>,
 }
 
 /// What an execution hears nudges on.
@@ -94,6 +109,7 @@ pub(crate) struct Runner {
     kill_grace: Duration,
     node: NodeId,
     store: Arc<dyn Store>,
+    outputs: Outputs,
     clock: Arc<dyn Clock>,
     steps: StepRegistry,
     feed: Feed,
@@ -125,6 +141,7 @@ impl Runner {
         config: &EngineConfig,
         node: NodeId,
         store: Arc<dyn Store>,
+        outputs: Outputs,
         clock: Arc<dyn Clock>,
         steps: StepRegistry,
         feed: Feed,
@@ -136,6 +153,7 @@ impl Runner {
             kill_grace: config.kill_grace,
             node,
             store,
+            outputs,
             clock,
             steps,
             feed,
@@ -164,8 +182,8 @@ impl Runner {
     /// submitted.
     pub(crate) fn submit(self: &Arc<Self>, job: Job) {
         let id = job.execution.id();
-        let expected = lock(&self.expected).remove(&id);
-        let line = expected.unwrap_or_else(|| self.reach(id));
+        let expected = if job.epoch == FIRST_EPOCH { lock(&self.expected).remove(&id) } else { None };
+        let line = expected.unwrap_or_else(|| self.reach(id, job.epoch));
         // One that is under way hears of it as it is taken up; a second request would mean more.
         if job.execution.status() == ExecutionStatus::Queued
             && let Some(request) = job.cancel.clone()
@@ -178,7 +196,7 @@ impl Runner {
 
     /// Keeps nudges for an execution that is about to be recorded, and submitted or forgotten then.
     pub(crate) fn expect(&self, execution: ExecutionId) {
-        let line = self.reach(execution);
+        let line = self.reach(execution, FIRST_EPOCH);
         lock(&self.expected).insert(execution, line);
     }
 
@@ -189,33 +207,41 @@ impl Runner {
         }
     }
 
-    fn reach(&self, execution: ExecutionId) -> Line {
+    fn reach(&self, execution: ExecutionId, epoch: i64) -> Line {
         let (sender, nudges) = mpsc::unbounded_channel();
         let mut live = lock(&self.live);
         let number = live.next;
         live.next += 1;
-        live.lines.insert(execution, (number, sender));
+        // What is here under a later epoch is what counts, and must not be cut off.
+        if live.lines.get(&execution).is_none_or(|known| known.epoch <= epoch) {
+            live.lines.insert(execution, Contact { number, epoch, nudges: sender });
+        }
         Line { nudges, number, arrival: Arrival::at(&self.arriving) }
     }
 
     /// Takes an execution's line away, unless it has another one by now.
     fn hang_up(&self, execution: ExecutionId, number: u64) {
         let mut live = lock(&self.live);
-        if live.lines.get(&execution).is_some_and(|(current, _)| *current == number) {
+        if live.lines.get(&execution).is_some_and(|known| known.number == number) {
             live.lines.remove(&execution);
         }
     }
 
     /// Tells an execution something; `false` if it is not here.
     pub(crate) fn nudge(&self, execution: ExecutionId, nudge: Nudge) -> bool {
-        lock(&self.live).lines.get(&execution).is_some_and(|(_, line)| line.send(nudge).is_ok())
+        lock(&self.live).lines.get(&execution).is_some_and(|known| known.nudges.send(nudge).is_ok())
+    }
+
+    /// Every execution that is here or about to be, with its epoch.
+    pub(crate) fn all(&self) -> Vec<(ExecutionId, i64)> {
+        lock(&self.live).lines.iter().map(|(id, known)| (*id, known.epoch)).collect()
     }
 
     /// Tells every execution here something.
     pub(crate) fn nudge_all(&self, nudge: &Nudge) {
-        for (_, line) in lock(&self.live).lines.values() {
+        for known in lock(&self.live).lines.values() {
             // One that has just ended hears nothing, and need not.
-            let _ = line.send(nudge.clone());
+            let _ = known.nudges.send(nudge.clone());
         }
     }
 

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cogwheel_machine::{ExecutionId, Failure, FailureKind, Input, Outcome};
+use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, FailureKind, Input, Outcome};
 use serde_json::{Map, json};
 use tracing::warn;
 
 use super::drive::{Drive, Next};
 use super::{Nudge, Runner};
 use crate::cancel::CancelError;
-use crate::ports::{AskInbox, AwaitedSignal, Inbox, Notice, Parent, StoreError};
+use crate::ports::{AskInbox, AwaitedSignal, EndedChild, Inbox, Notice, Parent, StoreError};
 use crate::start::{StartCause, StartError, StartRequest, WorkflowRef};
 
 /// The first and the longest pause between tries while the database is away.
@@ -61,6 +61,7 @@ impl Drive<'_> {
             idempotency_key: None,
             cause: StartCause::Workflow {
                 id,
+                is_first: !self.is_recovered,
                 parent: Parent { execution: self.execution.id(), step_ordinal: step },
                 seen: json!({ "execution": self.execution.id().to_string(), "step": key, "depth": depth }),
             },
@@ -154,6 +155,7 @@ impl Drive<'_> {
             self.pending.push_back(Input::Signalled { step, payload, received_at });
         }
         for ended in inbox.children {
+            let Some(ended) = self.with_whole_result(ended).await else { continue };
             self.pending.push_back(Input::ChildEnded {
                 step: ended.ordinal,
                 child: ended.execution,
@@ -164,11 +166,29 @@ impl Drive<'_> {
         }
     }
 
+    /// The end with the result itself, where only a reference to it is recorded; one that is lost is a failure. `None`
+    /// when the server stops before it can be read.
+    async fn with_whole_result(&self, ended: EndedChild) -> Option<EndedChild> {
+        let Some(result) = &ended.result else { return Some(ended) };
+        match self.read_back(result).await {
+            Ok(None) => Some(ended),
+            Ok(whole) => Some(EndedChild { result: whole, ..ended }),
+            Err(error) if error.is_transient() => None,
+            Err(error) => {
+                let title = format!("the result of the execution {} cannot be read", ended.execution);
+                let failure = Failure::permanent(FailureKind::Workflow, title).with_detail(error.to_string());
+                Some(EndedChild { status: ExecutionStatus::Failed, result: None, error: Some(failure), ..ended })
+            }
+        }
+    }
+
     /// Whether anything came for the execution.
     pub(super) async fn has_mail(&self) -> bool {
         let inbox = self.inbox().await;
         let asks_to_cancel = inbox.cancel.is_some() && !self.execution.is_cancel_requested();
-        asks_to_cancel || !inbox.signals.is_empty() || !inbox.children.is_empty()
+        // Of a step that is tried again, the execution that it started last counts.
+        let counts = |ended: &EndedChild| self.execution.child_id(ended.ordinal) == Some(ended.execution);
+        asks_to_cancel || !inbox.signals.is_empty() || inbox.children.iter().any(counts)
     }
 
     async fn inbox(&self) -> Inbox {

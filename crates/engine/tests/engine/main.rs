@@ -1,5 +1,6 @@
 //! The engine over stores in memory: its triggers on real folders, its runner and cluster in a simulated world.
 
+mod blobs;
 mod reads;
 mod simulation;
 mod triggers;

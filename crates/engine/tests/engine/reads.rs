@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Reads, StoreError};
 use cogwheel_engine::views::{
-    ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest,
-    ScheduleView, StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
+    ArtifactView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page,
+    PageRequest, ScheduleView, StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
 };
 use cogwheel_engine::{ExecutionId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use uuid::Uuid;
@@ -42,6 +42,8 @@ nothing! {
     steps(TenantId, &[ExecutionId], PageRequest<i32>) -> HashMap<ExecutionId, Page<StepView>>;
     count_steps(TenantId, &[ExecutionId]) -> HashMap<ExecutionId, u64>;
     steps_by_id(TenantId, &[(ExecutionId, i32)]) -> Vec<StepView>;
+    artifacts_of_steps(TenantId, &[(ExecutionId, i32)]) -> HashMap<(ExecutionId, i32), Vec<ArtifactView>>;
+    artifacts_by_id(TenantId, &[Uuid]) -> Vec<ArtifactView>;
     logs_of(TenantId, &[(ExecutionId, Option<i32>)], PageRequest<i64>) -> HashMap<(ExecutionId, Option<i32>), Page<LogView>>;
     count_logs_of(TenantId, &[(ExecutionId, Option<i32>)]) -> HashMap<(ExecutionId, Option<i32>), u64>;
     files_by_id(TenantId, &[FileId]) -> Vec<FileView>;

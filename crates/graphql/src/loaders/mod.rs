@@ -3,6 +3,7 @@
 //! One loader serves every key type; each file of this folder has the keys of one aggregate. Nothing is cached beyond
 //! the batch, so a later field never sees an older row.
 
+mod artifacts;
 mod executions;
 mod files;
 mod gather;
@@ -22,6 +23,7 @@ use cogwheel_engine::ports::{Reads, StoreError};
 use crate::Services;
 use crate::errors::ReadFailed;
 
+pub(crate) use artifacts::{ArtifactKey, ArtifactsOf};
 pub(crate) use executions::{
     ChildrenPage, CountChildren, CountLogs, CountSteps, ExecutionsOfFile, LogsPage, StepKey, StepsPage,
 };

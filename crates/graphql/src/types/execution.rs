@@ -1,9 +1,12 @@
 //! The `WorkflowExecution` type.
 
+use std::borrow::Cow;
+
 use async_graphql::{Context, ID, Object, Result};
 use cogwheel_engine::views::{ExecutionView, TimeCursor};
 use serde_json::Value;
 
+use super::bytes::whole;
 use super::connection::Listed;
 use super::instant::Instant;
 use super::{
@@ -72,8 +75,8 @@ impl Execution {
     }
 
     /// What it put out.
-    async fn result(&self) -> Option<&Value> {
-        self.0.result.as_ref()
+    async fn result(&self, ctx: &Context<'_>) -> Result<Option<Cow<'_, Value>>> {
+        whole(ctx, self.0.result.as_ref()).await
     }
 
     /// Why it did not complete.

@@ -1,5 +1,7 @@
 //! The types of the API, one file each; every type wraps what the engine's reads return.
 
+mod artifact;
+mod bytes;
 mod connection;
 mod enums;
 mod execution;
@@ -16,6 +18,8 @@ mod viewer;
 mod workflow;
 mod workflow_file;
 
+pub(crate) use artifact::Artifact;
+pub(crate) use bytes::Budget;
 pub(crate) use connection::{Connection, Total};
 pub(crate) use enums::{ExecutionStatus, FileStatus, Priority, TriggerType, WorkflowStatus};
 pub(crate) use execution::Execution;

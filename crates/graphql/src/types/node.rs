@@ -2,9 +2,9 @@
 
 use async_graphql::{Context, ID, Interface, Result};
 
-use super::{Execution, File, FileWatch, Schedule, ScheduleFire, Step, Workflow, WorkflowVersion};
+use super::{Artifact, Execution, File, FileWatch, Schedule, ScheduleFire, Step, Workflow, WorkflowVersion};
 use crate::ids::GlobalId;
-use crate::loaders::{FireKey, StepKey, load};
+use crate::loaders::{ArtifactKey, FireKey, StepKey, load};
 
 /// An object with a global id.
 #[derive(Interface)]
@@ -18,6 +18,8 @@ pub(crate) enum Node {
     Execution(Execution),
     /// A step of an execution.
     Step(Step),
+    /// A file that a step left.
+    Artifact(Artifact),
     /// A file version.
     File(File),
     /// A watch.
@@ -35,6 +37,7 @@ pub(crate) async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>
         GlobalId::WorkflowVersion(id) => load(ctx, id).await?.map(WorkflowVersion::from).map(Into::into),
         GlobalId::WorkflowExecution(id) => load(ctx, id).await?.map(Execution::from).map(Into::into),
         GlobalId::StepExecution(id, ordinal) => load(ctx, StepKey(id, ordinal)).await?.map(Step::from).map(Into::into),
+        GlobalId::Artifact(id) => load(ctx, ArtifactKey(id)).await?.map(Artifact::from).map(Into::into),
         GlobalId::File(id) => load(ctx, id).await?.map(File::from).map(Into::into),
         GlobalId::FileWatch(id) => load(ctx, id).await?.map(FileWatch::from).map(Into::into),
         GlobalId::Schedule(id) => load(ctx, id).await?.map(Schedule::from).map(Into::into),

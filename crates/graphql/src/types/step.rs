@@ -1,18 +1,24 @@
 //! The `StepExecution` type.
 
+use std::borrow::Cow;
+
 use async_graphql::{Context, ID, Object, Result};
 use cogwheel_engine::views::StepView;
 use serde_json::Value;
 
+use super::bytes::whole;
 use super::connection::Listed;
 use super::enums::StepStatus;
 use super::instant::Instant;
-use super::{Connection, Execution, ExecutionLog, Total};
+use super::{Artifact, Connection, Execution, ExecutionLog, Total};
 use crate::cursor::{Cursor, PageArgs};
 use crate::errors::internal;
 use crate::ids::GlobalId;
-use crate::limits::page_cost;
-use crate::loaders::{LogsPage, load};
+use crate::limits::{list_cost, page_cost};
+use crate::loaders::{ArtifactsOf, LogsPage, load};
+
+/// How many files a step is reckoned to leave.
+const ARTIFACTS: usize = 10;
 
 /// A step of an execution.
 pub(crate) struct Step(StepView);
@@ -84,8 +90,15 @@ impl Step {
     }
 
     /// What it put out.
-    async fn output(&self) -> Option<&Value> {
-        self.0.output.as_ref()
+    async fn output(&self, ctx: &Context<'_>) -> Result<Option<Cow<'_, Value>>> {
+        whole(ctx, self.0.output.as_ref()).await
+    }
+
+    /// The files that it left in its folder for artifacts, by name: at most 1000.
+    #[graphql(complexity = "list_cost(ARTIFACTS, child_complexity)")]
+    async fn artifacts(&self, ctx: &Context<'_>) -> Result<Vec<Artifact>> {
+        let artifacts = load(ctx, ArtifactsOf(self.0.execution, self.0.ordinal)).await?.unwrap_or_default();
+        Ok(artifacts.into_iter().map(Artifact::from).collect())
     }
 
     /// Why it did not complete.

@@ -53,6 +53,7 @@ impl Launch {
         }
         command
             .env("COGWHEEL_OUTPUT", &output_file)
+            .env("COGWHEEL_ARTIFACTS", &context.artifacts_dir)
             .env(STEP_KEY, &context.step_key)
             .env("COGWHEEL_EXECUTION_ID", context.execution.to_string())
             .env("COGWHEEL_WORKFLOW", &context.workflow)
@@ -91,9 +92,9 @@ impl Launch {
     }
 }
 
-/// The failure of a step whose output file cannot be made.
-pub(super) fn no_output_file(path: &Path, error: &io::Error) -> Failure {
-    Failure::retriable(FailureKind::Spawn, "the step's output file could not be made")
+/// The failure of a step for which a file or folder cannot be made.
+pub(super) fn not_made(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::retriable(FailureKind::Spawn, format!("the step's {what} could not be made"))
         .with_detail(format!("{}: {error}", path.display()))
 }
 

@@ -4,6 +4,7 @@ mod capture;
 mod group;
 mod launch;
 mod lines;
+mod memory;
 mod output;
 #[cfg(target_os = "linux")]
 mod procfs;
@@ -16,6 +17,8 @@ mod tests;
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::fs;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use cogwheel_engine::ports::{StepContext, StepType};
@@ -23,6 +26,7 @@ use cogwheel_engine::{Failure, FailureKind, Outcome};
 use serde_json::{Map, Value};
 
 use launch::Launch;
+use memory::{Kernel, OomKills, Watch};
 
 /// Input: `script`, and `env` with the script's own variables.
 ///
@@ -30,21 +34,35 @@ use launch::Launch;
 pub(crate) struct Shell {
     /// What scripts inherit from the server's environment.
     base_env: Vec<(OsString, OsString)>,
+    oom_kills: Arc<dyn OomKills>,
 }
 
 impl Shell {
     /// Takes what scripts may inherit out of the server's environment; its settings and secrets stay out.
     pub(crate) fn new(server_env: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
-        Self { base_env: server_env.into_iter().filter(|(name, _)| launch::is_inherited(name)).collect() }
+        Self::with_oom_kills(server_env, Arc::new(Kernel::default()))
+    }
+
+    fn with_oom_kills(
+        server_env: impl IntoIterator<Item = (OsString, OsString)>,
+        oom_kills: Arc<dyn OomKills>,
+    ) -> Self {
+        let base_env = server_env.into_iter().filter(|(name, _)| launch::is_inherited(name)).collect();
+        Self { base_env, oom_kills }
     }
 
     async fn attempt(&self, context: &StepContext, input: &Value) -> Result<Outcome, Failure> {
         let launch = Launch::new(&self.base_env, context, input)?;
         let output_file = launch.output_file.clone();
-        let path = output_file.clone();
-        blocking(move || output::create(&path).map_err(|error| launch::no_output_file(&path, &error))).await?;
+        let (path, artifacts) = (output_file.clone(), context.artifacts_dir.clone());
+        blocking(move || {
+            output::create(&path).map_err(|error| launch::not_made("output file", &path, &error))?;
+            fs::create_dir_all(&artifacts).map_err(|error| launch::not_made("artifacts folder", &artifacts, &error))
+        })
+        .await?;
 
         let child = launch.spawn()?;
+        let watch = Watch::of(&self.oom_kills, child.id());
         let ended = supervise::until_end(child, context).await?;
         let outputs = blocking(move || output::collect(&output_file)).await;
 
@@ -53,7 +71,8 @@ impl Shell {
             reap::end_all(&HashSet::from([context.step_key.clone()])).await;
             return Ok(Outcome::Stopped);
         };
-        Ok(verdict::of(status, ended.seen, outputs))
+        let out_of_memory = verdict::may_be_out_of_memory(status) && watch.saw_a_kill();
+        Ok(verdict::of(status, ended.seen, outputs, out_of_memory))
     }
 }
 
@@ -79,7 +98,7 @@ impl StepType for Shell {
 /// Runs `work`, which uses the file system, where it may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Failure::permanent(FailureKind::Internal, "the step's output file was not handled")
+        Err(Failure::permanent(FailureKind::Internal, "the step's files were not handled")
             .with_detail(error.to_string()))
     })
 }

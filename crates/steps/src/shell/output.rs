@@ -31,7 +31,7 @@ pub(super) fn collect(path: &Path) -> Result<Map<String, Value>, Failure> {
     if content.len() > MAX_OUTPUT {
         let limit = MAX_OUTPUT / 1024;
         return Err(failure(format!("the step put out more than {limit} KiB"))
-            .with_detail("write large results to a file and put out its path"));
+            .with_detail("leave large results as files in the folder `$COGWHEEL_ARTIFACTS`"));
     }
     parse(&content)
 }

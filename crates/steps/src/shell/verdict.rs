@@ -13,9 +13,17 @@ use super::capture::Seen;
 /// A shell reports that a command was ended by a signal as this plus the signal's number.
 const SIGNAL_CODE: i32 = 128;
 
+/// What to do about memory.
+const MORE_MEMORY: &str = "the kernel's out-of-memory killer was at work; let the step need less memory, run fewer \
+                           steps side by side, or give the server more";
+
+/// Who may have killed a process while the kernel counted no lack of memory.
+const KILLED: &str =
+    "somebody killed the process, or the system ran out of memory where its kernel does not count that";
+
 /// The outcome of a script that was not stopped. The first cause counts: a script that failed is not blamed for
 /// its output file as well.
-pub(super) fn of(status: ExitStatus, seen: Seen, outputs: Result<Outputs, Failure>) -> Outcome {
+pub(super) fn of(status: ExitStatus, seen: Seen, outputs: Result<Outputs, Failure>, out_of_memory: bool) -> Outcome {
     let (mut output, malformed) = match outputs {
         Ok(outputs) => (outputs, None),
         Err(failure) => (Outputs::new(), Some(failure)),
@@ -27,15 +35,26 @@ pub(super) fn of(status: ExitStatus, seen: Seen, outputs: Result<Outputs, Failur
     if let Some(code) = status.code() {
         output.insert("exit_code".to_owned(), code.into());
     }
-    match failure_of(status, seen.stderr_tail).or(malformed) {
+    match failure_of(status, seen.stderr_tail, out_of_memory).or(malformed) {
         None => Outcome::Completed { output: Value::Object(output) },
         Some(failure) => Outcome::Failed { failure, output: Some(Value::Object(output)) },
     }
 }
 
-fn failure_of(status: ExitStatus, stderr_tail: String) -> Option<Failure> {
+/// Whether the script, or the command whose end it passes on, ended as the kernel's out-of-memory killer ends things.
+pub(super) fn may_be_out_of_memory(status: ExitStatus) -> bool {
+    let kill = Signal::KILL.as_raw();
+    status.signal() == Some(kill) || status.code() == Some(SIGNAL_CODE + kill)
+}
+
+fn failure_of(status: ExitStatus, stderr_tail: String, out_of_memory: bool) -> Option<Failure> {
     let (failure, hint) = match (status.code(), status.signal()) {
         (Some(0), _) => return None,
+        (code, _) if out_of_memory => {
+            let whose = if code.is_some() { "a command of the script " } else { "" };
+            let title = format!("{whose}was killed because memory ran out");
+            (Failure::retriable(FailureKind::Memory, title), Some(MORE_MEMORY.to_owned()))
+        }
         (Some(code), _) => {
             let failure = Failure::retriable(FailureKind::Exit, format!("exit code {code}")).with_code(code);
             (
@@ -47,15 +66,11 @@ fn failure_of(status: ExitStatus, stderr_tail: String) -> Option<Failure> {
             let name = number.and_then(signal_name).unwrap_or_else(|| format!("signal {}", number.unwrap_or_default()));
             let failure = Failure::retriable(FailureKind::Signal, format!("ended by {name}"))
                 .with_code(number.unwrap_or_default());
-            (failure, (number == Some(Signal::KILL.as_raw())).then(out_of_memory))
+            (failure, (number == Some(Signal::KILL.as_raw())).then(|| KILLED.to_owned()))
         }
     };
     let detail: Vec<String> = [Some(stderr_tail), hint].into_iter().flatten().filter(|text| !text.is_empty()).collect();
     Some(if detail.is_empty() { failure } else { failure.with_detail(detail.join("\n")) })
-}
-
-fn out_of_memory() -> String {
-    "the system may have run out of memory, or somebody killed the process".to_owned()
 }
 
 fn signal_name(number: i32) -> Option<String> {

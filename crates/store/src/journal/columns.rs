@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
-    Due, DueOutcome, FileVersion, Head, NewEvent, NewRow, Record, ScheduleTick, StepRow, StoredLog,
+    Due, DueOutcome, FileVersion, Head, NewArtifact, NewEvent, NewRow, Record, ScheduleTick, Start, StepRow, StoredLog,
 };
 use cogwheel_entity::{files, schedule_fires};
 use rusqlite::ToSql;
@@ -320,6 +320,7 @@ pub(super) struct StepColumns {
     pub(super) attempt_history: Document,
     pub(super) input_data: Option<Document>,
     pub(super) output_data: Option<Document>,
+    pub(super) is_output_offloaded: bool,
     pub(super) error: Option<Document>,
     pub(super) lease_epoch: i64,
     pub(super) wake_at: Option<Instant>,
@@ -359,6 +360,7 @@ impl StepColumns {
             attempt_history: Document::of_value(&state.history),
             input_data: Document::of_option(state.input.as_ref()),
             output_data: Document::of_option(state.output.as_ref()),
+            is_output_offloaded: step.offloaded.is_some(),
             error: state.error.as_ref().map(Document::of_value),
             lease_epoch: epoch,
             wake_at: state.wake_at.map(Instant),
@@ -369,6 +371,52 @@ impl StepColumns {
             completed_at: state.completed_at.map(Instant),
             execution_time_ms: state.duration_ms(),
             updated_at: Instant(at),
+        }
+    }
+}
+
+/// A row of `artifacts`.
+#[derive(Debug, Serialize)]
+pub(super) struct ArtifactColumns {
+    pub(super) id: Key,
+    pub(super) tenant_id: Key,
+    pub(super) execution_id: Key,
+    pub(super) step_ordinal: Option<i32>,
+    pub(super) name: String,
+    pub(super) artifact_kind: String,
+    pub(super) storage_key: String,
+    pub(super) mime_type: String,
+    pub(super) file_size: i64,
+    pub(super) created_at: Instant,
+}
+
+impl ArtifactColumns {
+    /// What a record keeps: by itself, and as the outputs of its steps.
+    pub(super) fn of(record: &Record) -> impl Iterator<Item = Self> {
+        let outputs = record.steps.iter().filter_map(|step| step.offloaded.as_ref());
+        let of = (record.tenant.0, record.execution.0);
+        record.artifacts.iter().chain(outputs).map(move |artifact| Self::written(artifact, of, record.at))
+    }
+
+    /// The outputs of the steps that a new execution begins with.
+    pub(super) fn kept(start: &Start) -> impl Iterator<Item = Self> {
+        let row = &start.row;
+        let outputs = start.kept.iter().filter_map(|step| step.offloaded.as_ref());
+        outputs.map(|artifact| Self::written(artifact, (row.tenant.0, row.id.0), row.created_at))
+    }
+
+    fn written(artifact: &NewArtifact, (tenant, execution): (Uuid, Uuid), at: DateTime<Utc>) -> Self {
+        Self {
+            id: Key(artifact.id),
+            tenant_id: Key(tenant),
+            execution_id: Key(execution),
+            step_ordinal: artifact.step_ordinal,
+            name: storable_text(&artifact.name),
+            artifact_kind: artifact.kind.word(),
+            storage_key: artifact.storage_key.to_string(),
+            mime_type: artifact.mime_type.clone(),
+            file_size: i64::try_from(artifact.size).unwrap_or(i64::MAX),
+            created_at: Instant(at),
         }
     }
 }

@@ -261,6 +261,7 @@ mod tests {
             steps: Vec::new(),
             logs: vec![log],
             events: Vec::new(),
+            artifacts: Vec::new(),
             parent: None,
             at,
         }))

@@ -45,6 +45,7 @@ pub(super) fn skipped(row: &NewRow, slot: &ConcurrencySlot) -> Record {
         steps: Vec::new(),
         logs: Vec::new(),
         events: Vec::new(),
+        artifacts: Vec::new(),
         parent: row.parent.map(|parent| parent.execution),
         at: row.created_at,
     }

@@ -33,7 +33,7 @@ macro_rules! fire_columns {
 macro_rules! step_columns {
     () => {
         "tenant_id, execution_id, ordinal, step_key, parent_ordinal, step_name, step_type, status, effect_state, \
-         attempt, attempt_history, input_data, output_data, error, lease_epoch, wake_at, timeout_at, \
+         attempt, attempt_history, input_data, output_data, is_output_offloaded, error, lease_epoch, wake_at, timeout_at, \
          wait_signal_name, wait_correlation_key, started_at, completed_at, execution_time_ms, updated_at"
     };
 }
@@ -42,7 +42,7 @@ macro_rules! step_changes {
     () => {
         " on conflict (execution_id, ordinal) do update set status = excluded.status,
           effect_state = excluded.effect_state, attempt = excluded.attempt, attempt_history = excluded.attempt_history, input_data = excluded.input_data,
-          output_data = excluded.output_data, error = excluded.error, lease_epoch = excluded.lease_epoch,
+          output_data = excluded.output_data, is_output_offloaded = excluded.is_output_offloaded, error = excluded.error, lease_epoch = excluded.lease_epoch,
           wake_at = excluded.wake_at, timeout_at = excluded.timeout_at, wait_signal_name = excluded.wait_signal_name,
           wait_correlation_key = excluded.wait_correlation_key, started_at = excluded.started_at, completed_at = excluded.completed_at,
           execution_time_ms = excluded.execution_time_ms, updated_at = excluded.updated_at"
@@ -52,6 +52,22 @@ macro_rules! step_changes {
 macro_rules! log_columns {
     () => {
         "tenant_id, execution_id, sequence, step_ordinal, attempt, log_level, stream, message, logged_at, created_at"
+    };
+}
+
+/// The key of the bytes is their hash as well.
+macro_rules! artifact_columns {
+    () => {
+        "id, tenant_id, execution_id, step_ordinal, name, artifact_kind, storage_key, mime_type, file_size, created_at, \
+         updated_at, file_hash"
+    };
+}
+
+macro_rules! artifact_changes {
+    () => {
+        " on conflict (execution_id, name) do update set step_ordinal = excluded.step_ordinal,
+          artifact_kind = excluded.artifact_kind, storage_key = excluded.storage_key, mime_type = excluded.mime_type,
+          file_size = excluded.file_size, file_hash = excluded.file_hash, updated_at = excluded.updated_at"
     };
 }
 
@@ -161,8 +177,14 @@ pub(super) mod sqlite {
         "insert into step_executions (",
         step_columns!(),
         ", created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-          ?22, ?23, ?23)",
+          ?22, ?23, ?24, ?24)",
         step_changes!()
+    );
+    pub(crate) const UPSERT_ARTIFACT: &str = concat!(
+        "insert into artifacts (",
+        artifact_columns!(),
+        ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?7)",
+        artifact_changes!()
     );
     pub(crate) const INSERT_LOG: &str = concat!(
         "insert into execution_logs (",
@@ -321,9 +343,18 @@ pub(super) mod postgres {
         step_columns!(),
         ", updated_at from json_to_recordset($1::json) as r(tenant_id uuid, execution_id uuid, ordinal int, step_key text,
           parent_ordinal int, step_name text, step_type text, status text, effect_state text, attempt int, attempt_history jsonb,
-          input_data jsonb, output_data jsonb, error jsonb, lease_epoch bigint, wake_at timestamptz, timeout_at timestamptz,
+          input_data jsonb, output_data jsonb, is_output_offloaded boolean, error jsonb, lease_epoch bigint, wake_at timestamptz, timeout_at timestamptz,
           wait_signal_name text, wait_correlation_key text, started_at timestamptz, completed_at timestamptz, execution_time_ms bigint, updated_at timestamptz)",
         step_changes!()
+    );
+    pub(crate) const UPSERT_ARTIFACTS: &str = concat!(
+        "insert into artifacts (",
+        artifact_columns!(),
+        ") select id, tenant_id, execution_id, step_ordinal, name, artifact_kind, storage_key, mime_type, file_size,
+          created_at, created_at, storage_key
+         from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, execution_id uuid, step_ordinal int, name text,
+          artifact_kind text, storage_key text, mime_type text, file_size bigint, created_at timestamptz)",
+        artifact_changes!()
     );
     pub(crate) const INSERT_LOGS: &str = concat!(
         "insert into execution_logs (",

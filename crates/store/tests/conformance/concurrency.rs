@@ -93,7 +93,7 @@ async fn two_nodes_keep_one_limit(world: &World) {
     let mut calls = Vec::new();
     for (node, store) in nodes.into_iter().zip([world.store.clone(), other.clone()]).cycle().take(12) {
         calls.push(tokio::spawn(async move {
-            store.claim(Claim { node, limit: 2, at: at(2) }).await.unwrap().executions.len()
+            store.claim(Claim { node, limit: 2, runs: None, at: at(2) }).await.unwrap().executions.len()
         }));
     }
     let mut taken = 0;

@@ -1,5 +1,6 @@
 //! One suite for both databases: what the engine is promised holds on each.
 
+mod artifacts;
 mod batches;
 mod cancels;
 mod concurrency;

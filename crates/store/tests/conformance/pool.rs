@@ -144,7 +144,7 @@ async fn what_cannot_be_understood_does_not_hold_up_the_rest(world: &World) {
         and lease_epoch = 1";
     assert_eq!(world.number(left).await, 3, "they stay in the pool for another release to understand");
     let other = world.second_store().await;
-    let other_process = other.claim(Claim { node: next, limit: 9, at: at(41) }).await.unwrap();
+    let other_process = other.claim(Claim { node: next, limit: 9, runs: None, at: at(41) }).await.unwrap();
     assert!(other_process.executions.is_empty());
     other.close().await;
 }
@@ -221,7 +221,7 @@ async fn two_nodes_never_get_the_same(world: &World) {
         calls.push(tokio::spawn(async move {
             let mut taken = Vec::new();
             loop {
-                let claimed = store.claim(Claim { node, limit: 3, at: at(2) }).await.unwrap();
+                let claimed = store.claim(Claim { node, limit: 3, runs: None, at: at(2) }).await.unwrap();
                 taken.extend(ids(&claimed.executions));
                 if claimed.executions.is_empty() && !claimed.has_more {
                     return taken;

@@ -90,7 +90,7 @@ impl World {
 
     /// What the node gets out of the pool.
     pub(super) async fn claim(&self, node: NodeId, limit: usize, when: DateTime<Utc>) -> Claimed {
-        self.store.claim(Claim { node, limit, at: when }).await.unwrap()
+        self.store.claim(Claim { node, limit, runs: None, at: when }).await.unwrap()
     }
 
     /// Another store on the same database, as another server has it.
@@ -267,6 +267,7 @@ impl World {
             steps: Vec::new(),
             logs: Vec::new(),
             events: Vec::new(),
+            artifacts: Vec::new(),
             parent: None,
             at: at(20),
         }
@@ -325,7 +326,7 @@ pub(super) fn step(ordinal: i32, status: StepStatus) -> StepRow {
         signal: None,
         completed_at: status.is_terminal().then(|| at(13)),
     };
-    StepRow { name: format!("Step {ordinal}"), step_type: "set", effect: StepEffect::None, state }
+    StepRow { name: format!("Step {ordinal}"), step_type: "set", effect: StepEffect::None, state, offloaded: None }
 }
 
 /// A step that waits for a signal.

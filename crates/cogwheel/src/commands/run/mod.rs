@@ -16,6 +16,7 @@ use cogwheel_definition::Workflow;
 use cogwheel_engine::clock::{Clock as _, SystemClock};
 use cogwheel_engine::ports::{NewNode, StepRegistry};
 use cogwheel_engine::{CancelError, Engine, EngineConfig, ExecutionId, ExecutionStatus, NodeId, Parts, StartRequest};
+use cogwheel_files::BlobFolder;
 use cogwheel_store::{ConnectOptions, Database, SqlStore, verify};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -103,6 +104,7 @@ async fn launch(settings: &Settings, data: &Path) -> anyhow::Result<(Arc<Engine>
     let parts = Parts {
         store: Arc::clone(&store) as _,
         reads: Arc::clone(&store) as _,
+        blobs: Arc::new(BlobFolder::open(data.join(database::BLOBS), SystemClock.now().into()).await?),
         steps: StepRegistry::new(cogwheel_steps::builtin()),
         clock: Arc::new(SystemClock),
         node,

@@ -23,7 +23,7 @@ impl Report {
     pub(super) async fn read(engine: &Engine, id: ExecutionId, status: ExecutionStatus) -> anyhow::Result<Self> {
         let (reads, tenant) = (engine.reads(), engine.tenant());
         let execution = reads.executions_by_id(tenant, &[id]).await?.pop();
-        let execution = execution.ok_or_else(|| anyhow::anyhow!("the execution {id} is not recorded"))?;
+        let mut execution = execution.ok_or_else(|| anyhow::anyhow!("the execution {id} is not recorded"))?;
         let mut steps: Vec<StepView> = Vec::new();
         loop {
             let page = PageRequest::Forward { first: PAGE, after: steps.last().map(|step| step.ordinal) };
@@ -31,6 +31,11 @@ impl Report {
             steps.extend(page.items);
             if !page.has_more {
                 break;
+            }
+        }
+        for output in steps.iter_mut().filter_map(|step| step.output.as_mut()).chain(execution.result.as_mut()) {
+            if let Some(whole) = engine.whole_output(output).await? {
+                *output = whole;
             }
         }
         Ok(Self { execution, status, steps })

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::store::MemoryStore;
+use crate::blobs::NoBlobs;
 use crate::reads::NoReads;
 
 /// Never in the way of a test: hints and starts have to do.
@@ -83,6 +84,7 @@ impl Rig {
         let parts = Parts {
             store: Arc::clone(&self.store) as _,
             reads: Arc::new(NoReads),
+            blobs: Arc::new(NoBlobs),
             steps: StepRegistry::new([Arc::new(Gate(Arc::clone(&self.gate))) as Arc<dyn StepType>]),
             clock: Arc::clone(&self.clock),
             node,

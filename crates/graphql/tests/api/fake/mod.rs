@@ -1,22 +1,24 @@
 //! An engine of made-up rows that notes what is read.
 
+mod bytes;
 mod reads;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use async_graphql::{Request, Response};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use cogwheel_access::Principal;
-use cogwheel_engine::ports::{LogLevel, LogStream, Reads, StoreError, TriggerType};
+use cogwheel_engine::ports::{Blobs, LogLevel, LogStream, Reads, StoreError, TriggerType};
 use cogwheel_engine::views::{
-    ExecutionView, FileStatus, FileView, FireView, LogView, Priority, ScheduleView, StepView, WatchView,
+    ArtifactView, ExecutionView, FileStatus, FileView, FireView, LogView, Priority, ScheduleView, StepView, WatchView,
     WorkflowStatus, WorkflowView,
 };
 use cogwheel_engine::{
-    CancelError, Changed, ExecutionId, ExecutionStatus, Feed, FileId, Follower, PauseError, RetryError, RetryRequest,
-    ScheduleId, SentSignal, SignalError, SignalRequest, StartError, StartRequest, StartedExecution, StepStatus,
-    TenantId, VersionId, WatchId, WorkflowFile, WorkflowId, WorkflowRef,
+    CancelError, Changed, ExecutionId, ExecutionStatus, Feed, FileId, Follower, OutputError, PauseError, RetryError,
+    RetryRequest, ScheduleId, SentSignal, SignalError, SignalRequest, StartError, StartRequest, StartedExecution,
+    StepStatus, TenantId, VersionId, WatchId, WorkflowFile, WorkflowId, WorkflowRef,
 };
 use cogwheel_graphql::{Limits, Schema, Services};
 use serde_json::{Value, json};
@@ -36,6 +38,9 @@ pub(crate) struct Rows {
     pub(crate) executions: Vec<ExecutionView>,
     pub(crate) steps: Vec<StepView>,
     pub(crate) logs: Vec<LogView>,
+    pub(crate) artifacts: Vec<ArtifactView>,
+    /// Bytes by their key.
+    pub(crate) blobs: HashMap<String, Vec<u8>>,
     pub(crate) files: Vec<FileView>,
     pub(crate) watches: Vec<WatchView>,
     pub(crate) schedules: Vec<ScheduleView>,
@@ -318,6 +323,16 @@ impl Services for Fake {
 
     fn reads(&self) -> &dyn Reads {
         self
+    }
+
+    fn blobs(&self) -> &dyn Blobs {
+        self
+    }
+
+    async fn whole_output(&self, stored: &Value) -> Result<Option<Value>, OutputError> {
+        let Some(key) = stored["$blob"].as_str() else { return Ok(None) };
+        let bytes = self.get(&key.parse()?, u64::MAX).await?;
+        Ok(Some(serde_json::from_slice(&bytes).expect("the made-up bytes are JSON")))
     }
 
     fn follow(&self) -> Follower {

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Reads, StoreError};
 use cogwheel_engine::views::{
-    ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page, PageRequest,
-    ScheduleView, StepView, TimeCursor, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
+    ArtifactView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page,
+    PageRequest, ScheduleView, StepView, TimeCursor, TriggerFilter, VersionView, WatchView, WorkflowFilter,
+    WorkflowView,
 };
 use cogwheel_engine::{ExecutionId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use serde_json::json;
@@ -240,6 +241,29 @@ impl Reads for Fake {
 
     async fn count_files(&self, _: TenantId, _: &FileFilter) -> Result<u64, StoreError> {
         self.read("count_files", |rows| rows.files.len() as u64)
+    }
+
+    async fn artifacts_of_steps(
+        &self,
+        _: TenantId,
+        steps: &[(ExecutionId, i32)],
+    ) -> Result<HashMap<(ExecutionId, i32), Vec<ArtifactView>>, StoreError> {
+        self.read("artifacts_of_steps", |rows| {
+            let mut found: HashMap<_, Vec<_>> = HashMap::new();
+            for artifact in &rows.artifacts {
+                let step = (artifact.execution, artifact.step_ordinal.unwrap_or(-1));
+                if steps.contains(&step) {
+                    found.entry(step).or_default().push(artifact.clone());
+                }
+            }
+            found
+        })
+    }
+
+    async fn artifacts_by_id(&self, _: TenantId, ids: &[Uuid]) -> Result<Vec<ArtifactView>, StoreError> {
+        self.read("artifacts_by_id", |rows| {
+            rows.artifacts.iter().filter(|row| ids.contains(&row.id)).cloned().collect()
+        })
     }
 
     async fn files_of_executions(

@@ -1,12 +1,16 @@
 //! How scripts end, and that nothing of them is left.
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use cogwheel_engine::FailureKind;
 
 use super::*;
+use crate::shell::memory::OomKills;
 
 #[tokio::test]
 async fn an_exit_code_fails_with_the_last_words() {
@@ -28,12 +32,45 @@ async fn the_first_cause_counts() {
 #[tokio::test]
 async fn a_foreign_signal_is_named() {
     let (failure, output) = run("echo last; kill -9 $$").await.failed(FailureKind::Signal);
-    assert!(failure.title.contains("SIGKILL") && failure.detail.unwrap().contains("memory"));
+    assert!(failure.title.contains("SIGKILL") && failure.detail.unwrap().contains("somebody killed the process"));
+    assert_eq!(failure.code.as_deref(), Some("signal.9"));
     assert_eq!(output, json!({"stdout": "last"}));
     let (failure, _) = run("kill -TERM $$").await.failed(FailureKind::Signal);
     assert!(failure.title.contains("SIGTERM"));
     let (failure, _) = run("sh -c 'kill -SEGV $$'; exit $?").await.failed(FailureKind::Exit);
     assert!(failure.title == "exit code 139" && failure.detail.unwrap().contains("SIGSEGV"));
+}
+
+/// The kernel kills something after each look at its count.
+struct Killing(AtomicU64);
+
+impl OomKills for Killing {
+    fn counted_in(&self, _process: u32) -> Option<PathBuf> {
+        Some(PathBuf::new())
+    }
+
+    fn count(&self, _file: &Path) -> Option<u64> {
+        Some(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[tokio::test]
+async fn a_kill_by_the_kernel_for_want_of_memory_is_told_apart() {
+    let shell = Shell::with_oom_kills(std::env::vars_os(), Arc::new(Killing(AtomicU64::new(7))));
+    let killed = Attempt::new().run(&shell, input("echo last; echo words >&2; kill -9 $$")).await;
+    let (failure, output) = killed.failed(FailureKind::Memory);
+    assert_eq!((failure.title.as_str(), failure.code()), ("was killed because memory ran out", "memory"));
+    assert!(failure.retriable && failure.detail.unwrap().starts_with("words\nthe kernel's out-of-memory killer"));
+    assert_eq!(output, json!({"stdout": "last"}));
+
+    let killed = Attempt::new().run(&shell, input("sh -c 'kill -9 $$'; exit $?")).await;
+    let (failure, output) = killed.failed(FailureKind::Memory);
+    assert_eq!(failure.title, "a command of the script was killed because memory ran out");
+    assert_eq!(output["exit_code"], 137);
+
+    Attempt::new().run(&shell, input("kill -TERM $$")).await.failed(FailureKind::Signal);
+    Attempt::new().run(&shell, input("exit 1")).await.failed(FailureKind::Exit);
+    Attempt::new().run(&shell, input("true")).await.completed();
 }
 
 #[tokio::test]

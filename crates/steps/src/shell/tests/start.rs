@@ -8,12 +8,13 @@ use super::*;
 async fn a_script_is_told_about_itself_and_runs_in_the_root() {
     let attempt = Attempt::new();
     let context = attempt.context.clone();
-    let script = "pwd; env | grep ^COGWHEEL_ | grep -v _OUTPUT= | sort; test -f \"$COGWHEEL_OUTPUT\"";
+    let script = "pwd; env | grep ^COGWHEEL_ | grep -v _OUTPUT= | sort; test -f \"$COGWHEEL_OUTPUT\" && test -d \"$COGWHEEL_ARTIFACTS\"";
     drop(context.logs);
     let ended = run_attempt(attempt, script).await;
     let root = context.root.display();
     let expected = [
         format!("{root}"),
+        format!("COGWHEEL_ARTIFACTS={}", context.artifacts_dir.display()),
         "COGWHEEL_ATTEMPT=2".to_owned(),
         format!("COGWHEEL_EXECUTION_ID={}", context.execution),
         format!("COGWHEEL_ROOT={root}"),

@@ -6,7 +6,9 @@ use cogwheel_engine::ports::{Record, Started};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
 use uuid::Uuid;
 
-use super::super::columns::{EventColumns, HeadColumns, Instant, Key, LogColumns, StepColumns, WakeColumns};
+use super::super::columns::{
+    ArtifactColumns, EventColumns, HeadColumns, Instant, Key, LogColumns, StepColumns, WakeColumns,
+};
 use super::super::counts::Counts;
 use super::super::sql::postgres as sql;
 use super::super::{check_fence, lets_go};
@@ -35,7 +37,7 @@ pub(super) async fn write(
     }
     let fences = lock(tx, records).await?;
     let (mut heads, mut ended, mut of_files) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut steps, mut logs, mut events) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut steps, mut artifacts, mut logs, mut events) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut parents, mut let_go) = (Vec::new(), Vec::new());
     for (unit, record) in records {
         let fence = fences.get(&record.execution.0);
@@ -54,6 +56,7 @@ pub(super) async fn write(
             heads.push(HeadColumns::of(record, head));
         }
         steps.extend(record.steps.iter().map(|step| StepColumns::of(record, step)));
+        artifacts.extend(ArtifactColumns::of(record));
         logs.extend(record.logs.iter().map(|log| LogColumns::of(record, log)));
         events.extend(record.events.iter().map(|event| EventColumns::of(record, event)));
         let wake = |id: Uuid, asked| WakeColumns { id: Key(id), at: Instant(record.at), asked };
@@ -63,6 +66,7 @@ pub(super) async fn write(
         }
     }
     put(tx, sql::UPSERT_STEPS, &steps).await?;
+    put(tx, sql::UPSERT_ARTIFACTS, &artifacts).await?;
     put(tx, sql::INSERT_LOGS, &logs).await?;
     put(tx, sql::UPDATE_EXECUTIONS, &heads).await?;
     put(tx, sql::INSERT_EVENTS, &events).await?;

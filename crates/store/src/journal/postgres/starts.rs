@@ -9,7 +9,9 @@ use cogwheel_machine::ExecutionId;
 use sea_orm::{DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
-use super::super::columns::{ExecutionColumns, FileColumns, FireColumns, ScheduleColumns, StepColumns};
+use super::super::columns::{
+    ArtifactColumns, ExecutionColumns, FileColumns, FireColumns, ScheduleColumns, StepColumns,
+};
 use super::super::counts::Counts;
 use super::super::sql::postgres as sql;
 use super::{Answers, Failure, ask, overflow, put};
@@ -33,6 +35,8 @@ pub(super) async fn write(
     put(tx, sql::LINK_FILES, &files).await?;
     let kept = starts.iter().flat_map(|(_, start)| start.kept.iter().map(|step| StepColumns::kept(&start.row, step)));
     put(tx, sql::UPSERT_STEPS, &kept.collect::<Vec<_>>()).await?;
+    let outputs = starts.iter().flat_map(|(_, start)| ArtifactColumns::kept(start));
+    put(tx, sql::UPSERT_ARTIFACTS, &outputs.collect::<Vec<_>>()).await?;
     let decided = overflow::decide(tx, &starts, &mut counts).await?;
     // Workflows are locked before schedules, as everywhere.
     put(tx, sql::COUNT_ENDS, &counts.into_rows()).await?;

@@ -3,7 +3,7 @@
 use cogwheel_engine::ports::{Head, Record, StoreError};
 use rusqlite::{OptionalExtension, params};
 
-use super::super::columns::{EventColumns, HeadColumns, Instant, Key, LogColumns, StepColumns};
+use super::super::columns::{ArtifactColumns, EventColumns, HeadColumns, Instant, Key, LogColumns, StepColumns};
 use super::super::counts::Counts;
 use super::super::sql::sqlite as sql;
 use super::super::{check_fence, lets_go};
@@ -19,6 +19,9 @@ impl Writer {
         }
         for step in &record.steps {
             self.step(&StepColumns::of(record, step))?;
+        }
+        for artifact in ArtifactColumns::of(record) {
+            self.artifact(&artifact)?;
         }
         for log in &record.logs {
             let l = LogColumns::of(record, log);
@@ -138,6 +141,7 @@ impl Writer {
                 s.attempt_history,
                 s.input_data,
                 s.output_data,
+                s.is_output_offloaded,
                 s.error,
                 s.lease_epoch,
                 s.wake_at,
@@ -148,6 +152,25 @@ impl Writer {
                 s.completed_at,
                 s.execution_time_ms,
                 s.updated_at
+            ],
+        )?;
+        Ok(())
+    }
+
+    pub(super) fn artifact(&self, a: &ArtifactColumns) -> rusqlite::Result<()> {
+        self.run(
+            sql::UPSERT_ARTIFACT,
+            params![
+                a.id,
+                a.tenant_id,
+                a.execution_id,
+                a.step_ordinal,
+                a.name,
+                a.artifact_kind,
+                a.storage_key,
+                a.mime_type,
+                a.file_size,
+                a.created_at
             ],
         )?;
         Ok(())

@@ -7,7 +7,8 @@ use rusqlite::{OptionalExtension, Params, params};
 use uuid::Uuid;
 
 use super::super::columns::{
-    ExecutionColumns, FileColumns, FireColumns, Instant, Key, ScheduleColumns, StepColumns, idempotency_key,
+    ArtifactColumns, ExecutionColumns, FileColumns, FireColumns, Instant, Key, ScheduleColumns, StepColumns,
+    idempotency_key,
 };
 use super::super::counts::Counts;
 use super::super::overflow;
@@ -62,6 +63,9 @@ impl Writer {
         }
         for step in &start.kept {
             self.step(&StepColumns::kept(row, step))?;
+        }
+        for artifact in ArtifactColumns::kept(start) {
+            self.artifact(&artifact)?;
         }
         match &start.from {
             StartFrom::Request => {}
