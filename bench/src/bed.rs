@@ -10,6 +10,7 @@ use cogwheel_engine::clock::{Clock as _, SystemClock};
 use cogwheel_engine::ports::{NewNode, StepRegistry, StepType};
 use cogwheel_engine::views::ExecutionFilter;
 use cogwheel_engine::{Engine, EngineConfig, ExecutionId, ExecutionStatus, Followed, NodeId, Parts, StartRequest};
+use cogwheel_files::BlobFolder;
 use cogwheel_store::{ConnectOptions, Database, JournalStats, SqlStore};
 use cogwheel_testkit::{Backend, TestDatabase};
 use serde_json::{Map, Value};
@@ -68,6 +69,9 @@ impl Bed {
         let parts = Parts {
             store: Arc::clone(&store) as _,
             reads: Arc::clone(&store) as _,
+            blobs: Arc::new(
+                BlobFolder::open(folder.path().join("blobs"), SystemClock.now().into()).await.expect("a folder"),
+            ),
             steps: StepRegistry::new(cogwheel_steps::builtin().into_iter().chain(more)),
             clock: Arc::new(SystemClock),
             node: node(is_shared),

@@ -49,6 +49,7 @@ const RULES: &[Rule] = &[
         &[
             "cogwheel-definition",
             "cogwheel-engine",
+            "cogwheel-files",
             "cogwheel-migration",
             "cogwheel-steps",
             "cogwheel-store",
