@@ -160,6 +160,7 @@ fn node(is_shared: bool) -> NewNode {
         schema_fingerprint: String::new(),
         capacity: i32::try_from(RUNNING).expect("it is small"),
         lease: is_shared.then_some(LEASE),
+        replaces: None,
         started_at: SystemClock.now(),
     }
 }

@@ -269,7 +269,7 @@ fn store_in_sqlite(home: &Home) {
         let mut workflow = transaction
             .prepare_cached(
                 "insert into workflows (id, tenant_id, name, status, max_retries, created_at, updated_at)
-                 select ?1, id, ?2, 'active', 2, ?3, ?3 from tenants",
+                 select ?1, id, ?2, 'active', 2, ?3, ?3 from tenants where slug = 'default'",
             )
             .expect("the statement is right");
         workflow.execute(params![saved.id.as_bytes().as_slice(), saved.name, now]).expect("the row is right");
@@ -277,7 +277,7 @@ fn store_in_sqlite(home: &Home) {
             .prepare_cached(
                 "insert into workflow_versions (id, tenant_id, workflow_id, version, source_text, definition, checksum,
                     language_version, step_count, is_active, activated_at, created_at, updated_at)
-                 select ?1, id, ?2, 1, ?3, ?4, ?5, '1', 2, true, ?6, ?6, ?6 from tenants",
+                 select ?1, id, ?2, 1, ?3, ?4, ?5, '1', 2, true, ?6, ?6, ?6 from tenants where slug = 'default'",
             )
             .expect("the statement is right");
         let row = params![
@@ -301,7 +301,7 @@ async fn store_in_postgres(url: &str) {
         let texts = |of: fn(&Saved) -> &String| saved.iter().map(|saved| of(saved).clone()).collect::<Vec<_>>();
         let ids: Vec<Uuid> = saved.iter().map(|saved| saved.id).collect();
         let workflows = "insert into workflows (id, tenant_id, name, status, max_retries)
-            select r.id, t.id, r.name, 'active', 2 from tenants t, unnest($1::uuid[], $2::text[]) as r(id, name)";
+            select r.id, t.id, r.name, 'active', 2 from tenants t, unnest($1::uuid[], $2::text[]) as r(id, name) where t.slug = 'default'";
         sqlx::query(workflows)
             .bind(ids.clone())
             .bind(texts(|saved| &saved.name))
@@ -312,7 +312,7 @@ async fn store_in_postgres(url: &str) {
                 checksum, language_version, step_count, is_active, activated_at)
             select r.id, t.id, r.workflow, 1, r.source, r.definition::jsonb, r.checksum, '1', 2, true, now()
             from tenants t, unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
-                as r(id, workflow, source, definition, checksum)";
+                as r(id, workflow, source, definition, checksum) where t.slug = 'default'";
         sqlx::query(versions)
             .bind(saved.iter().map(|saved| saved.version).collect::<Vec<_>>())
             .bind(ids)

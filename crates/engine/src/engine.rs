@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cogwheel_machine::Limits;
@@ -101,6 +102,8 @@ pub struct Engine {
     node: NodeId,
     /// How long this node counts as alive without being heard of; `None` for the only node of its database.
     lease: Option<Duration>,
+    /// Whether other nodes were alive when that was last looked at.
+    has_company: AtomicBool,
     steps: StepRegistry,
     tenant: TenantId,
     catalog: Catalog,
@@ -118,8 +121,10 @@ impl Engine {
     /// Brings the engine up: reads the workflow folders, takes over what was running, and lets the triggers go.
     pub async fn launch(config: EngineConfig, parts: Parts) -> Result<Arc<Self>, EngineError> {
         let engine = Self::join(config, parts).await?;
+        // Whether others are alive decides what a missing workflow file means.
+        cluster::take_over(&engine).await?;
         triggers::load_workflows(&engine).await?;
-        engine.take_up().await?;
+        cluster::spawn(&engine);
         triggers::spawn(&engine).await?;
         Ok(engine)
     }
@@ -128,7 +133,8 @@ impl Engine {
     /// knows only what [`Engine::save_workflow`] is given.
     pub async fn launch_without_triggers(config: EngineConfig, parts: Parts) -> Result<Arc<Self>, EngineError> {
         let engine = Self::join(config, parts).await?;
-        engine.take_up().await?;
+        cluster::take_over(&engine).await?;
+        cluster::spawn(&engine);
         Ok(engine)
     }
 
@@ -162,6 +168,7 @@ impl Engine {
             clock,
             node: node_id,
             lease,
+            has_company: AtomicBool::new(false),
             steps,
             tenant,
             catalog: Catalog::default(),
@@ -178,13 +185,6 @@ impl Engine {
             engine.triggers.spawn(cluster::tell_changes(Arc::clone(&engine), changes));
         }
         Ok(engine)
-    }
-
-    /// Goes on with what is live.
-    async fn take_up(self: &Arc<Self>) -> Result<(), EngineError> {
-        cluster::take_over(self).await?;
-        cluster::spawn(self);
-        Ok(())
     }
 
     /// Stops taking work, lets running steps end within the grace period, ends what is left, and signs off.
@@ -270,6 +270,15 @@ impl Engine {
     /// How long this node counts as alive without being heard of; `None` for the only node of its database.
     pub(crate) fn lease(&self) -> Option<Duration> {
         self.lease
+    }
+
+    /// Whether other nodes were alive when that was last looked at.
+    pub(crate) fn has_company(&self) -> bool {
+        self.has_company.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_company(&self, alive_nodes: u64) {
+        self.has_company.store(alive_nodes > 0, Ordering::Relaxed);
     }
 
     /// Whether other nodes may work on the same database.

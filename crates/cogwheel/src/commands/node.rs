@@ -2,14 +2,18 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use cogwheel_engine::NodeId;
+use uuid::Uuid;
 
 /// The lock of a data folder; let go of when dropped, also by `kill -9`.
 #[derive(Debug)]
 pub(super) struct FolderLock {
     _file: File,
+    /// Where the id of the server that has the folder is kept.
+    node: PathBuf,
 }
 
 impl FolderLock {
@@ -39,7 +43,18 @@ impl FolderLock {
         }
         file.set_len(0)?;
         write!(file, "process {}", std::process::id())?;
-        Ok(Self { _file: file })
+        Ok(Self { _file: file, node: data_dir.join("node.id") })
+    }
+
+    /// Notes which node has the folder now; answers which one had it before. That one has ended, since it had the lock.
+    pub(super) fn hand_over(&self, to: NodeId) -> anyhow::Result<Option<NodeId>> {
+        let before = match std::fs::read_to_string(&self.node) {
+            Ok(id) => Uuid::parse_str(id.trim()).ok().map(NodeId),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.node.display())),
+        };
+        std::fs::write(&self.node, to.to_string()).with_context(|| format!("cannot write {}", self.node.display()))?;
+        Ok(before)
     }
 }
 

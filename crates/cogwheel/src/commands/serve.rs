@@ -23,7 +23,7 @@ use crate::settings::Settings;
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     database::prepare_folder(&settings.data_dir)?;
-    let _folder_lock = FolderLock::take(&settings.data_dir)?;
+    let folder_lock = FolderLock::take(&settings.data_dir)?;
     let database = database::connect(&settings, Missing::Create).await?;
     let schema_fingerprint = prepare_schema(&database, settings.migrate_on_start).await?;
     let authenticator = authenticator(&settings)?;
@@ -31,8 +31,10 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let address = server.address();
     let is_shared = database.is_shared();
     let store = Arc::new(database.open().await?);
+    let id = NodeId(SystemClock.new_id());
     let node = NewNode {
-        id: NodeId(SystemClock.new_id()),
+        id,
+        replaces: folder_lock.hand_over(id)?,
         name: node::host_name(),
         address: Some(address.to_string()),
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -59,6 +59,7 @@ async fn renew(engine: &Arc<Engine>, lease: Duration) -> Result<Lease, StoreErro
 async fn sweep(engine: &Arc<Engine>) {
     match engine.store().sweep(engine.node(), engine.clock().now()).await {
         Ok(swept) => {
+            engine.note_company(swept.alive_nodes);
             if swept.dead_nodes > 0 {
                 warn!(nodes = swept.dead_nodes, "the leases of other nodes lapsed");
             }

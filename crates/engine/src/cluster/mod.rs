@@ -19,6 +19,7 @@ pub(crate) use rebuild::Rebuilder;
 /// Puts what dead nodes left behind into the pool, and clears away what nobody will need.
 pub(crate) async fn take_over(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let swept = engine.store().sweep(engine.node(), engine.clock().now()).await?;
+    engine.note_company(swept.alive_nodes);
     if swept.freed > 0 {
         info!(
             executions = swept.freed,

@@ -27,6 +27,8 @@ pub struct NewNode {
     /// How long it counts as alive after it was last heard of; `None` for the only node of its database, which needs
     /// no heartbeat.
     pub lease: Option<Duration>,
+    /// The process that had its data folder before it, which therefore has ended whatever its lease says.
+    pub replaces: Option<NodeId>,
     /// When it started.
     pub started_at: DateTime<Utc>,
 }
@@ -47,6 +49,8 @@ pub struct Swept {
     pub dead_nodes: u64,
     /// Executions that were put into the pool.
     pub freed: u64,
+    /// Other nodes that are alive.
+    pub alive_nodes: u64,
 }
 
 /// A request for work.

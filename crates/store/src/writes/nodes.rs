@@ -17,6 +17,9 @@ const REVIVE: &str = "update nodes set status = 'active', generation = generatio
     lease_expires_at = $1, last_heartbeat_at = $2, updated_at = $2 where id = $3";
 const LOSE: &str = "update nodes set status = 'lost', generation = generation + 1, stopped_at = $1, updated_at = $1
     where status in ('starting', 'active', 'draining') and id <> $2";
+const REPLACE: &str = "update nodes set status = 'lost', generation = generation + 1, stopped_at = $1, updated_at = $1
+    where status in ('starting', 'active', 'draining') and id = $2";
+const ALIVE_OTHERS: &str = "select id from nodes where status in ('starting', 'active', 'draining') and id <> $1";
 const STOP: &str = "update nodes set status = 'stopped', stopped_at = $1, updated_at = $1 where id = $2";
 /// Jumps from owner to owner, so that it costs what there are owners, not what they own.
 pub(crate) const DEAD_OWNERS: &str = "with recursive owners(id) as (
@@ -51,7 +54,11 @@ pub(crate) async fn join(tx: &mut dyn WriteTx, node: NewNode) -> Result<(), Stor
         updated_at: Set(node.started_at),
         ..Default::default()
     };
-    execute(tx, nodes::Entity::insert(row)).await.map(drop)
+    execute(tx, nodes::Entity::insert(row)).await?;
+    if let Some(replaced) = node.replaces {
+        tx.execute(raw(tx, REPLACE, [Value::from(node.started_at), Value::from(replaced.0)])).await?;
+    }
+    Ok(())
 }
 
 /// Prolongs a node's lease.
@@ -83,7 +90,9 @@ pub(crate) async fn sweep(tx: &mut dyn WriteTx, node: NodeId, at: DateTime<Utc>)
     let owners = tx.query(raw(tx, DEAD_OWNERS, [])).await?;
     let owners: Vec<Uuid> = owners.iter().map(|row| row.get("id")).collect::<Result<_, _>>()?;
     let freed = if owners.is_empty() { 0 } else { free(tx, &owners, at).await? };
-    Ok(Swept { dead_nodes, freed })
+    let alive = tx.query(raw(tx, ALIVE_OTHERS, [Value::from(node.0)])).await?;
+    let alive_nodes = u64::try_from(alive.len()).unwrap_or(u64::MAX);
+    Ok(Swept { dead_nodes, freed, alive_nodes })
 }
 
 /// Records that a process ends, and puts what it owns into the pool.

@@ -17,22 +17,29 @@ on_both! {
     a_node_that_was_lost_lives_again_without_its_own
     what_is_queued_keeps_its_deadline
     an_owner_that_is_gone_owns_nothing
+    a_node_that_is_replaced_has_ended
 }
 
 async fn leased(world: &World, until: i64) -> NodeId {
-    let id = NodeId(Uuid::now_v7());
-    let node = NewNode {
-        id,
+    let node = lasting(until);
+    let id = node.id;
+    world.store.join(node).await.unwrap();
+    id
+}
+
+/// A node whose lease lasts until then.
+fn lasting(until: i64) -> NewNode {
+    NewNode {
+        id: NodeId(Uuid::now_v7()),
         name: "there".to_owned(),
         address: None,
         engine_version: "0.0.0".to_owned(),
         schema_fingerprint: "f".repeat(64),
         capacity: 8,
         lease: Some(Duration::from_secs(u64::try_from(until).unwrap())),
+        replaces: None,
         started_at: at(0),
-    };
-    world.store.join(node).await.unwrap();
-    id
+    }
 }
 
 /// A node that owns a running execution.
@@ -56,7 +63,7 @@ async fn wakes_at(world: &World) -> Option<DateTime<Utc>> {
 async fn a_lapsed_node_loses_what_it_owned(world: &World) {
     let (_, start) = owning(world, 30).await;
     let swept = world.store.sweep(world.node, at(31)).await.unwrap();
-    assert_eq!(swept, Swept { dead_nodes: 1, freed: 1 });
+    assert_eq!(swept, Swept { dead_nodes: 1, freed: 1, alive_nodes: 0 });
     let lost = "select count(*) from nodes where status = 'lost' and generation = 2 and stopped_at is not null";
     assert_eq!(world.number(lost).await, 1);
     assert_eq!(wakes_at(world).await, Some(at(31)));
@@ -71,13 +78,13 @@ async fn a_node_that_is_alive_keeps_its_own(world: &World) {
     assert_eq!(world.store.renew_lease(node, at(20), at(50)).await.unwrap(), Lease::Kept);
     let swept = world.store.sweep(world.node, at(49)).await.unwrap();
     if world.is_sqlite() {
-        assert_eq!(swept, Swept { dead_nodes: 1, freed: 1 }, "a file has one node");
+        assert_eq!(swept, Swept { dead_nodes: 1, freed: 1, alive_nodes: 0 }, "a file has one node");
         return;
     }
-    assert_eq!(swept, Swept::default());
+    assert_eq!(swept, Swept { alive_nodes: 1, ..Swept::default() });
     world.store.record(world.ended(&start, 0, ExecutionStatus::Completed)).await.unwrap();
     // The world's own node has no lease, so it counts as alive only for itself.
-    assert_eq!(world.store.sweep(node, at(49)).await.unwrap(), Swept { dead_nodes: 1, freed: 0 });
+    assert_eq!(world.store.sweep(node, at(49)).await.unwrap(), Swept { dead_nodes: 1, freed: 0, alive_nodes: 0 });
 }
 
 async fn a_node_that_was_lost_lives_again_without_its_own(world: &World) {
@@ -106,5 +113,14 @@ async fn what_is_queued_keeps_its_deadline(world: &World) {
 async fn an_owner_that_is_gone_owns_nothing(world: &World) {
     let (node, _) = owning(world, 30).await;
     world.plant(&format!("delete from nodes where id = {}", world.literal(node.0))).await;
-    assert_eq!(world.store.sweep(world.node, at(2)).await.unwrap(), Swept { dead_nodes: 0, freed: 1 });
+    assert_eq!(world.store.sweep(world.node, at(2)).await.unwrap(), Swept { dead_nodes: 0, freed: 1, alive_nodes: 0 });
+}
+
+async fn a_node_that_is_replaced_has_ended(world: &World) {
+    let (node, _) = owning(world, 30).await;
+    let next = NewNode { id: NodeId(Uuid::now_v7()), replaces: Some(node), ..lasting(30) };
+    let next_id = next.id;
+    world.store.join(next).await.unwrap();
+    assert_eq!(world.store.sweep(next_id, at(2)).await.unwrap().freed, 1, "whatever its lease says");
+    assert_eq!(world.claim(next_id, 1, at(2)).await.executions.len(), 1);
 }

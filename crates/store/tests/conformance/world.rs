@@ -75,6 +75,7 @@ impl World {
             schema_fingerprint: "f".repeat(64),
             capacity: 8,
             lease: None,
+            replaces: None,
             started_at: at(0),
         };
         self.store.join(node).await.unwrap();

@@ -98,6 +98,7 @@ async fn launch(settings: &Settings, data: &Path) -> anyhow::Result<(Arc<Engine>
         schema_fingerprint: verify::fingerprint(database.admin()).await?,
         capacity: i32::try_from(settings.max_running_executions).unwrap_or(i32::MAX),
         lease: None,
+        replaces: None,
         started_at: SystemClock.now(),
     };
     let store = Arc::new(database.open().await?);

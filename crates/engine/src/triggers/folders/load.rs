@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::known::{Claim, Known};
 use super::read::{self, Document, Reading, Refusal, Stamp, StoredTexts, Text};
 use super::{Trouble, saved};
-use crate::ports::{SaveWorkflow, StoreError, WorkflowRecord};
+use crate::ports::{Notice, SaveWorkflow, StoreError, WorkflowRecord};
 use crate::triggers::{FileProblem, WorkflowFile};
 use crate::{Engine, WorkflowId};
 
@@ -29,6 +29,8 @@ pub(in crate::triggers) struct Loader {
     stored_texts: Arc<StoredTexts>,
     /// Folders that could not be read, and why.
     unreadable: BTreeMap<PathBuf, String>,
+    /// Whether a workflow was saved or removed since other nodes were told.
+    has_changed: bool,
 }
 
 /// A workflow of the store.
@@ -79,6 +81,7 @@ impl Loader {
         let saved = self.apply_claims(engine).await;
         let removed = self.remove_undefined(engine).await;
         self.show(engine);
+        self.tell_others(engine).await;
         let is_in_line = saved && removed && self.unreadable.is_empty();
         if is_in_line { Passed::InLine } else { Passed::TryAgain }
     }
@@ -247,6 +250,7 @@ impl Loader {
                     known.saved();
                     info!(workflow = record.name, version = record.version, file = %path.display(), "workflow saved");
                     self.workflows.insert(record.name.clone(), stored);
+                    self.has_changed = true;
                     engine.put_workflow(record, document.workflow);
                 }
                 Err(error) => {
@@ -268,7 +272,8 @@ impl Loader {
         for (name, stored) in self.workflows.iter().filter(|(name, _)| !defined.contains(name.as_str())) {
             let is_gone = match &stored.folder {
                 Some(folder) => !self.unreadable.contains_key(folder),
-                None => !folders.is_empty() && self.unreadable.is_empty(),
+                // A file that was never here may well be in the folder of another node.
+                None => !engine.has_company() && !folders.is_empty() && self.unreadable.is_empty(),
             };
             if is_gone {
                 undefined.push((name.clone(), stored.id));
@@ -281,6 +286,7 @@ impl Loader {
                     info!(workflow = name, "workflow removed with its file");
                     engine.catalog().remove(id);
                     self.workflows.remove(&name);
+                    self.has_changed = true;
                 }
                 Err(error) => {
                     warn!(workflow = name, %error, "a workflow could not be removed; it is tried again");
@@ -289,6 +295,15 @@ impl Loader {
             }
         }
         all_removed
+    }
+
+    /// Tells other nodes that workflows were saved or removed.
+    async fn tell_others(&mut self, engine: &Engine) {
+        if std::mem::take(&mut self.has_changed)
+            && let Err(error) = engine.store().notify(Notice::Workflows).await
+        {
+            warn!(%error, "other nodes were not told of changed workflows");
+        }
     }
 
     fn show(&mut self, engine: &Engine) {

@@ -21,6 +21,7 @@ use super::steps;
 use super::store::Connection;
 use super::workflows::WORKFLOWS;
 use super::world::{Faults, World};
+use crate::blobs::NoBlobs;
 use crate::reads::NoReads;
 
 const SLOTS: usize = 2;
@@ -189,6 +190,7 @@ impl Run {
         let parts = Parts {
             store: Arc::new(Connection::new(&self.world, node)),
             reads: Arc::new(NoReads),
+            blobs: Arc::new(NoBlobs),
             steps: steps::registry(&self.world, node),
             clock: Arc::clone(clock) as _,
             node: NewNode {
@@ -199,6 +201,7 @@ impl Run {
                 schema_fingerprint: "0".to_owned(),
                 capacity: 6,
                 lease: Some(LEASE),
+                replaces: None,
                 started_at: clock.now(),
             },
         };
@@ -375,7 +378,8 @@ impl Run {
         assert!(!self.world.is_broken(), "an invariant was broken");
         let tables = self.world.tables();
         for (number, id) in &*lock(&self.started) {
-            let row = tables.executions.get(id).unwrap_or_else(|| panic!("start {number} was accepted and is not there"));
+            let row =
+                tables.executions.get(id).unwrap_or_else(|| panic!("start {number} was accepted and is not there"));
             assert_eq!(row.new.idempotency_key, Some(format!("key-{number}")));
         }
         let mut keys = HashMap::new();

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
     AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice,
-    PauseWorkflow, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError, StoredExecution,
-    Swept, WatchHealth, WorkflowRecord,
+    PauseWorkflow, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
+    StoredExecution, Swept, WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::mpsc;

@@ -145,13 +145,17 @@ impl Tables {
             new,
         };
         let others: Vec<ExecutionId> = match &slot {
-            Some(slot) => {
-                self.executions.values().filter(|row| row.is_live() && row.has_key(slot)).map(|row| row.new.id).collect()
-            }
+            Some(slot) => self
+                .executions
+                .values()
+                .filter(|row| row.is_live() && row.has_key(slot))
+                .map(|row| row.new.id)
+                .collect(),
             None => Vec::new(),
         };
         self.executions.insert(id, row);
-        let Some(slot) = slot.filter(|slot| usize::try_from(slot.limit).is_ok_and(|limit| others.len() >= limit)) else {
+        let Some(slot) = slot.filter(|slot| usize::try_from(slot.limit).is_ok_and(|limit| others.len() >= limit))
+        else {
             return Started::Accepted;
         };
         match slot.overflow {

@@ -87,10 +87,7 @@ impl World {
     }
 
     /// One transaction.
-    pub(super) fn commit<T>(
-        &self,
-        apply: impl FnOnce(&mut Tables) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    pub(super) fn commit<T>(&self, apply: impl FnOnce(&mut Tables) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let _watch = Watch(&self.is_broken);
         let mut tables = self.tables();
         let answer = apply(&mut tables);
@@ -175,7 +172,8 @@ impl World {
         let now = Instant::now();
         for (_, link) in lock(&self.nodes).iter_mut().filter(|(node, link)| **node != from && !link.is_dead) {
             let is_cut = link.cut_until.is_some_and(|until| now < until);
-            link.has_missed |= is_cut || link.listener.as_ref().is_none_or(|listener| listener.try_send(notice).is_err());
+            link.has_missed |=
+                is_cut || link.listener.as_ref().is_none_or(|listener| listener.try_send(notice).is_err());
         }
     }
 

@@ -79,6 +79,7 @@ impl Rig {
             schema_fingerprint: "0".to_owned(),
             capacity: 64,
             lease: self.lease,
+            replaces: None,
             started_at: self.clock.now(),
         };
         let parts = Parts {

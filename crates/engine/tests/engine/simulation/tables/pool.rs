@@ -33,7 +33,7 @@ impl Tables {
         let alive: Vec<NodeId> = self.nodes.iter().filter(|(_, node)| node.is_alive).map(|(id, _)| *id).collect();
         let freed = self.free(|owner| !alive.contains(&owner), at);
         self.freed += freed;
-        Swept { dead_nodes, freed }
+        Swept { dead_nodes, freed, alive_nodes: 0 }
     }
 
     pub(in super::super) fn leave(&mut self, node: NodeId, at: DateTime<Utc>) {
