@@ -301,7 +301,8 @@ async fn store_in_postgres(url: &str) {
         let texts = |of: fn(&Saved) -> &String| saved.iter().map(|saved| of(saved).clone()).collect::<Vec<_>>();
         let ids: Vec<Uuid> = saved.iter().map(|saved| saved.id).collect();
         let workflows = "insert into workflows (id, tenant_id, name, status, max_retries)
-            select r.id, t.id, r.name, 'active', 2 from tenants t, unnest($1::uuid[], $2::text[]) as r(id, name) where t.slug = 'default'";
+            select r.id, t.id, r.name, 'active', 2 from tenants t, unnest($1::uuid[], $2::text[]) as r(id, name)
+            where t.slug = 'default'";
         sqlx::query(workflows)
             .bind(ids.clone())
             .bind(texts(|saved| &saved.name))

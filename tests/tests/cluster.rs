@@ -6,7 +6,7 @@ use cogwheel_tests::{Backend, Home, Server, until, within};
 use serde_json::json;
 
 /// How long a dead server's work may lie about: its lease, and the time until another one looks.
-const TAKE_OVER: Duration = Duration::from_secs(60);
+const TAKE_OVER: Duration = Duration::from_mins(1);
 
 const WORK: &str = "\
 steps:
