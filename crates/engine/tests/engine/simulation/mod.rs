@@ -37,12 +37,11 @@ fn number(variable: &str) -> Option<u64> {
 #[test]
 fn two_nodes_end_everything_once_whatever_happens() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let seeds = match number("COGWHEEL_SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => {
-            let first = number("COGWHEEL_SIM_FIRST").unwrap_or(0);
-            first..first + number("COGWHEEL_SIM_SEEDS").unwrap_or(SEEDS)
-        }
+    let seeds = if let Some(seed) = number("COGWHEEL_SIM_SEED") {
+        seed..seed + 1
+    } else {
+        let first = number("COGWHEEL_SIM_FIRST").unwrap_or(0);
+        first..first + number("COGWHEEL_SIM_SEEDS").unwrap_or(SEEDS)
     };
     let mut failed = Vec::new();
     let mut all = Told::default();

@@ -62,7 +62,10 @@ impl Store for Connection {
     }
 
     async fn join(&self, node: NewNode) -> Result<(), StoreError> {
-        self.call("join", node.id.0, |tables| Ok(tables.join(&node))).await
+        self.call("join", node.id.0, |tables| {
+            tables.join(&node);
+            Ok(())
+        }).await
     }
 
     async fn renew_lease(&self, node: NodeId, _: DateTime<Utc>, until: DateTime<Utc>) -> Result<Lease, StoreError> {
@@ -74,11 +77,14 @@ impl Store for Connection {
     }
 
     async fn claim(&self, claim: Claim) -> Result<Claimed, StoreError> {
-        self.call("claim", self.node.0, |tables| Ok(tables.claim(claim))).await
+        self.call("claim", self.node.0, |tables| Ok(tables.claim(&claim))).await
     }
 
     async fn leave(&self, node: NodeId, at: DateTime<Utc>) -> Result<(), StoreError> {
-        self.call("leave", node.0, |tables| Ok(tables.leave(node, at))).await
+        self.call("leave", node.0, |tables| {
+            tables.leave(node, at);
+            Ok(())
+        }).await
     }
 
     async fn notify(&self, notice: Notice) -> Result<(), StoreError> {
@@ -113,7 +119,10 @@ impl Store for Connection {
     }
 
     async fn wake(&self, execution: ExecutionId, at: DateTime<Utc>) -> Result<(), StoreError> {
-        self.call("wake", execution.0, |tables| Ok(tables.wake(execution, at))).await
+        self.call("wake", execution.0, |tables| {
+            tables.wake(execution, at);
+            Ok(())
+        }).await
     }
 
     async fn workflows(&self, _: TenantId) -> Result<Vec<WorkflowRecord>, StoreError> {

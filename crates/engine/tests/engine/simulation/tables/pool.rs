@@ -57,7 +57,7 @@ impl Tables {
         freed
     }
 
-    pub(in super::super) fn claim(&mut self, claim: Claim) -> Claimed {
+    pub(in super::super) fn claim(&mut self, claim: &Claim) -> Claimed {
         if !self.nodes.get(&claim.node).is_some_and(|node| node.is_alive) {
             return Claimed::default();
         }
