@@ -9,7 +9,7 @@ use crate::WorkflowId;
 const BACKLOG: usize = 1024;
 
 /// An execution whose rows changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Changed {
     /// The execution.
     pub execution: ExecutionId,

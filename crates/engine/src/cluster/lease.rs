@@ -1,6 +1,6 @@
 //! Stays alive in the eyes of other nodes, notices those that are not, and hears what others tell.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ async fn hear(engine: &Arc<Engine>, notice: Notice) {
 /// Tells other nodes what changed, for those who follow it there, until the engine stops.
 pub(crate) async fn tell_changes(engine: Arc<Engine>, mut changes: mpsc::UnboundedReceiver<Changed>) {
     while let Some(Some(first)) = engine.stop().run_until_cancelled(changes.recv()).await {
-        let mut gathered = HashSet::from([first]);
+        let mut gathered = BTreeSet::from([first]);
         sleep(GATHERED).await;
         while let Ok(more) = changes.try_recv() {
             gathered.insert(more);

@@ -73,6 +73,8 @@ pub(crate) async fn renew(
         return Ok(Lease::Kept);
     }
     if tx.execute(raw(tx, REVIVE, values)).await? > 0 {
+        // What it began while it was taken for dead is not its own either.
+        free(tx, &[node.0], at).await?;
         return Ok(Lease::Lost);
     }
     Err(StoreError::Conflict(format!("node {node} was never recorded")))

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
+use cogwheel_engine::NodeId;
 use cogwheel_engine::ports::{Claim, Claimed, StoreError};
 use cogwheel_machine::ExecutionId;
 use sea_orm::{DbBackend, Value};
@@ -71,6 +72,9 @@ pub(crate) async fn claim(tx: &mut dyn WriteTx, claim: Claim, misread: &Misread)
     let mut has_more = overdue.len() > MOST_OVERDUE;
     let overdue = overdue.into_iter().take(MOST_OVERDUE);
     let mut chosen: Vec<Uuid> = overdue.map(|candidate| candidate.id).collect();
+    if let Some(runs) = &claim.runs {
+        chosen.extend(unheard_of(tx, claim.node, runs).await?);
+    }
 
     question.most = claim.limit.saturating_add(1);
     let mut candidates = ask(tx, sql::ADRIFT, &question, Standing::Begun).await?;
@@ -106,6 +110,15 @@ pub(crate) async fn claim(tx: &mut dyn WriteTx, claim: Claim, misread: &Misread)
     }
     let next_due_at = next_due(tx, misread.known()).await?;
     Ok(Claimed { executions, has_more, next_due_at })
+}
+
+/// What a node was given by claims whose answers it did not get.
+async fn unheard_of(tx: &mut dyn WriteTx, node: NodeId, runs: &[(ExecutionId, i64)]) -> Result<Vec<Uuid>, StoreError> {
+    let runs: HashSet<(Uuid, i64)> = runs.iter().map(|(id, epoch)| (id.0, *epoch)).collect();
+    let rows = tx.query(raw(tx, sql::CLAIMED, [Value::from(node.0)])).await?;
+    let claimed = rows.iter().map(|row| Ok((row.get("id")?, row.get("lease_epoch")?)));
+    let claimed = claimed.collect::<Result<Vec<(Uuid, i64)>, StoreError>>()?;
+    Ok(claimed.into_iter().filter(|known| !runs.contains(known)).map(|(id, _)| id).collect())
 }
 
 /// Makes a live execution that nobody owns due at once.

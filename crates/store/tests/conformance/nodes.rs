@@ -15,6 +15,7 @@ on_both! {
     a_lapsed_node_loses_what_it_owned
     a_node_that_is_alive_keeps_its_own
     a_node_that_was_lost_lives_again_without_its_own
+    what_a_lost_node_began_is_not_its_own_either
     what_is_queued_keeps_its_deadline
     an_owner_that_is_gone_owns_nothing
     a_node_that_is_replaced_has_ended
@@ -98,6 +99,19 @@ async fn a_node_that_was_lost_lives_again_without_its_own(world: &World) {
     assert_eq!(world.claim(node, 1, at(33)).await.executions.len(), 1, "it may take work again");
     let nobody = world.store.renew_lease(NodeId(Uuid::now_v7()), at(33), at(61)).await;
     assert!(matches!(nobody, Err(StoreError::Conflict(_))));
+}
+
+async fn what_a_lost_node_began_is_not_its_own_either(world: &World) {
+    let workflow = world.save(PLAIN, at(0)).await;
+    let node = leased(world, 30).await;
+    world.store.sweep(world.node, at(31)).await.unwrap();
+    let mut start = world.request(&workflow, at(32));
+    start.row.owner = Some(node);
+    world.store.start(start.clone()).await.unwrap();
+    assert_eq!(world.store.renew_lease(node, at(33), at(60)).await.unwrap(), Lease::Lost);
+    let stale = world.store.record(world.running(&start, 0)).await;
+    assert!(matches!(stale, Err(StoreError::Conflict(_))), "whoever claims it runs it");
+    assert_eq!(world.claim(node, 1, at(34)).await.executions[0].id, start.row.id);
 }
 
 async fn what_is_queued_keeps_its_deadline(world: &World) {

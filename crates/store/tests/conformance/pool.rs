@@ -23,6 +23,7 @@ on_both! {
     what_runs_without_an_owner_is_taken_at_once
     a_node_that_does_not_live_gets_nothing
     two_nodes_never_get_the_same
+    what_was_given_unheard_is_given_again
     any_execution_is_read_whole
 }
 
@@ -235,6 +236,25 @@ async fn two_nodes_never_get_the_same(world: &World) {
     }
     assert_eq!((taken.len(), taken.iter().collect::<HashSet<_>>().len()), (40, 40));
     other.close().await;
+}
+
+async fn what_was_given_unheard_is_given_again(world: &World) {
+    let workflow = world.save(PLAIN, at(0)).await;
+    for _ in 0..3 {
+        world.store.start(world.pooled(&workflow)).await.unwrap();
+    }
+    let own = world.started(&workflow).await;
+    let given = world.claim(world.node, 2, at(2)).await.executions;
+    // It heard of the first alone, and what it runs of the second belongs to an earlier epoch.
+    let runs = Some(vec![(given[0].id, 1), (given[1].id, 0)]);
+    let ask = Claim { node: world.node, limit: 0, runs, at: at(3) };
+    let again = world.store.claim(ask.clone()).await.unwrap();
+    assert_eq!((ids(&again.executions), again.executions[0].epoch), (vec![given[1].id], 2));
+    assert!(again.has_more);
+    world.store.record(world.running(&own, 0)).await.unwrap();
+    let runs = Some(vec![(given[0].id, 1), (given[1].id, 2)]);
+    let all = world.store.claim(Claim { limit: 9, runs, ..ask }).await.unwrap();
+    assert_eq!(all.executions.len(), 1, "the one that nobody was given");
 }
 
 async fn any_execution_is_read_whole(world: &World) {

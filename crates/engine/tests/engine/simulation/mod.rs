@@ -1,7 +1,8 @@
 //! Thousands of seeded runs of two engines that share one faulty database, in simulated time.
 //!
 //! `COGWHEEL_SIM_SEED=7` runs that seed alone; `COGWHEEL_SIM_SEEDS=5000` says how many are run, and
-//! `COGWHEEL_SIM_FIRST=100000` with which one they begin.
+//! `COGWHEEL_SIM_FIRST=100000` with which one they begin. `COGWHEEL_SIM_TRACE=1` tells what happens. A replay takes the
+//! same course but where the scratch folders, which are real, answer in another order.
 
 mod clock;
 mod draw;

@@ -52,6 +52,10 @@ pub(crate) const FIRST_OVERDUE: &str = "select next_wake_at from workflow_execut
     where owner_node_id is null and status = 'queued' and next_wake_at is not null and id not in MISREAD
     order by next_wake_at limit 1";
 
+/// What a node owns because it claimed it: what it started itself has the first epoch.
+pub(crate) const CLAIMED: &str =
+    "select id, lease_epoch from workflow_executions where owner_node_id = $1 and lease_epoch > 0";
+
 pub(crate) const ALIVE: &str = "select id from nodes where id = $1 and status in ('starting', 'active', 'draining')";
 pub(crate) const TAKE: &str = "update workflow_executions set owner_node_id = $1, lease_epoch = lease_epoch + 1,
     lease_expires_at = null, updated_at = $2 where id in ";
