@@ -65,7 +65,8 @@ impl Store for Connection {
         self.call("join", node.id.0, |tables| {
             tables.join(&node);
             Ok(())
-        }).await
+        })
+        .await
     }
 
     async fn renew_lease(&self, node: NodeId, _: DateTime<Utc>, until: DateTime<Utc>) -> Result<Lease, StoreError> {
@@ -84,7 +85,8 @@ impl Store for Connection {
         self.call("leave", node.0, |tables| {
             tables.leave(node, at);
             Ok(())
-        }).await
+        })
+        .await
     }
 
     async fn notify(&self, notice: Notice) -> Result<(), StoreError> {
@@ -122,7 +124,8 @@ impl Store for Connection {
         self.call("wake", execution.0, |tables| {
             tables.wake(execution, at);
             Ok(())
-        }).await
+        })
+        .await
     }
 
     async fn workflows(&self, _: TenantId) -> Result<Vec<WorkflowRecord>, StoreError> {
