@@ -85,7 +85,7 @@ impl Engine {
         let at_once = CancellationToken::new();
         at_once.cancel();
         self.runner().keeper().offload(&mut kept, &at_once).await.map_err(unusable)?;
-        let start = Start { row: NewRow { rerun, ..row }, from: StartFrom::Request, kept };
+        let start = Start { row: NewRow { rerun, ..row }, from: StartFrom::Request, kept, first: None };
         Ok(self.begin(start, execution).await?)
     }
 

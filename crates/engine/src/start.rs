@@ -2,19 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use cogwheel_definition::{InputProblem, Inputs, Priority, Workflow};
 use cogwheel_machine::{Execution, ExecutionId, NewExecution, contains_nul};
 use serde_json::{Map, Value, json};
-use tokio::time::sleep;
-use tracing::warn;
+use tokio::sync::oneshot;
 
 use crate::definitions::NoDefinition;
 use crate::ports::{
     ConcurrencySlot, FileVersion, NewRow, Parent, ScheduleTick, Start, StartFrom, Started, StoreError, TriggerType,
 };
-use crate::runner::{FIRST_EPOCH, Job};
+use crate::runner::{FIRST_EPOCH, Job, UnrecordedStart};
 use crate::{Changed, Engine, LoadedWorkflow, NodeId, WorkflowId};
 
 /// The longest idempotency key, in characters.
@@ -25,10 +23,6 @@ const LONGEST_CONCURRENCY_KEY: usize = 200;
 
 /// How many executions wait for a slot in memory where nobody else could run them; more wait in the database alone.
 const MOST_WAITING: usize = 10_000;
-
-/// The first and the longest pause between questions about a start whose answer got lost.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Which workflow to start.
 #[derive(Clone, Debug)]
@@ -255,27 +249,42 @@ impl Engine {
         let (id, tenant, workflow, parent) = (row.id, row.tenant, row.workflow, row.parent);
         let (correlation_id, has_concurrency_key) = (row.correlation_id, row.concurrency.is_some());
         let runs_here = row.owner.is_some();
+        let job = |start| Job {
+            execution,
+            tenant,
+            workflow,
+            epoch: FIRST_EPOCH,
+            next_log_sequence: 0,
+            correlation_id,
+            parent,
+            has_concurrency_key,
+            cancel: None,
+            start,
+        };
+        // What begins at once is recorded together with its begin.
+        if runs_here && start.kept.is_empty() && self.runner().room() > 0 {
+            let (answer, recorded) = oneshot::channel();
+            self.runner().submit(job(Some(UnrecordedStart { start: Box::new(start), answer })));
+            let gone = |_| Err(StoreError::Unavailable("the server is stopping".to_owned()));
+            return match recorded.await.unwrap_or_else(gone)? {
+                Started::Duplicate { execution: Some(id) } => Ok(StartedExecution { id, is_new: false }),
+                Started::Duplicate { execution: None } => Err(StartError::AlreadyRecorded),
+                Started::Accepted | Started::Replacing(_) | Started::Skipped => {
+                    Ok(StartedExecution { id, is_new: true })
+                }
+            };
+        }
         if runs_here {
             self.runner().expect(id);
         }
-        let recorded = self.record(start).await;
+        let recorded = self.runner().record_start(start).await;
         if !matches!(recorded, Ok(Started::Accepted)) {
             self.runner().forget(id);
         }
         match recorded? {
             Started::Duplicate { execution: Some(id) } => return Ok(StartedExecution { id, is_new: false }),
             Started::Duplicate { execution: None } => return Err(StartError::AlreadyRecorded),
-            Started::Accepted if runs_here => self.runner().submit(Job {
-                execution,
-                tenant,
-                workflow,
-                epoch: FIRST_EPOCH,
-                next_log_sequence: 0,
-                correlation_id,
-                parent,
-                has_concurrency_key,
-                cancel: None,
-            }),
+            Started::Accepted if runs_here => self.runner().submit(job(None)),
             Started::Accepted => self.runner().tell_of_work().await,
             Started::Replacing(others) => {
                 for other in others {
@@ -291,27 +300,6 @@ impl Engine {
         }
         self.feed().notify(Changed { execution: id, workflow });
         Ok(StartedExecution { id, is_new: true })
-    }
-
-    /// When the answer gets lost, the same start is asked about until it is known what became of it: what is recorded
-    /// must run now, not after the next restart.
-    async fn record(&self, start: Start) -> Result<Started, StoreError> {
-        let mut answer = self.store().start(start.clone()).await;
-        if !matches!(answer, Err(StoreError::Unanswered(_))) {
-            return answer;
-        }
-        let mut pause = FIRST_PAUSE;
-        while let Err(error) = &answer
-            && error.is_transient()
-        {
-            warn!(execution = %start.row.id, %error, "asking again whether a start is recorded");
-            if self.stop().run_until_cancelled(sleep(pause)).await.is_none() {
-                break;
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            answer = self.store().start(start.clone()).await;
-        }
-        answer
     }
 
     fn find(&self, reference: &WorkflowRef) -> Result<Arc<LoadedWorkflow>, StartError> {
@@ -380,6 +368,7 @@ impl Engine {
             },
             from,
             kept: Vec::new(),
+            first: None,
         })
     }
 

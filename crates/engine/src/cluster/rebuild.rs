@@ -75,6 +75,7 @@ impl<'e> Rebuilder<'e> {
             parent: stored.parent,
             has_concurrency_key: stored.has_concurrency_key,
             cancel: stored.cancel_requested.then(|| CancelRequested { reason: stored.cancel_reason.clone() }),
+            start: None,
         })
     }
 

@@ -274,6 +274,9 @@ pub struct Start {
     pub from: StartFrom,
     /// Ended steps that it has from the execution it does over; its first own step comes after them.
     pub kept: Vec<StepRow>,
+    /// What became of it before it was recorded: its head is the execution's from the start. Only where it has an owner
+    /// and keeps nothing.
+    pub first: Option<Box<Record>>,
 }
 
 /// What is recorded together with a new execution.

@@ -90,7 +90,7 @@ impl Drive<'_> {
         // Counted from here, not from the decision: a database that was away must not use the step's time up.
         let limit = self.execution.definition(state).timeout.unwrap_or(Duration::MAX);
         let ending = CancellationToken::new();
-        let prepared = match tokio::fs::create_dir_all(self.work_dir()).await {
+        let prepared = match self.make_work_dir().await {
             Ok(()) => self.prepare(step, self.lines.clone(), ending.clone()),
             Err(error) => Err(internal("cannot make the scratch folder").with_detail(error.to_string())),
         };
@@ -113,6 +113,15 @@ impl Drive<'_> {
             };
             Ended { step, attempt, outcome, artifacts }
         });
+    }
+
+    /// Makes the scratch folder, once.
+    async fn make_work_dir(&mut self) -> std::io::Result<()> {
+        if !self.has_work_dir {
+            tokio::fs::create_dir_all(self.work_dir()).await?;
+            self.has_work_dir = true;
+        }
+        Ok(())
     }
 
     fn prepare(

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::attempt::{Ended, Running};
 use super::journal::Written;
 use super::slots::Slot;
-use super::{Job, Line, Nudge, Runner};
+use super::{Job, Line, Nudge, Runner, UnrecordedStart};
 use crate::ports::{LogLine, NewArtifact, NewEvent, Parent};
 use crate::{Changed, TenantId, WorkflowId};
 
@@ -35,6 +35,7 @@ const LINGER: Duration = Duration::from_secs(2);
 const SHORT_WAIT: Duration = Duration::from_secs(10);
 
 /// An execution under way.
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on one another")]
 pub(super) struct Drive<'a> {
     pub(super) runner: &'a Arc<Runner>,
     pub(super) execution: Execution,
@@ -55,6 +56,12 @@ pub(super) struct Drive<'a> {
     pub(super) attempts: JoinSet<Ended>,
     pub(super) running: Vec<Running>,
     slot: Option<Slot>,
+    /// Whether its scratch folder was made.
+    pub(super) has_work_dir: bool,
+    /// Its start, until it is recorded.
+    pub(super) start: Option<UnrecordedStart>,
+    /// Whether the database knows it.
+    pub(super) is_recorded: bool,
     /// Whether it is being taken up after it was under way elsewhere.
     pub(super) is_recovered: bool,
     draining: bool,
@@ -129,6 +136,9 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
         attempts: JoinSet::new(),
         running: Vec::new(),
         slot: None,
+        has_work_dir: false,
+        is_recorded: job.start.is_none(),
+        start: job.start,
         is_recovered: first.is_some(),
         draining: false,
     };
@@ -137,6 +147,15 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     arrival = arrival.filter(|_| drive.execution.status() != ExecutionStatus::Waiting);
     let mut next = match first {
         Some(input) => drive.take(input).await,
+        None if drive.start.is_some() => match runner.slots.try_acquire().filter(|_| !runner.draining.is_cancelled()) {
+            Some(slot) => {
+                drive.slot = Some(slot);
+                arrival = None;
+                drive.execution.set_room(true);
+                drive.take(Input::Claimed).await
+            }
+            None => drive.advance().await,
+        },
         None => Next::GoOn,
     };
     drive.is_recovered = false;
@@ -194,7 +213,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     // Nobody reads lines any more: an attempt that waits to hand one over must not wait for ever.
     drop(heard_lines);
     drive.stop_everything().await;
-    if drive.execution.status().is_terminal() {
+    if drive.is_recorded && drive.execution.status().is_terminal() {
         drive.report_end();
         drive.remove_work_dir().await;
         drive.tell_of_end().await;

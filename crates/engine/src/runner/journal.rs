@@ -6,8 +6,9 @@ use cogwheel_definition::Action;
 use cogwheel_machine::{Execution, ExecutionStatus, Failure, FailureKind, Layer, StepState, StepStatus};
 use tracing::{error, warn};
 
+use super::UnrecordedStart;
 use super::drive::Drive;
-use crate::ports::{Head, Record, StepEffect, StepRegistry, StepRow, StoreError, StoredLog};
+use crate::ports::{Head, Record, Started, StepEffect, StepRegistry, StepRow, StoreError, StoredLog};
 
 /// The longest pause between tries while the database is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -23,6 +24,9 @@ pub(super) enum Written {
 impl Drive<'_> {
     /// Writes all that is unwritten. While the database is away it tries again; the execution stands still until then.
     pub(super) async fn write(&mut self) -> Written {
+        if let Some(start) = self.start.take() {
+            return self.write_start(start).await;
+        }
         if self.unwritten.is_empty() {
             return Written::Durable;
         }
@@ -62,6 +66,28 @@ impl Drive<'_> {
                 }
             }
         }
+    }
+
+    /// Records the start of the execution, with what became of it by now.
+    async fn write_start(&mut self, unrecorded: UnrecordedStart) -> Written {
+        let UnrecordedStart { mut start, answer } = unrecorded;
+        if !self.unwritten.is_empty() {
+            let mut record = self.take_record();
+            if self.offload(&mut record).await == Written::Refused {
+                // Nobody knows of it yet: whoever asked for it may ask again.
+                let _ = answer.send(Err(StoreError::Unavailable("the server is stopping".to_owned())));
+                return Written::Refused;
+            }
+            start.first = Some(Box::new(record));
+        }
+        let recorded = self.runner.record_start(*start).await;
+        self.is_recorded = matches!(recorded, Ok(Started::Accepted));
+        if self.is_recorded {
+            self.notify();
+        }
+        // Whoever asked may be gone; what is recorded runs all the same.
+        let _ = answer.send(recorded);
+        if self.is_recorded { Written::Durable } else { Written::Refused }
     }
 
     /// Ends an execution whose record no retry brings into the database: it must not be left without anybody who looks

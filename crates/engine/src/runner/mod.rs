@@ -16,7 +16,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use cogwheel_machine::{CancelRequested, Execution, ExecutionId, ExecutionStatus};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -24,11 +25,15 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::outputs::Outputs;
-use crate::ports::{Parent, StepRegistry, Store};
+use crate::ports::{Parent, Start, Started, StepRegistry, Store, StoreError};
 use crate::{Engine, EngineConfig, Feed, NodeId, TenantId, WorkflowId};
 
 pub(crate) use journal::step_row;
 use slots::Slots;
+
+/// The first and the longest pause between questions about a start whose answer got lost.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// An execution to run, with what its records are written under.
 pub(crate) struct Job {
@@ -45,6 +50,15 @@ pub(crate) struct Job {
     pub(crate) has_concurrency_key: bool,
     /// A request to cancel it from before it was taken over.
     pub(crate) cancel: Option<CancelRequested>,
+    /// Its start, if that is still to be recorded.
+    pub(crate) start: Option<UnrecordedStart>,
+}
+
+/// A start that is recorded together with what becomes of the execution at once.
+pub(crate) struct UnrecordedStart {
+    pub(crate) start: Box<Start>,
+    /// Who waits for the answer.
+    pub(crate) answer: oneshot::Sender<Result<Started, StoreError>>,
 }
 
 /// The epoch of an execution that was never claimed.
@@ -263,6 +277,27 @@ impl Runner {
     /// How many executions are here that have not had a slot yet.
     pub(crate) fn arriving(&self) -> usize {
         self.arriving.load(Ordering::Relaxed)
+    }
+
+    /// Records a start. When the answer gets lost, it is asked about until it is known what became of it: what is recorded
+    /// must run now, not after the next restart.
+    pub(crate) async fn record_start(&self, start: Start) -> Result<Started, StoreError> {
+        let mut answer = self.store.start(start.clone()).await;
+        if !matches!(answer, Err(StoreError::Unanswered(_))) {
+            return answer;
+        }
+        let mut pause = FIRST_PAUSE;
+        while let Err(error) = &answer
+            && error.is_transient()
+        {
+            warn!(execution = %start.row.id, %error, "asking again whether a start is recorded");
+            if self.draining.run_until_cancelled(sleep(pause)).await.is_none() {
+                break;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            answer = self.store.start(start.clone()).await;
+        }
+        answer
     }
 
     /// Begins nothing new, waits `grace` for running steps, then stops what is left. Nothing runs when it returns.

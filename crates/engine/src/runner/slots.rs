@@ -87,6 +87,15 @@ impl Slots {
         }
     }
 
+    /// A slot, if one is free and nobody waits for it.
+    pub(crate) fn try_acquire(&self) -> Option<Slot> {
+        let mut state = self.state();
+        (state.free > 0).then(|| {
+            state.free -= 1;
+            self.slot()
+        })
+    }
+
     /// How many slots nobody has.
     pub(crate) fn free(&self) -> usize {
         self.state().free

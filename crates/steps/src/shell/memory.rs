@@ -62,8 +62,9 @@ impl OomKills for Kernel {
         let mounts =
             self.mounts.get_or_init(|| mounts_in(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()));
         let groups = fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap_or_default();
-        let own = mounts.iter().filter_map(|mount| mount.counts_of(&groups));
-        own.chain([PathBuf::from("/proc/vmstat")]).find(|file| self.count(file).is_some())
+        let mut own = mounts.iter().filter_map(|mount| mount.counts_of(&groups));
+        // What the system counts is long to read, and there wherever `/proc` is.
+        own.find(|file| self.count(file).is_some()).or_else(|| Some(PathBuf::from("/proc/vmstat")))
     }
 
     fn count(&self, file: &Path) -> Option<u64> {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cogwheel_engine::ports::{StepContext, StepType};
-use cogwheel_engine::{Failure, FailureKind, Outcome};
+use cogwheel_engine::{Failure, Outcome};
 use serde_json::{Map, Value};
 
 use launch::Launch;
@@ -54,17 +54,15 @@ impl Shell {
     async fn attempt(&self, context: &StepContext, input: &Value) -> Result<Outcome, Failure> {
         let launch = Launch::new(&self.base_env, context, input)?;
         let output_file = launch.output_file.clone();
-        let (path, artifacts) = (output_file.clone(), context.artifacts_dir.clone());
-        blocking(move || {
-            output::create(&path).map_err(|error| launch::not_made("output file", &path, &error))?;
-            fs::create_dir_all(&artifacts).map_err(|error| launch::not_made("artifacts folder", &artifacts, &error))
-        })
-        .await?;
+        // Both lie in the data folder, as the database does: another thread would cost more than they do.
+        output::create(&output_file).map_err(|error| launch::not_made("output file", &output_file, &error))?;
+        let artifacts = &context.artifacts_dir;
+        fs::create_dir_all(artifacts).map_err(|error| launch::not_made("artifacts folder", artifacts, &error))?;
 
         let child = launch.spawn()?;
         let watch = Watch::of(&self.oom_kills, child.id());
         let ended = supervise::until_end(child, context).await?;
-        let outputs = blocking(move || output::collect(&output_file)).await;
+        let outputs = output::collect(&output_file);
 
         let Some(status) = ended.status else {
             // What left the group is found by its step key.
@@ -93,14 +91,6 @@ impl StepType for Shell {
     async fn reap(&self, step_keys: &HashSet<String>) {
         reap::end_all(step_keys).await;
     }
-}
-
-/// Runs `work`, which uses the file system, where it may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Failure::permanent(FailureKind::Internal, "the step's files were not handled")
-            .with_detail(error.to_string()))
-    })
 }
 
 /// What a script put out through its output file.

@@ -5,6 +5,7 @@ use cogwheel_engine::ports::{
     Due, DueOutcome, FileVersion, Head, NewArtifact, NewEvent, NewRow, Record, ScheduleTick, Start, StepRow, StoredLog,
 };
 use cogwheel_entity::{files, schedule_fires};
+use cogwheel_machine::ExecutionStatus;
 use rusqlite::ToSql;
 use rusqlite::types::ToSqlOutput;
 use sea_orm::ActiveEnum;
@@ -68,7 +69,7 @@ impl Document {
     }
 }
 
-/// A new row of `workflow_executions`, queued.
+/// A new row of `workflow_executions`: queued, or as far as it got before it was recorded.
 #[derive(Debug, Serialize)]
 pub(super) struct ExecutionColumns {
     pub(super) id: Key,
@@ -99,11 +100,44 @@ pub(super) struct ExecutionColumns {
     pub(super) retry_count: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next_wake_at: Option<Instant>,
+    pub(super) status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) started_at: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) deadline_at: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) completed_at: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) execution_time_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) result_data: Option<Document>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<Document>,
     pub(super) created_at: Instant,
 }
 
 impl ExecutionColumns {
-    pub(super) fn of(row: &NewRow) -> Self {
+    pub(super) fn of(start: &Start) -> Self {
+        let queued = Self::queued(&start.row);
+        let Some((record, head)) = start.first.as_ref().and_then(|first| Some((first, first.head.as_ref()?))) else {
+            return queued;
+        };
+        let head = HeadColumns::of(record, head);
+        Self {
+            owner_node_id: head.owner_node_id,
+            next_wake_at: head.next_wake_at,
+            status: head.status,
+            started_at: head.started_at,
+            deadline_at: head.deadline_at,
+            completed_at: head.completed_at,
+            execution_time_ms: head.execution_time_ms,
+            result_data: head.result_data,
+            error: head.error,
+            ..queued
+        }
+    }
+
+    fn queued(row: &NewRow) -> Self {
         Self {
             id: Key(row.id.0),
             tenant_id: Key(row.tenant.0),
@@ -126,6 +160,13 @@ impl ExecutionColumns {
             rerun_from_ordinal: row.rerun.and_then(|rerun| rerun.from_ordinal),
             retry_count: row.rerun.map_or(0, |rerun| rerun.retry_count),
             next_wake_at: row.queue_deadline_at.map(Instant),
+            status: ExecutionStatus::Queued.word(),
+            started_at: None,
+            deadline_at: None,
+            completed_at: None,
+            execution_time_ms: None,
+            result_data: None,
+            error: None,
             created_at: Instant(row.created_at),
         }
     }

@@ -12,7 +12,7 @@ macro_rules! execution_columns {
         "id, tenant_id, workflow_id, workflow_version_id, trigger_type, trigger_key, trigger_data, input_data, \
          idempotency_key, correlation_id, owner_node_id, priority, concurrency_key, concurrency_limit, \
          parent_execution_id, parent_step_ordinal, rerun_of_execution_id, rerun_from_ordinal, retry_count, \
-         next_wake_at, created_at"
+         next_wake_at, status, started_at, deadline_at, completed_at, execution_time_ms, result_data, error, created_at"
     };
 }
 
@@ -137,7 +137,7 @@ pub(super) mod sqlite {
         "insert into workflow_executions (",
         execution_columns!(),
         ", updated_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-          ?21) on conflict (id) do nothing"
+          ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?28) on conflict (id) do nothing"
     );
     pub(crate) const LIVE_OF_KEY: &str = live_of_key!("?1", "?2");
     pub(crate) const REPLACE: &str = "update workflow_executions set
@@ -233,7 +233,8 @@ pub(super) mod postgres {
               trigger_type text, trigger_key text, trigger_data jsonb, input_data jsonb, idempotency_key text,
               correlation_id uuid, owner_node_id uuid, priority text, concurrency_key text, concurrency_limit int,
               parent_execution_id uuid, parent_step_ordinal int, rerun_of_execution_id uuid, rerun_from_ordinal int,
-              retry_count int, next_wake_at timestamptz, created_at timestamptz)"
+              retry_count int, next_wake_at timestamptz, status text, started_at timestamptz, deadline_at timestamptz,
+              completed_at timestamptz, execution_time_ms bigint, result_data jsonb, error jsonb, created_at timestamptz)"
         };
     }
 
@@ -277,7 +278,8 @@ pub(super) mod postgres {
         ", updated_at) select id, tenant_id, workflow_id, workflow_version_id, trigger_type, trigger_key,
          coalesce(trigger_data, 'null'), coalesce(input_data, 'null'), idempotency_key, correlation_id, owner_node_id,
          priority, concurrency_key, concurrency_limit, parent_execution_id, parent_step_ordinal, rerun_of_execution_id,
-         rerun_from_ordinal, retry_count, next_wake_at, created_at, created_at",
+         rerun_from_ordinal, retry_count, next_wake_at, status, started_at, deadline_at, completed_at, execution_time_ms,
+         result_data, error, created_at, created_at",
         executions!(),
         " on conflict do nothing returning id"
     );

@@ -8,7 +8,7 @@ use cogwheel_engine::views::{FileStatus, FireFilter, PageRequest};
 use cogwheel_machine::{ExecutionId, ExecutionStatus, StepStatus};
 
 use super::on_both;
-use super::world::{PLAIN, TRIGGERED, World, at, step};
+use super::world::{PLAIN, TRIGGERED, World, at, line, step};
 
 on_both! {
     one_key_is_one_execution
@@ -21,6 +21,7 @@ on_both! {
     odd_characters_are_kept_or_replaced
     what_a_start_comes_from_is_kept
     a_rerun_begins_with_the_steps_it_keeps
+    what_becomes_of_a_start_at_once_is_recorded_with_it
 }
 
 /// Starts all at once; answers which execution each caller was told of, and how many were accepted.
@@ -209,4 +210,47 @@ async fn a_rerun_begins_with_the_steps_it_keeps(world: &World) {
     let found = world.store.execution(world.tenant, again.row.id).await.unwrap().unwrap();
     assert_eq!(found.steps, again.kept.into_iter().map(|kept| kept.state).collect::<Vec<_>>());
     world.store.record(world.running(&Start { kept: Vec::new(), ..again }, 0)).await.unwrap();
+}
+
+async fn what_becomes_of_a_start_at_once_is_recorded_with_it(world: &World) {
+    let workflow = world.save(PLAIN, at(0)).await;
+    let at_once = |status| {
+        let mut start = world.request(&workflow, at(1));
+        let mut first = match status {
+            ExecutionStatus::Running => world.running(&start, 0),
+            status => world.ended(&start, 0, status),
+        };
+        first.steps.push(step(0, StepStatus::Completed));
+        first.logs.push(line(0, Some(0), "said"));
+        start.first = Some(Box::new(first));
+        start
+    };
+    let done = at_once(ExecutionStatus::Completed);
+    for _ in 0..2 {
+        assert_eq!(world.store.start(done.clone()).await.unwrap(), Started::Accepted, "also when it is asked again");
+    }
+    let ended = "select count(*) from workflow_executions where status = 'completed' and completed_at is not null
+        and execution_time_ms is not null and result_data is not null and owner_node_id is null and next_wake_at is null";
+    assert_eq!(world.number(ended).await, 1);
+    assert_eq!(world.number("select count(*) from step_executions").await, 1);
+    assert_eq!(world.number("select count(*) from execution_logs").await, 1);
+    assert_eq!(world.number("select total_executions + successful_executions from workflows").await, 2);
+
+    let going = at_once(ExecutionStatus::Running);
+    assert_eq!(world.store.start(going.clone()).await.unwrap(), Started::Accepted);
+    let running = "select count(*) from workflow_executions where status = 'running' and owner_node_id is not null
+        and started_at is not null and deadline_at is not null and next_wake_at is not null";
+    assert_eq!(world.number(running).await, 1);
+    world.store.record(world.ended(&going, 0, ExecutionStatus::Failed)).await.unwrap();
+    assert_eq!(world.number("select total_executions + failed_executions from workflows").await, 3);
+
+    let mut keyed = at_once(ExecutionStatus::Completed);
+    keyed.row.idempotency_key = Some("k".to_owned());
+    let mut again = at_once(ExecutionStatus::Completed);
+    again.row.idempotency_key = Some("k".to_owned());
+    assert_eq!(world.store.start(keyed.clone()).await.unwrap(), Started::Accepted);
+    let first = Started::Duplicate { execution: Some(keyed.row.id) };
+    assert_eq!(world.store.start(again).await.unwrap(), first, "what did not start left nothing");
+    assert_eq!(world.number("select count(*) from step_executions").await, 3);
+    assert_eq!(world.number("select total_executions from workflows").await, 3);
 }

@@ -192,7 +192,7 @@ impl World {
             rerun: None,
             created_at: when,
         };
-        Start { row, from: StartFrom::Request, kept: Vec::new() }
+        Start { row, from: StartFrom::Request, kept: Vec::new(), first: None }
     }
 
     /// A start that begins in the pool.

@@ -113,7 +113,7 @@ impl Tables {
     }
 
     pub(super) fn start(&mut self, start: Start) -> Started {
-        let Start { row: new, kept, .. } = start;
+        let Start { row: new, kept, first, .. } = start;
         let same_key = |row: &&Row| {
             new.idempotency_key.is_some()
                 && (row.new.workflow, &row.new.idempotency_key) == (new.workflow, &new.idempotency_key)
@@ -154,6 +154,9 @@ impl Tables {
             None => Vec::new(),
         };
         self.executions.insert(id, row);
+        if let Some(first) = first {
+            self.record(*first).expect("nobody else knows of it");
+        }
         let Some(slot) = slot.filter(|slot| usize::try_from(slot.limit).is_ok_and(|limit| others.len() >= limit))
         else {
             return Started::Accepted;

@@ -254,7 +254,10 @@ impl Store for MemoryStore {
                 }
                 StartFrom::File(file) => tables.files.push(file),
             }
-            tables.live.insert(start.row.id);
+            let head = start.first.as_ref().and_then(|first| first.head.as_ref());
+            if head.is_none_or(|head| head.completed_at.is_none()) {
+                tables.live.insert(start.row.id);
+            }
             tables.starts.push(start.row);
             if std::mem::take(&mut tables.loses_answers) {
                 return Err(StoreError::Unanswered("gone".to_owned()));

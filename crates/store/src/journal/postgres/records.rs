@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cogwheel_engine::ports::{Record, Started};
+use cogwheel_engine::ports::{Record, StartFrom, Started};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
 use uuid::Uuid;
 
@@ -12,6 +12,7 @@ use super::super::columns::{
 use super::super::counts::Counts;
 use super::super::sql::postgres as sql;
 use super::super::{check_fence, lets_go};
+use super::starts::Placed;
 use super::{Answers, put};
 
 /// What `workflow_executions.trigger_type` says of an execution that has input files.
@@ -35,10 +36,11 @@ pub(super) async fn write(
     if records.is_empty() {
         return Ok(());
     }
-    let fences = lock(tx, records).await?;
-    let (mut heads, mut ended, mut of_files) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut steps, mut artifacts, mut logs, mut events) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut parents, mut let_go) = (Vec::new(), Vec::new());
+    let parents = records.iter().filter_map(|(_, record)| record.parent);
+    let executions = records.iter().map(|(_, record)| record.execution).chain(parents);
+    let fences = lock(tx, executions.map(|execution| execution.0).collect()).await?;
+    let (mut rows, mut heads, mut ended, mut of_files) = (Rows::default(), Vec::new(), Vec::new(), Vec::new());
+    let mut let_go = Vec::new();
     for (unit, record) in records {
         let fence = fences.get(&record.execution.0);
         let checked = check_fence(record, fence.map(|fence| (fence.epoch, &fence.status)));
@@ -55,34 +57,76 @@ pub(super) async fn write(
             }
             heads.push(HeadColumns::of(record, head));
         }
-        steps.extend(record.steps.iter().map(|step| StepColumns::of(record, step)));
-        artifacts.extend(ArtifactColumns::of(record));
-        logs.extend(record.logs.iter().map(|log| LogColumns::of(record, log)));
-        events.extend(record.events.iter().map(|event| EventColumns::of(record, event)));
-        let wake = |id: Uuid, asked| WakeColumns { id: Key(id), at: Instant(record.at), asked };
-        parents.extend(record.parent.map(|parent| wake(parent.0, true)));
+        rows.add(record);
         if lets_go(record) {
-            let_go.push(wake(record.execution.0, fence.is_cancel_new));
+            let_go.push(wake(record, record.execution.0, fence.is_cancel_new));
         }
     }
-    put(tx, sql::UPSERT_STEPS, &steps).await?;
-    put(tx, sql::UPSERT_ARTIFACTS, &artifacts).await?;
-    put(tx, sql::INSERT_LOGS, &logs).await?;
     put(tx, sql::UPDATE_EXECUTIONS, &heads).await?;
-    put(tx, sql::INSERT_EVENTS, &events).await?;
     put(tx, sql::SETTLE_FILES, &of_files).await?;
     put(tx, sql::EXPIRE_SIGNALS, &ended).await?;
-    put(tx, sql::WAKE, &parents).await?;
+    rows.write(tx).await?;
     put(tx, sql::WAKE_IF_SOMETHING_CAME, &let_go).await
 }
 
+/// Writes what became of new executions before they were recorded; their own rows say it already.
+pub(super) async fn follow(tx: &DatabaseTransaction, starts: &[Placed<'_>], counts: &mut Counts) -> Result<(), DbErr> {
+    let (mut rows, mut of_files, mut parents) = (Rows::default(), Vec::new(), Vec::new());
+    for (_, start) in starts {
+        let Some(record) = &start.first else { continue };
+        if let Some(head) = record.head.as_ref().filter(|head| head.status.is_terminal()) {
+            counts.add(record.workflow, head.status, record.at);
+            if matches!(start.from, StartFrom::File(_)) {
+                of_files.push(HeadColumns::of(record, head));
+            }
+        }
+        parents.extend(record.parent.map(|parent| parent.0));
+        rows.add(record);
+    }
+    if !parents.is_empty() {
+        lock(tx, parents).await?;
+    }
+    put(tx, sql::SETTLE_FILES, &of_files).await?;
+    rows.write(tx).await
+}
+
+/// The rows that go with those of executions.
+#[derive(Default)]
+struct Rows {
+    steps: Vec<StepColumns>,
+    artifacts: Vec<ArtifactColumns>,
+    logs: Vec<LogColumns>,
+    events: Vec<EventColumns>,
+    parents: Vec<WakeColumns>,
+}
+
+impl Rows {
+    fn add(&mut self, record: &Record) {
+        self.steps.extend(record.steps.iter().map(|step| StepColumns::of(record, step)));
+        self.artifacts.extend(ArtifactColumns::of(record));
+        self.logs.extend(record.logs.iter().map(|log| LogColumns::of(record, log)));
+        self.events.extend(record.events.iter().map(|event| EventColumns::of(record, event)));
+        self.parents.extend(record.parent.map(|parent| wake(record, parent.0, true)));
+    }
+
+    async fn write(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
+        put(tx, sql::UPSERT_STEPS, &self.steps).await?;
+        put(tx, sql::UPSERT_ARTIFACTS, &self.artifacts).await?;
+        put(tx, sql::INSERT_LOGS, &self.logs).await?;
+        put(tx, sql::INSERT_EVENTS, &self.events).await?;
+        put(tx, sql::WAKE, &self.parents).await
+    }
+}
+
+fn wake(record: &Record, id: Uuid, asked: bool) -> WakeColumns {
+    WakeColumns { id: Key(id), at: Instant(record.at), asked }
+}
+
 /// Locks the executions and their parents, in an order that all transactions keep.
-async fn lock(tx: &DatabaseTransaction, records: &[(usize, &Record)]) -> Result<HashMap<Uuid, Fence>, DbErr> {
-    let parents = records.iter().filter_map(|(_, record)| record.parent);
-    let executions = records.iter().map(|(_, record)| record.execution).chain(parents);
-    let executions: Vec<Uuid> = executions.map(|execution| execution.0).collect();
+async fn lock(tx: &DatabaseTransaction, executions: Vec<Uuid>) -> Result<HashMap<Uuid, Fence>, DbErr> {
+    let count = executions.len();
     let locked = Statement::from_sql_and_values(DbBackend::Postgres, sql::LOCK_FENCES, [executions.into()]);
-    let mut fences = HashMap::with_capacity(records.len());
+    let mut fences = HashMap::with_capacity(count);
     for row in tx.query_all_raw(locked).await? {
         let fence = Fence {
             epoch: row.try_get("", "lease_epoch")?,

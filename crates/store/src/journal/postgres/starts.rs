@@ -14,7 +14,7 @@ use super::super::columns::{
 };
 use super::super::counts::Counts;
 use super::super::sql::postgres as sql;
-use super::{Answers, Failure, ask, overflow, put};
+use super::{Answers, Failure, ask, overflow, put, records};
 
 /// A start with its place in the batch.
 pub(super) type Placed<'u> = (usize, &'u Start);
@@ -37,6 +37,7 @@ pub(super) async fn write(
     put(tx, sql::UPSERT_STEPS, &kept.collect::<Vec<_>>()).await?;
     let outputs = starts.iter().flat_map(|(_, start)| ArtifactColumns::kept(start));
     put(tx, sql::UPSERT_ARTIFACTS, &outputs.collect::<Vec<_>>()).await?;
+    records::follow(tx, &starts, &mut counts).await?;
     let decided = overflow::decide(tx, &starts, &mut counts).await?;
     // Workflows are locked before schedules, as everywhere.
     put(tx, sql::COUNT_ENDS, &counts.into_rows()).await?;
@@ -141,7 +142,7 @@ async fn insert_executions<'u>(
     starts: Vec<Placed<'u>>,
     answers: &mut Answers,
 ) -> Result<Vec<Placed<'u>>, Failure> {
-    let rows: Vec<ExecutionColumns> = starts.iter().map(|(_, start)| ExecutionColumns::of(&start.row)).collect();
+    let rows: Vec<ExecutionColumns> = starts.iter().map(|(_, start)| ExecutionColumns::of(start)).collect();
     let mut inserted = ids(&ask(tx, sql::INSERT_EXECUTIONS, &rows).await?)?;
     if inserted.len() == rows.len() {
         return Ok(starts);

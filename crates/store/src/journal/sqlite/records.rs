@@ -14,8 +14,21 @@ impl Writer {
     pub(super) fn record(&self, record: &Record, counts: &mut Counts) -> Result<(), Refused> {
         let is_cancel_new = lets_go(record) && self.is_cancel_new(record)?;
         match &record.head {
-            Some(head) => self.head(record, head, counts)?,
+            Some(head) => self.head(record, head)?,
             None => self.check_fence(record)?,
+        }
+        self.follow(record, counts)?;
+        if lets_go(record) {
+            let about = params![Key(record.execution.0), Instant(record.at), is_cancel_new];
+            self.run(sql::WAKE_IF_SOMETHING_CAME, about)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what goes with an execution's own row, which is written by now.
+    pub(super) fn follow(&self, record: &Record, counts: &mut Counts) -> rusqlite::Result<()> {
+        if let Some(head) = record.head.as_ref().filter(|head| head.status.is_terminal()) {
+            self.settle(record, head, counts)?;
         }
         for step in &record.steps {
             self.step(&StepColumns::of(record, step))?;
@@ -60,15 +73,11 @@ impl Writer {
         if let Some(parent) = record.parent {
             self.run(sql::WAKE, params![Key(parent.0), Instant(record.at)])?;
         }
-        if lets_go(record) {
-            let about = params![Key(record.execution.0), Instant(record.at), is_cancel_new];
-            self.run(sql::WAKE_IF_SOMETHING_CAME, about)?;
-        }
         Ok(())
     }
 
     /// Writes the head; its condition is the fence.
-    fn head(&self, record: &Record, head: &Head, counts: &mut Counts) -> Result<(), Refused> {
+    fn head(&self, record: &Record, head: &Head) -> Result<(), Refused> {
         let h = HeadColumns::of(record, head);
         let written = self.run(
             sql::UPDATE_EXECUTION,
@@ -92,18 +101,22 @@ impl Writer {
             let unexplained = format!("execution {} was not written", record.execution);
             return Err(Refused::ByGuard(StoreError::Bug(unexplained)));
         }
-        if head.status.is_terminal() {
-            counts.add(record.workflow, head.status, record.at);
-            let (has_files, has_signals): (bool, bool) = self
-                .connection
-                .prepare_cached(sql::LEFT_OVERS)?
-                .query_row(params![h.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            if has_files {
-                self.run(sql::SETTLE_FILES, params![h.id, h.file_status, h.updated_at])?;
-            }
-            if has_signals {
-                self.run(sql::EXPIRE_SIGNALS, params![h.id, h.updated_at])?;
-            }
+        Ok(())
+    }
+
+    /// What the end of an execution brings about.
+    fn settle(&self, record: &Record, head: &Head, counts: &mut Counts) -> rusqlite::Result<()> {
+        counts.add(record.workflow, head.status, record.at);
+        let h = HeadColumns::of(record, head);
+        let (has_files, has_signals): (bool, bool) = self
+            .connection
+            .prepare_cached(sql::LEFT_OVERS)?
+            .query_row(params![h.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if has_files {
+            self.run(sql::SETTLE_FILES, params![h.id, h.file_status, h.updated_at])?;
+        }
+        if has_signals {
+            self.run(sql::EXPIRE_SIGNALS, params![h.id, h.updated_at])?;
         }
         Ok(())
     }

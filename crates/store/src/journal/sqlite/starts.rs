@@ -31,7 +31,7 @@ impl Writer {
             let execution = execution.map(ExecutionId);
             return Ok(if itself { Started::Accepted } else { Started::Duplicate { execution } });
         }
-        let e = ExecutionColumns::of(row);
+        let e = ExecutionColumns::of(start);
         let inserted = self.run(
             sql::INSERT_EXECUTION,
             params![
@@ -55,6 +55,13 @@ impl Writer {
                 e.rerun_from_ordinal,
                 e.retry_count,
                 e.next_wake_at,
+                e.status,
+                e.started_at,
+                e.deadline_at,
+                e.completed_at,
+                e.execution_time_ms,
+                e.result_data,
+                e.error,
                 e.created_at
             ],
         )?;
@@ -71,6 +78,9 @@ impl Writer {
             StartFrom::Request => {}
             StartFrom::Schedule(tick) => self.tick(tick, Some(row.id.0))?,
             StartFrom::File(file) => self.file(file, row)?,
+        }
+        if let Some(first) = &start.first {
+            self.follow(first, counts)?;
         }
         match overflow::decided_now(start) {
             Some(slot) => self.limited(row, slot, counts),
