@@ -84,7 +84,12 @@ async fn claim(engine: &Arc<Engine>, is_answer_lost: bool) -> Result<bool, Store
     let runner = engine.runner();
     // What becomes known while the store is asked must not be forgotten for its answer.
     runner.next_due().send_replace(None);
-    let limit = runner.room().min(BATCH);
+    let limit = match runner.room() {
+        0 => 0,
+        // What waits here is nobody else's to run, so that each round trip brings as much as it can.
+        room if !engine.has_company() => room.max(BATCH),
+        room => room.min(BATCH),
+    };
     let runs = is_answer_lost.then(|| runner.all());
     let claimed = engine.store().claim(Claim { node: engine.node(), limit, runs, at: engine.clock().now() }).await?;
     if let Some(at) = claimed.next_due_at {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::attempt::{Ended, Running};
 use super::journal::Written;
-use super::slots::Slot;
+use super::slots::{Slot, Ticket};
 use super::{Job, Line, Nudge, Runner, UnrecordedStart};
 use crate::ports::{LogLine, NewArtifact, NewEvent, Parent};
 use crate::{Changed, TenantId, WorkflowId};
@@ -56,6 +56,8 @@ pub(super) struct Drive<'a> {
     pub(super) attempts: JoinSet<Ended>,
     pub(super) running: Vec<Running>,
     slot: Option<Slot>,
+    /// Its place in the queue for one.
+    ticket: Option<Ticket>,
     /// Whether its scratch folder was made.
     pub(super) has_work_dir: bool,
     /// Its start, until it is recorded.
@@ -136,6 +138,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
         attempts: JoinSet::new(),
         running: Vec::new(),
         slot: None,
+        ticket: line.ticket,
         has_work_dir: false,
         is_recorded: job.start.is_none(),
         start: job.start,
@@ -147,17 +150,10 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     arrival = arrival.filter(|_| drive.execution.status() != ExecutionStatus::Waiting);
     let mut next = match first {
         Some(input) => drive.take(input).await,
-        None if drive.start.is_some() => match runner.slots.try_acquire().filter(|_| !runner.draining.is_cancelled()) {
-            Some(slot) => {
-                drive.slot = Some(slot);
-                arrival = None;
-                drive.execution.set_room(true);
-                drive.take(Input::Claimed).await
-            }
-            None => drive.advance().await,
-        },
+        None if drive.start.is_some() => drive.begin_unrecorded().await,
         None => Next::GoOn,
     };
+    arrival = arrival.filter(|_| drive.slot.is_none());
     drive.is_recovered = false;
     let mut idle_at = Instant::now() + LINGER;
     while next == Next::GoOn {
@@ -220,6 +216,19 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     }
 }
 
+/// Waits for the slot that a ticket stands for; for ever where there is no ticket.
+async fn turn(ticket: &mut Option<Ticket>) -> Option<Slot> {
+    match ticket {
+        // The queue is there as long as the runner is.
+        Some(waiting) => {
+            let slot = waiting.await.ok();
+            *ticket = None;
+            slot
+        }
+        None => std::future::pending().await,
+    }
+}
+
 /// Sleeps until `left` has passed; for ever where there is nothing to wait for.
 async fn sleep_for(left: Option<Duration>) {
     match left {
@@ -243,7 +252,13 @@ impl Drive<'_> {
         let is_idle = self.execution.status() == ExecutionStatus::Waiting
             && self.running.is_empty()
             && until_due.is_none_or(|left| left > SHORT_WAIT);
-        let priority = self.execution.workflow().priority;
+        if wants_slot {
+            let slots = &self.runner.slots;
+            let priority = self.execution.workflow().priority;
+            self.ticket.get_or_insert_with(|| slots.ticket(priority, !is_queued));
+        } else {
+            self.ticket = None;
+        }
         // The lines come last: a step that writes without end must not keep anything else from being heard.
         tokio::select! {
             biased;
@@ -257,7 +272,7 @@ impl Drive<'_> {
                 Err(_) => Heard::Kill,
             },
             () = sleep_for(until_due) => Heard::Woken,
-            slot = self.runner.slots.acquire(priority, !is_queued), if wants_slot => Heard::Slot(slot),
+            Some(slot) = turn(&mut self.ticket) => Heard::Slot(slot),
             () = tokio::time::sleep_until(idle_at), if is_idle => Heard::Idle,
             Some(line) = lines.recv() => {
                 let mut bytes = line.2.message.len();
@@ -269,6 +284,17 @@ impl Drive<'_> {
                 Heard::Lines(batch)
             }
         }
+    }
+
+    /// Begins an execution whose start is still to be recorded; where there is no room, its start alone is.
+    async fn begin_unrecorded(&mut self) -> Next {
+        let is_draining = self.runner.draining.is_cancelled();
+        let Some(slot) = self.runner.slots.try_acquire().filter(|_| !is_draining) else {
+            return self.advance().await;
+        };
+        self.slot = Some(slot);
+        self.execution.set_room(true);
+        self.take(Input::Claimed).await
     }
 
     /// Takes an input in, with everything that follows from it at once.

@@ -29,7 +29,7 @@ use crate::ports::{Parent, Start, Started, StepRegistry, Store, StoreError};
 use crate::{Engine, EngineConfig, Feed, NodeId, TenantId, WorkflowId};
 
 pub(crate) use journal::step_row;
-use slots::Slots;
+use slots::{Slots, Ticket};
 
 /// The first and the longest pause between questions about a start whose answer got lost.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -98,6 +98,8 @@ struct Line {
     /// Tells it from the line of the same execution when that is taken up anew.
     number: u64,
     arrival: Arrival,
+    /// Its place in the queue for a slot, taken in the order in which executions are submitted.
+    ticket: Option<Ticket>,
 }
 
 /// Counts an execution among those that are here and have not had a slot yet.
@@ -197,12 +199,17 @@ impl Runner {
     pub(crate) fn submit(self: &Arc<Self>, job: Job) {
         let id = job.execution.id();
         let expected = if job.epoch == FIRST_EPOCH { lock(&self.expected).remove(&id) } else { None };
-        let line = expected.unwrap_or_else(|| self.reach(id, job.epoch));
+        let mut line = expected.unwrap_or_else(|| self.reach(id, job.epoch));
         // One that is under way hears of it as it is taken up; a second request would mean more.
         if job.execution.status() == ExecutionStatus::Queued
             && let Some(request) = job.cancel.clone()
         {
             self.nudge(id, Nudge::Cancel(request));
+        }
+        // What is not recorded yet must not wait; what only waits needs none.
+        if job.start.is_none() && job.execution.status() != ExecutionStatus::Waiting {
+            let has_begun = job.execution.status() != ExecutionStatus::Queued;
+            line.ticket = Some(self.slots.ticket(job.execution.workflow().priority, has_begun));
         }
         let runner = Arc::clone(self);
         self.tasks.spawn_on(Box::pin(runner.run(job, line)), &self.runtime);
@@ -230,7 +237,7 @@ impl Runner {
         if live.lines.get(&execution).is_none_or(|known| known.epoch <= epoch) {
             live.lines.insert(execution, Contact { number, epoch, nudges: sender });
         }
-        Line { nudges, number, arrival: Arrival::at(&self.arriving) }
+        Line { nudges, number, arrival: Arrival::at(&self.arriving), ticket: None }
     }
 
     /// Takes an execution's line away, unless it has another one by now.

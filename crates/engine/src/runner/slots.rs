@@ -51,6 +51,9 @@ impl Ord for Waiting {
     }
 }
 
+/// A place in the queue: the slot, once it is there.
+pub(crate) type Ticket = oneshot::Receiver<Slot>;
+
 /// Room for one execution, given back when it is dropped.
 pub(crate) struct Slot {
     slots: Slots,
@@ -64,27 +67,21 @@ impl Slots {
         Self { inner: Arc::new(Inner { state: Mutex::new(state), freed }) }
     }
 
-    /// Waits for a slot; of the same priority, an execution that has begun comes before those that have not. Whoever
-    /// stops waiting leaves the queue.
-    pub(crate) async fn acquire(&self, priority: Priority, has_begun: bool) -> Slot {
-        loop {
-            let waiting = {
-                let mut state = self.state();
-                if state.free > 0 {
-                    state.free -= 1;
-                    return self.slot();
-                }
-                let (give, taken) = oneshot::channel();
-                let rank = (priority, has_begun, Reverse(state.asked));
-                state.asked += 1;
-                state.waiting.push(Waiting { rank, give });
-                taken
-            };
-            // The sender is dropped only with the queue.
-            if let Ok(slot) = waiting.await {
-                return slot;
-            }
+    /// A place in the queue, taken at once; of the same priority, an execution that has begun comes before those that have
+    /// not. Whoever drops it leaves the queue, or gives back the slot that it got meanwhile.
+    pub(crate) fn ticket(&self, priority: Priority, has_begun: bool) -> Ticket {
+        let mut state = self.state();
+        let (give, taken) = oneshot::channel();
+        if state.free > 0 {
+            state.free -= 1;
+            // The receiver is here.
+            let _ = give.send(self.slot());
+        } else {
+            let rank = (priority, has_begun, Reverse(state.asked));
+            state.asked += 1;
+            state.waiting.push(Waiting { rank, give });
         }
+        taken
     }
 
     /// A slot, if one is free and nobody waits for it.
@@ -141,21 +138,20 @@ mod tests {
     async fn a_slot_goes_to_the_highest_rank_that_still_waits() {
         let freed = Arc::new(Notify::new());
         let slots = Slots::new(1, Arc::clone(&freed));
-        let first = slots.acquire(Priority::Low, false).await;
+        let first = slots.ticket(Priority::Low, false).await.expect("a slot is free");
+        assert!(slots.try_acquire().is_none());
         let waiting = [Priority::Normal, Priority::Critical, Priority::High, Priority::High];
-        let mut waiting = waiting.map(|priority| Box::pin(slots.acquire(priority, false)));
-        for one in &mut waiting {
-            assert!(one.now_or_never().is_none());
-        }
-        assert_eq!(slots.free(), 0);
-        let [normal, critical, high, second_high] = waiting;
+        let [normal, critical, high, second_high] = waiting.map(|priority| slots.ticket(priority, false));
+        let begun = slots.ticket(Priority::Normal, true);
         drop(critical);
         drop(first);
-        let first = high.await;
-        drop(first);
-        drop(second_high.await);
-        drop(normal.await);
+        for next in [high, second_high, begun, normal] {
+            assert_eq!(slots.free(), 0);
+            drop(next.await.expect("its turn has come"));
+        }
         assert!(freed.notified().now_or_never().is_some());
         assert_eq!(slots.free(), 1);
+        drop(slots.ticket(Priority::Low, false));
+        assert_eq!(slots.free(), 1, "what nobody took is given back");
     }
 }
