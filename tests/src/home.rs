@@ -127,15 +127,18 @@ impl Home {
     /// The binary with these arguments in this home.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary::path());
+        self.place(command.args(arguments));
         command
-            .args(arguments)
+    }
+
+    fn place(&self, command: &mut Command) {
+        command
             .current_dir(self.root())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.root())
             .envs(&self.settings)
             .stdin(Stdio::null());
-        command
     }
 
     /// Runs the binary to its end.
@@ -151,6 +154,14 @@ impl Home {
     /// Starts a server and waits until it answers.
     pub fn serve(&self) -> Server {
         Server::start(self, &self.data(), self.command(&["serve"]))
+    }
+
+    /// Starts a server out of a shell that runs `before` first, and waits until it answers.
+    pub fn serve_after(&self, before: &str) -> Server {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("{before}; exec \"$0\" serve")).arg(binary::path());
+        self.place(&mut command);
+        Server::start(self, &self.data(), command)
     }
 
     /// Starts another server with a data folder of its own, relative to the home, and waits until it answers.

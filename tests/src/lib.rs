@@ -5,6 +5,7 @@
 mod binary;
 mod client;
 mod home;
+mod proxy;
 mod server;
 mod socket;
 mod sql;
@@ -14,6 +15,7 @@ mod workflows;
 pub use client::{Answer, Client};
 pub use cogwheel_testkit::Backend;
 pub use home::{Finished, Home};
+pub use proxy::Proxy;
 pub use server::Server;
 pub use socket::Subscription;
 pub use sql::Sql;

@@ -20,6 +20,7 @@ mod settings;
 mod steps;
 mod stop;
 mod subscriptions;
+mod trouble;
 mod validate;
 mod watches;
 mod workflow_files;

@@ -63,6 +63,8 @@ pub(crate) fn from_sqlx(error: &sqlx::Error) -> StoreError {
     let transient = match error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
+        // What is left of an answer when the connection breaks in the middle of it.
+        | sqlx::Error::Protocol(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
@@ -115,6 +117,14 @@ mod tests {
         }
         assert!(is_transient_sqlite("5") && is_transient_sqlite("517") && is_transient_sqlite("13"));
         assert!(!is_transient_sqlite("2067") && !is_transient_sqlite("19"));
+    }
+
+    #[test]
+    fn a_connection_that_broke_is_made_anew() {
+        let broken = sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".to_owned());
+        assert!(from_sqlx(&broken).is_transient());
+        assert!(from_sqlx(&sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())).is_transient());
+        assert!(!from_sqlx(&sqlx::Error::RowNotFound).is_transient());
     }
 
     #[test]

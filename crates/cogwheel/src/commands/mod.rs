@@ -56,6 +56,8 @@ fn begin_logging(filter: &str, json: bool) -> anyhow::Result<()> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(format!("{QUIET},{filter}"))?)
         .with_writer(std::io::stderr)
+        // On a full disk the complaint about a line that cannot be written would bring down whoever wrote it.
+        .log_internal_errors(false)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     let begun = if json { subscriber.json().try_init() } else { subscriber.with_target(false).try_init() };
     begun.map_err(anyhow::Error::from_boxed)

@@ -53,7 +53,8 @@ pub(super) async fn keep(engine: Arc<Engine>, lease: Duration) {
 async fn renew(engine: &Arc<Engine>, lease: Duration) -> Result<Lease, StoreError> {
     let now = engine.clock().now();
     let until = now + TimeDelta::from_std(lease).unwrap_or(TimeDelta::MAX);
-    engine.store().renew_lease(engine.node(), now, until).await
+    let renewed = tokio::time::timeout(lease, engine.store().renew_lease(engine.node(), now, until)).await;
+    renewed.unwrap_or_else(|_| Err(StoreError::Unavailable(format!("no answer in {} s", lease.as_secs_f32()))))
 }
 
 async fn sweep(engine: &Arc<Engine>) {

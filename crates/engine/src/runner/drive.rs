@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
-use super::attempt::{Ended, Running};
+use super::attempt::{Attempt, Ended, Running, make_ready};
 use super::journal::Written;
 use super::slots::{Slot, Ticket};
 use super::{Job, Line, Nudge, Runner, UnrecordedStart};
@@ -327,14 +327,21 @@ impl Drive<'_> {
                 }
             }
         }
-        if self.write().await == Written::Refused {
+        let mut attempts: Vec<Attempt> = effects.iter().filter_map(|effect| self.attempt_of(effect)).collect();
+        let work_dir = (!self.has_work_dir).then(|| self.work_dir());
+        let (written, has_work_dir) = tokio::join!(self.write(), make_ready(&mut attempts, work_dir));
+        self.has_work_dir = has_work_dir;
+        if written == Written::Refused {
             return Next::LetGo;
+        }
+        for attempt in attempts {
+            self.begin(attempt);
         }
         let mut next = Next::GoOn;
         let mut reads_inbox = false;
         for effect in effects {
             match effect {
-                Effect::Run { step } => self.begin(step).await,
+                Effect::Run { .. } => {}
                 Effect::Stop { step } => self.stop(step),
                 Effect::StartChild { step } => self.start_child(step).await,
                 Effect::CancelChild { step } => self.cancel_child(step).await,
@@ -346,6 +353,10 @@ impl Drive<'_> {
             self.ask_inbox().await;
         }
         next
+    }
+
+    fn attempt_of(&self, effect: &Effect) -> Option<Attempt> {
+        if let Effect::Run { step } = effect { self.attempt(*step) } else { None }
     }
 
     fn note(&mut self, changes: &[Change]) {

@@ -16,7 +16,7 @@ pub(super) struct Process {
 pub(super) fn processes() -> Option<impl Iterator<Item = Process>> {
     let entries = fs::read_dir("/proc").ok()?;
     Some(entries.flatten().filter_map(|entry| {
-        let id = entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
+        let id = number(entry.file_name().to_str()?)?;
         // A process that ends meanwhile is left out.
         parse(id, &fs::read_to_string(entry.path().join("stat")).ok()?)
     }))
@@ -33,8 +33,13 @@ pub(super) fn environment_has(id: Pid, is_wanted: impl Fn(&[u8]) -> bool) -> boo
 fn parse(id: Pid, stat: &str) -> Option<Process> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?;
-    let group = Pid::from_raw(fields.nth(1)?.parse().ok()?)?;
+    let group = number(fields.nth(1)?)?;
     Some(Process { id, group, is_running: !matches!(state, "Z" | "X" | "x") })
+}
+
+/// A process that is just ending has no group any more, which Linux tells as -1.
+fn number(text: &str) -> Option<Pid> {
+    text.parse().ok().filter(|number| *number > 0).and_then(Pid::from_raw)
 }
 
 #[cfg(test)]
@@ -48,6 +53,7 @@ mod tests {
         assert!(process.is_running && process.group.as_raw_pid() == 42);
         assert!(!parse(id, "7 (sh) Z 1 42 7").unwrap().is_running);
         assert!(parse(id, "7 (kthread) S 2 0 0").is_none(), "kernel threads have no group");
+        assert!(parse(id, "7 (sh) X 0 -1 -1").is_none(), "nor has what is ending");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cogwheel_engine::ports::{Record, ScheduleTick, Start, Started, StoreError};
@@ -47,6 +48,9 @@ pub(super) enum Hot {
 /// How one database commits.
 #[async_trait]
 pub(super) trait Writer: Send {
+    /// How long a transaction may take, where it can wait at all; after that nobody knows what became of it.
+    const PATIENCE: Option<Duration>;
+
     /// Writes all units in one transaction. An error means that nothing was written; a unit that was refused by a
     /// guard has written nothing and harms no other.
     async fn commit_all(&mut self, units: &[Hot]) -> Result<Vec<Result<Started, StoreError>>, StoreError>;
@@ -92,7 +96,7 @@ impl<T: Send> Cold for ColdUnit<T> {
 }
 
 /// Works until it is told to stop or nobody can ask any more.
-pub(super) async fn run(mut writer: impl Writer, mut units: mpsc::Receiver<Unit>, counters: Arc<Counters>) {
+pub(super) async fn run<W: Writer>(mut writer: W, mut units: mpsc::Receiver<Unit>, counters: Arc<Counters>) {
     let mut waiting = Vec::with_capacity(MAX_BATCH);
     while units.recv_many(&mut waiting, MAX_BATCH).await > 0 {
         let mut batch = Batch::default();
@@ -106,7 +110,7 @@ pub(super) async fn run(mut writer: impl Writer, mut units: mpsc::Receiver<Unit>
                 }
                 Unit::Cold(mut unit) => {
                     batch.commit(&mut writer, &counters).await;
-                    let committed = surviving(writer.commit_one(unit.as_mut())).await;
+                    let committed = surviving::<W, _>(writer.commit_one(unit.as_mut())).await;
                     counters.count(1, committed.is_ok());
                     unit.answer(committed);
                 }
@@ -152,14 +156,14 @@ impl Batch {
     }
 
     /// Commits and empties the batch. If it fails as a whole, each unit is tried alone, so that a bad one fails alone.
-    async fn commit(&mut self, writer: &mut impl Writer, counters: &Counters) {
+    async fn commit<W: Writer>(&mut self, writer: &mut W, counters: &Counters) {
         self.recorded.clear();
         self.log_bytes = 0;
         let (work, replies) = (std::mem::take(&mut self.work), std::mem::take(&mut self.replies));
         if work.is_empty() {
             return;
         }
-        let written = surviving(writer.commit_all(&work)).await;
+        let written = surviving::<W, _>(writer.commit_all(&work)).await;
         counters.count(work.len(), written.is_ok());
         let answers = match written {
             Ok(answers) => answers,
@@ -168,7 +172,7 @@ impl Batch {
                 tracing::debug!(%error, units = work.len(), "a batch failed; writing its units one at a time");
                 let mut answers = Vec::with_capacity(work.len());
                 for unit in work.chunks(1) {
-                    let written = surviving(writer.commit_all(unit)).await;
+                    let written = surviving::<W, _>(writer.commit_all(unit)).await;
                     counters.count(1, written.is_ok());
                     answers.push(written.and_then(single));
                 }
@@ -186,8 +190,14 @@ fn log_bytes(record: &Record) -> usize {
     record.logs.iter().map(|log| log.message.len()).sum()
 }
 
-/// A unit that makes the writer panic fails; everything that is written later does not.
-async fn surviving<T>(commit: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+/// A unit that makes the writer panic, or wait without end, fails; everything that is written later does not.
+async fn surviving<W: Writer, T>(commit: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let commit = async {
+        let Some(patience) = W::PATIENCE else { return commit.await };
+        // A connection that broke without a word is noticed by nothing else for a quarter of an hour.
+        let unanswered = |_| Err(StoreError::Unanswered(format!("no answer in {} s", patience.as_secs_f32())));
+        tokio::time::timeout(patience, commit).await.unwrap_or_else(unanswered)
+    };
     AssertUnwindSafe(commit).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!("the journal's writer panicked");
         Err(StoreError::Bug("the journal's writer panicked".to_owned()))
@@ -217,14 +227,20 @@ mod tests {
 
     use super::*;
 
-    /// Panics at the ticks of the nil schedule, and keeps how many units came together.
+    /// Panics at the ticks of the nil schedule, never answers to those of the last one, and keeps how many units came
+    /// together.
     struct Fragile(Vec<usize>);
 
     #[async_trait]
     impl Writer for Fragile {
+        const PATIENCE: Option<Duration> = Some(Duration::from_millis(10));
+
         async fn commit_all(&mut self, units: &[Hot]) -> Result<Vec<Result<Started, StoreError>>, StoreError> {
             for unit in units {
                 assert!(!matches!(unit, Hot::Tick(tick) if tick.schedule.0.is_nil()), "asked for");
+            }
+            if units.iter().any(|unit| matches!(unit, Hot::Tick(tick) if tick.schedule.0.is_max())) {
+                std::future::pending::<()>().await;
             }
             self.0.push(units.len());
             Ok(units.iter().map(|_| Ok(Started::Accepted)).collect())
@@ -267,22 +283,33 @@ mod tests {
         }))
     }
 
-    #[tokio::test]
-    async fn a_unit_that_panics_fails_alone() {
+    async fn accepted(schedules: &[u128]) -> Vec<Result<Started, StoreError>> {
         let (units, waiting) = mpsc::channel(8);
         let mut answers = Vec::new();
-        for schedule in [1, 0, 2] {
+        for schedule in schedules {
             let (reply, answer) = oneshot::channel();
-            units.send(Unit::Hot { work: tick(schedule), reply }).await.unwrap();
+            units.send(Unit::Hot { work: tick(*schedule), reply }).await.unwrap();
             answers.push(answer);
         }
         drop(units);
         run(Fragile(Vec::new()), waiting, Arc::default()).await;
         let mut accepted = Vec::new();
         for answer in answers {
-            accepted.push(answer.await.unwrap().is_ok());
+            accepted.push(answer.await.unwrap());
         }
+        accepted
+    }
+
+    #[tokio::test]
+    async fn a_unit_that_panics_fails_alone() {
+        let accepted: Vec<bool> = accepted(&[1, 0, 2]).await.iter().map(Result::is_ok).collect();
         assert_eq!(accepted, [true, false, true]);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_without_an_answer_is_given_up() {
+        let answers = accepted(&[u128::MAX]).await;
+        assert!(matches!(answers[..], [Err(StoreError::Unanswered(_))]), "{answers:?}");
     }
 
     #[tokio::test]

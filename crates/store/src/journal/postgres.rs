@@ -4,6 +4,8 @@ mod overflow;
 mod records;
 mod starts;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use cogwheel_engine::ports::{Started, StoreError};
 use sea_orm::{
@@ -83,6 +85,8 @@ async fn write(tx: &DatabaseTransaction, units: &[Hot]) -> Result<Answers, Failu
 
 #[async_trait]
 impl lane::Writer for Writer {
+    const PATIENCE: Option<Duration> = Some(Duration::from_mins(1));
+
     async fn commit_all(&mut self, units: &[Hot]) -> Result<Vec<Result<Started, StoreError>>, StoreError> {
         let tx = self.begin().await?;
         let failure = match write(&tx, units).await {

@@ -3,6 +3,8 @@
 mod records;
 mod starts;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use cogwheel_engine::ports::{Started, StoreError};
 use futures_util::FutureExt;
@@ -93,6 +95,9 @@ impl Writer {
 
 #[async_trait]
 impl lane::Writer for Writer {
+    // Nobody else has the connection: a transaction is done at the first poll.
+    const PATIENCE: Option<Duration> = None;
+
     async fn commit_all(&mut self, units: &[Hot]) -> Result<Vec<Result<Started, StoreError>>, StoreError> {
         self.begin()?;
         let written = self.units(units);
