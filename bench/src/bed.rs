@@ -72,6 +72,7 @@ impl Bed {
             blobs: Arc::new(
                 BlobFolder::open(folder.path().join("blobs"), SystemClock.now().into()).await.expect("a folder"),
             ),
+            secrets: None,
             steps: StepRegistry::new(cogwheel_steps::builtin().into_iter().chain(more)),
             clock: Arc::new(SystemClock),
             node: node(is_shared),

@@ -100,6 +100,9 @@ pub struct Model {
     #[sea_orm(default_value = 0)]
     pub purged_failed_executions: i64,
     pub deleted_at: Option<DateTimeUtc>,
+    /// How many triggers for events the active version has.
+    #[sea_orm(default_value = 0)]
+    pub event_trigger_count: i32,
     #[sea_orm(default_value = "now")]
     pub created_at: DateTimeUtc,
     #[sea_orm(default_value = "now")]

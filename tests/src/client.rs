@@ -65,6 +65,15 @@ impl Client {
         answer(request.call())
     }
 
+    /// Sends a request of another kind, without the key.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(self.agent.run(request.body(body).expect("a request")))
+    }
+
     /// Asks over GraphQL; the answer as HTTP gives it.
     pub fn post(&self, query: &str, variables: &Value) -> Answer {
         let mut request = self.agent.post(format!("http://{}/graphql", self.address));

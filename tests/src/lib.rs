@@ -7,6 +7,7 @@ mod client;
 mod home;
 mod proxy;
 mod server;
+mod signed;
 mod socket;
 mod sql;
 mod wait;

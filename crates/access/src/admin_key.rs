@@ -7,7 +7,9 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::AccessError;
-use crate::key_file::{self, ADMIN_KEY_FILE};
+use crate::key_file::{self, ADMIN_KEY_FILE, Prefix};
+
+const PREFIX: Prefix = Prefix("cgw_admin_");
 
 /// The server's half of the admin key: it can check a key and cannot tell it.
 #[derive(Clone)]
@@ -24,9 +26,9 @@ impl AdminKey {
     /// The file is open to other users, holds no key, or cannot be read or written.
     pub fn load_or_create(data_dir: &Path) -> Result<(Self, bool), AccessError> {
         let path = data_dir.join(ADMIN_KEY_FILE);
-        match key_file::read(&path) {
+        match key_file::read(&path, PREFIX) {
             Ok(key) => Ok((Self::of(&key), false)),
-            Err(AccessError::Missing { .. }) => Ok((Self::of(&key_file::create(&path)?), true)),
+            Err(AccessError::Missing { .. }) => Ok((Self::of(&key_file::create(&path, PREFIX)?), true)),
             Err(error) => Err(error),
         }
     }
@@ -53,7 +55,7 @@ impl fmt::Debug for AdminKey {
 ///
 /// There is no key yet, the file is open to other users, holds no key, or cannot be read.
 pub fn read_admin_key(data_dir: &Path) -> Result<String, AccessError> {
-    key_file::read(&data_dir.join(ADMIN_KEY_FILE))
+    key_file::read(&data_dir.join(ADMIN_KEY_FILE), PREFIX)
 }
 
 fn digest(key: &str) -> [u8; 32] {

@@ -1,4 +1,4 @@
-//! The file that holds the admin key: how it is written whole and read with care.
+//! Files that hold one key: how they are written whole and read with care.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -10,21 +10,25 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::AccessError;
 
-/// The file's name in the data folder.
+/// The name in the data folder of the file with the admin key.
 pub const ADMIN_KEY_FILE: &str = "admin.key";
 
-const PREFIX: &str = "cgw_admin_";
-const RANDOM_BYTES: usize = 32;
+/// How many random bytes a key has.
+pub(crate) const RANDOM_BYTES: usize = 32;
 /// Larger than any key, so that a wrong file is not read whole.
 const MAX_FILE_BYTES: u64 = 1024;
 
+/// What the keys of one kind begin with, so that one is not taken for another.
+#[derive(Clone, Copy)]
+pub(crate) struct Prefix(pub(crate) &'static str);
+
 /// Reads the key from `path`.
-pub(crate) fn read(path: &Path) -> Result<String, AccessError> {
+pub(crate) fn read(path: &Path, prefix: Prefix) -> Result<String, AccessError> {
     let io_error = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => AccessError::Missing { path: path.to_owned() },
         _ => AccessError::Io { action: "read", path: path.to_owned(), source },
     };
-    let malformed = |why| AccessError::Malformed { path: path.to_owned(), why };
+    let malformed = |why: &str| AccessError::Malformed { path: path.to_owned(), why: why.to_owned() };
 
     let file = File::open(path).map_err(io_error)?;
     let metadata = file.metadata().map_err(io_error)?;
@@ -41,17 +45,17 @@ pub(crate) fn read(path: &Path) -> Result<String, AccessError> {
     if key.is_empty() {
         return Err(malformed("it is empty"));
     }
-    if !is_key(&key) {
-        return Err(malformed("a key is `cgw_admin_` and 43 letters, digits, `-` or `_`"));
+    if secret_of(&key, prefix).is_none() {
+        return Err(malformed(&format!("a key is `{}` and 43 letters, digits, `-` or `_`", prefix.0)));
     }
     Ok(key)
 }
 
 /// Writes a new key to `path` and answers with it. A crash leaves the whole file or none.
-pub(crate) fn create(path: &Path) -> Result<String, AccessError> {
+pub(crate) fn create(path: &Path, prefix: Prefix) -> Result<String, AccessError> {
     let mut random = [0_u8; RANDOM_BYTES];
     getrandom::fill(&mut random).map_err(AccessError::Random)?;
-    let key = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
+    let key = format!("{}{}", prefix.0, URL_SAFE_NO_PAD.encode(random));
     write_whole(path, &key).map_err(|source| AccessError::Io { action: "write", path: path.to_owned(), source })?;
     Ok(key)
 }
@@ -73,15 +77,16 @@ fn write_whole(path: &Path, key: &str) -> io::Result<()> {
     }
 }
 
-fn is_key(text: &str) -> bool {
-    text.strip_prefix(PREFIX)
-        .and_then(|secret| URL_SAFE_NO_PAD.decode(secret).ok())
-        .is_some_and(|secret| secret.len() == RANDOM_BYTES)
+/// The random bytes of a key.
+pub(crate) fn secret_of(key: &str, prefix: Prefix) -> Option<[u8; RANDOM_BYTES]> {
+    URL_SAFE_NO_PAD.decode(key.strip_prefix(prefix.0)?).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PREFIX: Prefix = Prefix("cgw_admin_");
 
     fn file_with(content: &[u8], mode: u32) -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -93,19 +98,19 @@ mod tests {
 
     fn refusal(content: &[u8], mode: u32) -> String {
         let (_folder, path) = file_with(content, mode);
-        read(&path).unwrap_err().to_string()
+        read(&path, PREFIX).unwrap_err().to_string()
     }
 
     #[test]
     fn a_created_key_is_private_has_its_form_and_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(ADMIN_KEY_FILE);
-        let key = create(&path).unwrap();
-        assert_eq!(key.len(), PREFIX.len() + 43);
-        assert!(is_key(&key));
+        let key = create(&path, PREFIX).unwrap();
+        assert_eq!(key.len(), PREFIX.0.len() + 43);
+        assert!(secret_of(&key, PREFIX).is_some() && secret_of(&key, Prefix("cgw_other_")).is_none());
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{key}\n"));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(read(&path).unwrap(), key);
+        assert_eq!(read(&path, PREFIX).unwrap(), key);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no unfinished file stays");
     }
 
@@ -114,8 +119,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(ADMIN_KEY_FILE);
         fs::write(folder.path().join("admin.key.new"), "cgw_adm").unwrap();
-        let key = create(&path).unwrap();
-        assert_eq!(read(&path).unwrap(), key);
+        let key = create(&path, PREFIX).unwrap();
+        assert_eq!(read(&path, PREFIX).unwrap(), key);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
@@ -140,6 +145,6 @@ mod tests {
     #[test]
     fn a_folder_in_its_place_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(read(folder.path()).unwrap_err().to_string().contains("not a regular file"));
+        assert!(read(folder.path(), PREFIX).unwrap_err().to_string().contains("not a regular file"));
     }
 }

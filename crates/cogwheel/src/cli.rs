@@ -27,6 +27,9 @@ pub(crate) enum Command {
     /// Look after the database.
     #[command(subcommand)]
     Db(DbCommand),
+    /// Set, list and delete secrets, such as those that webhooks are signed with. Works beside a running server.
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// Print a schema.
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -124,6 +127,35 @@ pub(crate) enum DbCommand {
     },
     /// Print the fingerprint of the live schema.
     Fingerprint(OutputArg),
+}
+
+/// What can be done with secrets.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretsCommand {
+    /// Set a secret, or replace its value, with what comes in on standard input (without the line end at its end).
+    Set {
+        /// Its name: letters, digits, `_` and `-`.
+        name: String,
+        /// What it is for; left out, that stays as it is.
+        #[arg(long)]
+        description: Option<String>,
+        /// How long the value that it replaces still counts, such as `1h`; 24h if not given, 0 for not at all.
+        #[arg(long, value_parser = cogwheel_definition::parse_duration)]
+        overlap: Option<std::time::Duration>,
+        /// How to print.
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// List the secrets, without their values.
+    List(OutputArg),
+    /// Forget a secret that no webhook is signed with.
+    Delete {
+        /// Its name.
+        name: String,
+        /// How to print.
+        #[command(flatten)]
+        output: OutputArg,
+    },
 }
 
 /// How a command prints its answer.

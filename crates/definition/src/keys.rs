@@ -36,7 +36,7 @@ pub(crate) const DEFAULTS: Keys = Keys { what: "`defaults`", known: &["timeout",
 
 pub(crate) const CONCURRENCY: Keys = Keys { what: "`concurrency`", known: &["key", "limit", "overflow"], not_yet: &[] };
 
-pub(crate) const ON: Keys = Keys { what: "`on`", known: &["schedule", "file"], not_yet: &["webhook", "event"] };
+pub(crate) const ON: Keys = Keys { what: "`on`", known: &["schedule", "file", "webhook", "event"], not_yet: &[] };
 
 pub(crate) const SCHEDULE: Keys = Keys {
     what: "a schedule",
@@ -49,6 +49,25 @@ pub(crate) const FILE: Keys = Keys {
     known: &["id", "path", "match", "ignore", "settle"],
     not_yet: &["events", "poll", "batch", "after", "source", "mime", "min_size", "max_size"],
 };
+
+pub(crate) const WEBHOOK: Keys = Keys {
+    what: "a webhook",
+    known: &[
+        "id",
+        "path",
+        "secret",
+        "signature",
+        "tolerance",
+        "methods",
+        "max_body",
+        "reply",
+        "reply_timeout",
+        "inputs",
+    ],
+    not_yet: &[],
+};
+
+pub(crate) const EVENT: Keys = Keys { what: "an event trigger", known: &["id", "type", "if", "inputs"], not_yet: &[] };
 
 pub(crate) const STEP: Keys = Keys {
     what: "a step",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 
+use crate::outside::{EventTrigger, WebhookTrigger};
 use crate::workflow::milliseconds;
 
 /// What starts executions of a workflow.
@@ -14,6 +15,10 @@ pub struct Triggers {
     pub schedules: Vec<ScheduleTrigger>,
     /// Folders whose files start it.
     pub files: Vec<FileTrigger>,
+    /// Addresses whose calls start it.
+    pub webhooks: Vec<WebhookTrigger>,
+    /// Events that start it.
+    pub events: Vec<EventTrigger>,
 }
 
 /// One cron line.
@@ -106,6 +111,8 @@ impl Triggers {
         json!({
             "schedules": self.schedules.iter().map(ScheduleTrigger::to_json).collect::<Vec<_>>(),
             "files": self.files.iter().map(FileTrigger::to_json).collect::<Vec<_>>(),
+            "webhooks": self.webhooks.iter().map(WebhookTrigger::to_json).collect::<Vec<_>>(),
+            "events": self.events.iter().map(EventTrigger::to_json).collect::<Vec<_>>(),
         })
     }
 }

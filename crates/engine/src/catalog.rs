@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use cogwheel_definition::{FileTrigger, ScheduleTrigger, Triggers};
+use cogwheel_definition::{EventTrigger, FileTrigger, ScheduleTrigger, Triggers, WebhookTrigger};
 use tokio::sync::watch;
 
-use crate::ports::{ScheduleRecord, WatchRecord, WorkflowRecord};
-use crate::{TenantId, VersionId, WorkflowId};
+use crate::ports::{EndpointRecord, ScheduleRecord, WatchRecord, WorkflowRecord};
+use crate::{EndpointId, TenantId, VersionId, WorkflowId};
 
 /// A workflow with its active version, ready to start. Its definition is read when it is needed.
 #[derive(Clone, Debug)]
@@ -35,6 +35,10 @@ pub struct LoadedTriggers {
     pub schedules: Vec<(ScheduleRecord, ScheduleTrigger)>,
     /// Its watches.
     pub watches: Vec<(WatchRecord, FileTrigger)>,
+    /// Its addresses for calls.
+    pub hooks: Vec<(EndpointRecord, Arc<WebhookTrigger>)>,
+    /// The events that start it.
+    pub events: Vec<Arc<EventTrigger>>,
 }
 
 impl LoadedWorkflow {
@@ -47,13 +51,18 @@ impl LoadedWorkflow {
             version_id: record.version_id,
             version: record.version,
             is_enabled: record.is_enabled,
-            triggers: LoadedTriggers::new(record.schedules, record.watches, defined).map(Arc::new),
+            triggers: LoadedTriggers::new(record.schedules, record.watches, record.endpoints, defined).map(Arc::new),
         }
     }
 }
 
 impl LoadedTriggers {
-    fn new(schedules: Vec<ScheduleRecord>, watches: Vec<WatchRecord>, defined: &Triggers) -> Option<Self> {
+    fn new(
+        schedules: Vec<ScheduleRecord>,
+        watches: Vec<WatchRecord>,
+        endpoints: Vec<EndpointRecord>,
+        defined: &Triggers,
+    ) -> Option<Self> {
         let schedules: Vec<_> = schedules
             .into_iter()
             .filter_map(|record| {
@@ -68,7 +77,16 @@ impl LoadedTriggers {
                 Some((record, trigger.clone()))
             })
             .collect();
-        (!schedules.is_empty() || !watches.is_empty()).then_some(Self { schedules, watches })
+        let hooks: Vec<_> = endpoints
+            .into_iter()
+            .filter_map(|record| {
+                let trigger = defined.webhooks.iter().find(|trigger| trigger.key == record.trigger_key)?;
+                Some((record, Arc::new(trigger.clone())))
+            })
+            .collect();
+        let events: Vec<_> = defined.events.iter().cloned().map(Arc::new).collect();
+        let is_empty = schedules.is_empty() && watches.is_empty() && hooks.is_empty() && events.is_empty();
+        (!is_empty).then_some(Self { schedules, watches, hooks, events })
     }
 }
 
@@ -85,6 +103,10 @@ struct Workflows {
     by_name: HashMap<Arc<str>, WorkflowId>,
     /// Those that have triggers, which are looked through at each change of them.
     triggered: HashMap<WorkflowId, Arc<LoadedWorkflow>>,
+    /// Whose addresses these paths are.
+    by_path: HashMap<String, WorkflowId>,
+    /// Events that start them.
+    events: Vec<(WorkflowId, Arc<EventTrigger>)>,
 }
 
 impl Workflows {
@@ -93,6 +115,11 @@ impl Workflows {
         let was_triggered = self.remove(workflow.id);
         self.by_name.insert(Arc::clone(&workflow.name), workflow.id);
         let is_triggered = workflow.triggers.is_some();
+        for (_, hook) in workflow.triggers.iter().flat_map(|triggers| &triggers.hooks) {
+            self.by_path.insert(hook.path.clone(), workflow.id);
+        }
+        let events = workflow.triggers.iter().flat_map(|triggers| &triggers.events);
+        self.events.extend(events.map(|trigger| (workflow.id, Arc::clone(trigger))));
         if is_triggered {
             self.triggered.insert(workflow.id, Arc::clone(&workflow));
         }
@@ -107,6 +134,12 @@ impl Workflows {
         if self.by_name.get(&old.name) == Some(&id) {
             self.by_name.remove(&old.name);
         }
+        for (_, hook) in old.triggers.iter().flat_map(|triggers| &triggers.hooks) {
+            if self.by_path.get(&hook.path) == Some(&id) {
+                self.by_path.remove(&hook.path);
+            }
+        }
+        self.events.retain(|(owner, _)| *owner != id);
         self.triggered.remove(&id).is_some()
     }
 }
@@ -127,6 +160,31 @@ impl Catalog {
     pub fn by_name(&self, name: &str) -> Option<Arc<LoadedWorkflow>> {
         let workflows = self.read();
         workflows.by_name.get(name).and_then(|id| workflows.by_id.get(id)).cloned()
+    }
+
+    /// The workflow whose address this path is, and the trigger.
+    pub fn hook(&self, path: &str) -> Option<(Arc<LoadedWorkflow>, EndpointId, Arc<WebhookTrigger>)> {
+        let workflows = self.read();
+        let workflow = workflows.by_path.get(path).and_then(|id| workflows.by_id.get(id))?;
+        let (record, hook) = workflow.triggers.as_ref()?.hooks.iter().find(|(_, hook)| hook.path == path)?;
+        Some((Arc::clone(workflow), record.id, Arc::clone(hook)))
+    }
+
+    /// Whether events start any workflow.
+    pub fn has_event_triggers(&self) -> bool {
+        !self.read().events.is_empty()
+    }
+
+    /// Whether an event of this type could start a workflow.
+    pub fn wants_event(&self, event_type: &str) -> bool {
+        self.read().events.iter().any(|(_, trigger)| trigger.pattern.matches(event_type))
+    }
+
+    /// The workflows that an event of this type could start, with the triggers.
+    pub fn event_triggers(&self, event_type: &str) -> Vec<(Arc<LoadedWorkflow>, Arc<EventTrigger>)> {
+        let workflows = self.read();
+        let matching = workflows.events.iter().filter(|(_, trigger)| trigger.pattern.matches(event_type));
+        matching.filter_map(|(id, trigger)| Some((Arc::clone(workflows.by_id.get(id)?), Arc::clone(trigger)))).collect()
     }
 
     /// Every workflow that has triggers.
@@ -206,6 +264,8 @@ mod tests {
             is_enabled: true,
             schedules: Vec::new(),
             watches: Vec::new(),
+            endpoints: Vec::new(),
+            has_events: false,
         }
     }
 

@@ -119,7 +119,12 @@ impl Engine {
 
     /// Stored workflows, ready for the catalog: only the texts of those that have triggers are read.
     pub(crate) async fn with_triggers(&self, records: Vec<WorkflowRecord>) -> Result<Vec<LoadedWorkflow>, StoreError> {
-        let has_triggers = |record: &WorkflowRecord| !record.schedules.is_empty() || !record.watches.is_empty();
+        let has_triggers = |record: &WorkflowRecord| {
+            !record.schedules.is_empty()
+                || !record.watches.is_empty()
+                || !record.endpoints.is_empty()
+                || record.has_events
+        };
         let (triggered, plain): (Vec<_>, Vec<_>) = records.into_iter().partition(has_triggers);
         let mut loaded: Vec<_> =
             plain.into_iter().map(|record| LoadedWorkflow::new(record, &Triggers::default())).collect();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use cogwheel_machine::Limits;
 use serde_json::Value;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -16,10 +17,10 @@ use crate::clock::Clock;
 use crate::cluster;
 use crate::definitions::Definitions;
 use crate::outputs::{OutputError, Outputs};
-use crate::ports::{Blobs, NewNode, Reads, StepRegistry, Store, StoreError};
+use crate::ports::{Blobs, NewNode, Reads, StepRegistry, Store, StoreError, VaultError};
 use crate::runner::Runner;
-use crate::triggers::{self, WorkflowFile, WorkflowFiles};
-use crate::{Catalog, Feed, NodeId, TenantId};
+use crate::triggers::{self, Calls, WorkflowFile, WorkflowFiles};
+use crate::{Catalog, Feed, NodeId, Secrets, TenantId};
 
 /// How often a step is tried again after the server went away under it.
 const LOST_RETRIES: u32 = 3;
@@ -60,6 +61,8 @@ pub struct Parts {
     pub reads: Arc<dyn Reads>,
     /// Where bytes are kept that are too large for the database.
     pub blobs: Arc<dyn Blobs>,
+    /// Where secrets are kept; without it there are none.
+    pub secrets: Option<Secrets>,
     /// How steps are run.
     pub steps: StepRegistry,
     /// Where the time comes from.
@@ -98,6 +101,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     reads: Arc<dyn Reads>,
     outputs: Outputs,
+    secrets: Option<Secrets>,
     clock: Arc<dyn Clock>,
     node: NodeId,
     /// How long this node counts as alive without being heard of; `None` for the only node of its database.
@@ -109,6 +113,8 @@ pub struct Engine {
     catalog: Catalog,
     definitions: Definitions,
     files: WorkflowFiles,
+    calls: Calls,
+    events_came: Notify,
     feed: Feed,
     runner: Arc<Runner>,
     runtime: Handle,
@@ -139,7 +145,7 @@ impl Engine {
     }
 
     async fn join(config: EngineConfig, parts: Parts) -> Result<Arc<Self>, EngineError> {
-        let Parts { store, reads, blobs, steps, clock, node } = parts;
+        let Parts { store, reads, blobs, secrets, steps, clock, node } = parts;
         tokio::fs::create_dir_all(&config.work_dir)
             .await
             .map_err(|source| EngineError::Folder { path: config.work_dir.clone(), source })?;
@@ -165,6 +171,7 @@ impl Engine {
             store,
             reads,
             outputs,
+            secrets,
             clock,
             node: node_id,
             lease,
@@ -174,6 +181,8 @@ impl Engine {
             catalog: Catalog::default(),
             definitions: Definitions::default(),
             files: WorkflowFiles::default(),
+            calls: Calls::default(),
+            events_came: Notify::new(),
             feed,
             runner,
             runtime: Handle::current(),
@@ -255,6 +264,11 @@ impl Engine {
         &self.config
     }
 
+    /// Where secrets are kept.
+    pub(crate) fn secrets(&self) -> Result<&Secrets, VaultError> {
+        self.secrets.as_ref().ok_or_else(|| VaultError("there are no secrets here".to_owned()))
+    }
+
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
@@ -300,6 +314,16 @@ impl Engine {
 
     pub(crate) fn files(&self) -> &WorkflowFiles {
         &self.files
+    }
+
+    /// Calls of webhooks that are not counted yet.
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Told when events were recorded.
+    pub(crate) fn events_came(&self) -> &Notify {
+        &self.events_came
     }
 
     pub(crate) fn runner(&self) -> &Arc<Runner> {

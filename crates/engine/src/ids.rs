@@ -35,4 +35,6 @@ ids! {
     WatchId,
     /// One version of a file, as the ledger knows it.
     FileId,
+    /// One address at which calls come in.
+    EndpointId,
 }

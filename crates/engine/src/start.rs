@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cogwheel_definition::{InputProblem, Inputs, Priority, Workflow};
+use cogwheel_definition::{InputProblem, Inputs, Priority, Template, Workflow};
 use cogwheel_machine::{Execution, ExecutionId, NewExecution, contains_nul};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use crate::definitions::NoDefinition;
 use crate::ports::{
@@ -55,6 +56,24 @@ pub enum StartCause {
         seen: Value,
         /// The ledger's side.
         tick: ScheduleTick,
+    },
+    /// A call of the webhook with this trigger key.
+    Webhook {
+        /// The trigger's key in the definition.
+        trigger_key: String,
+        /// What expressions see as `trigger.webhook`.
+        seen: Value,
+    },
+    /// An event that the trigger with this key waits for.
+    Event {
+        /// The trigger's key in the definition.
+        trigger_key: String,
+        /// What expressions see as `trigger.event`.
+        seen: Value,
+        /// How many executions have set each other off before it.
+        depth: u64,
+        /// The event's correlation.
+        correlation_id: Option<Uuid>,
     },
     /// A step of another execution asks for it.
     Workflow {
@@ -162,6 +181,20 @@ pub(crate) fn check_inputs(
     if problems.is_empty() { Ok(inputs) } else { Err(problems) }
 }
 
+/// The inputs that a trigger gives.
+fn given_inputs(
+    inputs: &[(String, Template)],
+    workflow: &LoadedWorkflow,
+    trigger: &Value,
+) -> Result<Map<String, Value>, String> {
+    let seen = json!({ "trigger": trigger, "workflow": { "name": &*workflow.name, "version": workflow.version } });
+    let given = |(name, value): &(String, Template)| match value.render(&seen) {
+        Ok(value) => Ok((name.clone(), value)),
+        Err(error) => Err(format!("its trigger gives no value to the input `{name}`: {error}")),
+    };
+    inputs.iter().map(given).collect()
+}
+
 fn not_storable(name: &str, value: &Value) -> Option<InputProblem> {
     contains_nul(value).then(|| InputProblem {
         path: vec![name.to_owned()],
@@ -225,7 +258,23 @@ impl Engine {
             Err(NoDefinition::Store(error)) => return Err(StartError::Store(error)),
             Err(unreadable @ NoDefinition::Unreadable(_)) => return Err(not_executable(unreadable.to_string())),
         };
-        let inputs = check_inputs(&definition.inputs, request.inputs).map_err(StartError::InvalidInputs)?;
+        let given = match &request.cause {
+            StartCause::Webhook { trigger_key, seen } => {
+                let hook = definition.triggers.webhooks.iter().find(|hook| hook.key == *trigger_key);
+                let hook = hook.ok_or_else(|| not_executable(format!("it has no trigger `{trigger_key}` any more")))?;
+                let trigger = json!({ "type": TriggerType::Webhook, "key": trigger_key, "webhook": seen });
+                given_inputs(&hook.inputs, &workflow, &trigger).map_err(not_executable)?
+            }
+            StartCause::Event { trigger_key, seen, .. } => {
+                let event = definition.triggers.events.iter().find(|event| event.key == *trigger_key);
+                let event =
+                    event.ok_or_else(|| not_executable(format!("it has no trigger `{trigger_key}` any more")))?;
+                let trigger = json!({ "type": TriggerType::Event, "key": trigger_key, "event": seen });
+                given_inputs(&event.inputs, &workflow, &trigger).map_err(not_executable)?
+            }
+            _ => request.inputs,
+        };
+        let inputs = check_inputs(&definition.inputs, given).map_err(StartError::InvalidInputs)?;
         if let Some(key) = &request.idempotency_key {
             check_idempotency_key(key)?;
         }
@@ -316,6 +365,7 @@ impl Engine {
     ) -> Result<Start, StartError> {
         let mut id = self.clock().new_id();
         let mut parent = None;
+        let mut correlation = None;
         let mut may_run_here = true;
         let (trigger_type, trigger_key, seen, from) = match cause {
             StartCause::Manual => (TriggerType::Manual, None, json!({}), StartFrom::Request),
@@ -329,6 +379,13 @@ impl Engine {
                 parent = Some(step);
                 let depth = seen["depth"].clone();
                 (TriggerType::Workflow, None, json!({ "workflow": seen, "depth": depth }), StartFrom::Request)
+            }
+            StartCause::Webhook { trigger_key, seen } => {
+                (TriggerType::Webhook, Some(trigger_key), json!({ "webhook": seen }), StartFrom::Request)
+            }
+            StartCause::Event { trigger_key, seen, depth, correlation_id } => {
+                correlation = correlation_id;
+                (TriggerType::Event, Some(trigger_key), json!({ "event": seen, "depth": depth }), StartFrom::Request)
             }
             StartCause::File { trigger_key, version } => {
                 let seen = json!({ "file": {
@@ -356,7 +413,7 @@ impl Engine {
                 trigger_key,
                 trigger,
                 inputs,
-                correlation_id: id,
+                correlation_id: correlation.unwrap_or(id),
                 idempotency_key,
                 owner: self.owner(definition.priority, concurrency.is_some()).filter(|_| may_run_here),
                 priority: definition.priority,

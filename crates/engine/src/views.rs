@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::ports::{LogLevel, LogStream, Parent, TriggerType};
-use crate::{FileId, ScheduleId, VersionId, WatchId, WorkflowId};
+use crate::{EndpointId, FileId, ScheduleId, VersionId, WatchId, WorkflowId};
 
 /// Where a workflow stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -362,6 +362,50 @@ pub struct WatchView {
     /// The last full scan.
     pub last_scan_at: Option<DateTime<Utc>>,
     /// When the row was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// An address at which calls come in.
+#[derive(Clone, Debug)]
+pub struct EndpointView {
+    /// Its id.
+    pub id: EndpointId,
+    /// Its workflow.
+    pub workflow: WorkflowId,
+    /// Its key in the definition.
+    pub trigger_key: String,
+    /// The last part of the address.
+    pub path: String,
+    /// The HTTP methods that it takes: a list of texts.
+    pub methods: Value,
+    /// `standard_webhooks`, `hub_sha256`, `bearer` or `none`.
+    pub signature_mode: String,
+    /// Whether it is answered with the result.
+    pub replies: bool,
+    /// Whether it takes calls.
+    pub is_enabled: bool,
+    /// How often it was called.
+    pub total_calls: i64,
+    /// How often in vain.
+    pub rejected_calls: i64,
+    /// When it was called last.
+    pub last_called_at: Option<DateTime<Utc>>,
+    /// When the row was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// An event that a consumer gave up on.
+#[derive(Clone, Debug)]
+pub struct DeadLetterView {
+    /// The event's id.
+    pub event: Uuid,
+    /// Its type.
+    pub event_type: String,
+    /// What it says.
+    pub data: Value,
+    /// Why: a list of texts.
+    pub reasons: Vec<String>,
+    /// When.
     pub created_at: DateTime<Utc>,
 }
 

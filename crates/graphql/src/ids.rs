@@ -3,7 +3,7 @@
 use async_graphql::{Error, ID};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cogwheel_engine::{ExecutionId, FileId, ScheduleId, VersionId, WatchId, WorkflowId};
+use cogwheel_engine::{EndpointId, ExecutionId, FileId, ScheduleId, VersionId, WatchId, WorkflowId};
 use uuid::Uuid;
 
 use crate::errors::bad_input;
@@ -18,6 +18,7 @@ pub(crate) enum GlobalId {
     Artifact(Uuid),
     File(FileId),
     FileWatch(WatchId),
+    InboundEndpoint(EndpointId),
     Schedule(ScheduleId),
     ScheduleFire(Uuid),
 }
@@ -33,6 +34,7 @@ impl GlobalId {
             Self::Artifact(id) => format!("Artifact:{id}"),
             Self::File(id) => format!("File:{id}"),
             Self::FileWatch(id) => format!("FileWatch:{id}"),
+            Self::InboundEndpoint(id) => format!("InboundEndpoint:{id}"),
             Self::Schedule(id) => format!("Schedule:{id}"),
             Self::ScheduleFire(id) => format!("ScheduleFire:{id}"),
         };
@@ -60,6 +62,7 @@ impl GlobalId {
             "Artifact" => Self::Artifact(uuid),
             "File" => Self::File(FileId(uuid)),
             "FileWatch" => Self::FileWatch(WatchId(uuid)),
+            "InboundEndpoint" => Self::InboundEndpoint(EndpointId(uuid)),
             "Schedule" => Self::Schedule(ScheduleId(uuid)),
             "ScheduleFire" => Self::ScheduleFire(uuid),
             _ => return None,
@@ -120,6 +123,7 @@ mod tests {
             GlobalId::Artifact(UUID),
             GlobalId::File(FileId(UUID)),
             GlobalId::FileWatch(WatchId(UUID)),
+            GlobalId::InboundEndpoint(EndpointId(UUID)),
             GlobalId::Schedule(ScheduleId(UUID)),
             GlobalId::ScheduleFire(UUID),
         ] {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cogwheel_engine::ports::{Blobs, Reads, StoreError};
 use cogwheel_engine::{
-    CancelError, Engine, ExecutionId, Follower, OutputError, PauseError, RetryError, RetryRequest, SentSignal,
-    SignalError, SignalRequest, StartError, StartRequest, StartedExecution, TenantId, WorkflowFile, WorkflowId,
-    WorkflowRef,
+    Call, CallAnswer, CallError, CancelError, Engine, ExecutionId, Follower, Hook, OutputError, PauseError, RetryError,
+    RetryRequest, SecretError, SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest, StartError, StartRequest,
+    StartedExecution, TenantId, WorkflowFile, WorkflowId, WorkflowRef,
 };
 use serde_json::Value;
 
@@ -49,6 +49,24 @@ pub trait Services: Send + Sync + 'static {
 
     /// Makes a workflow take starts, or none.
     async fn set_enabled(&self, workflow: WorkflowRef, enabled: bool) -> Result<WorkflowId, PauseError>;
+
+    /// Every secret, by name, without its value.
+    async fn secrets(&self) -> Result<Vec<SecretInfo>, SecretError>;
+
+    /// Sets a secret.
+    async fn set_secret(&self, set: SetSecret) -> Result<SecretInfo, SecretError>;
+
+    /// Forgets a secret.
+    async fn delete_secret(&self, name: String) -> Result<(), SecretError>;
+
+    /// The address for calls of this path.
+    fn hook(&self, tenant: &str, path: &str) -> Option<Hook>;
+
+    /// Takes a call in.
+    async fn receive(&self, hook: &Hook, call: Call) -> Result<CallAnswer, CallError>;
+
+    /// Notes a call that was refused before it was read.
+    fn refuse_call(&self, hook: &Hook);
 }
 
 #[async_trait]
@@ -103,6 +121,32 @@ impl Services for Arc<Engine> {
     async fn set_enabled(&self, workflow: WorkflowRef, enabled: bool) -> Result<WorkflowId, PauseError> {
         let engine = Self::clone(self);
         to_its_end(async move { Engine::set_enabled(&engine, &workflow, enabled).await }).await?
+    }
+
+    async fn secrets(&self) -> Result<Vec<SecretInfo>, SecretError> {
+        Engine::list_secrets(self).await
+    }
+
+    async fn set_secret(&self, set: SetSecret) -> Result<SecretInfo, SecretError> {
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::set_secret(&engine, set).await }).await?
+    }
+
+    async fn delete_secret(&self, name: String) -> Result<(), SecretError> {
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::delete_secret(&engine, &name).await }).await?
+    }
+
+    fn hook(&self, tenant: &str, path: &str) -> Option<Hook> {
+        Engine::hook(self, tenant, path)
+    }
+
+    async fn receive(&self, hook: &Hook, call: Call) -> Result<CallAnswer, CallError> {
+        Engine::receive(self, hook, call).await
+    }
+
+    fn refuse_call(&self, hook: &Hook) {
+        Engine::refuse_call(self, hook);
     }
 }
 

@@ -1,4 +1,4 @@
-//! HTTP: routes, authentication, GraphQL over HTTP and WebSocket, health.
+//! HTTP: routes, authentication, GraphQL over HTTP and WebSocket, inbound webhooks, health.
 //!
 //! Handlers run on single-threaded workers that only read and write; the work itself runs on the runtime that
 //! [`Server::serve`] was called on, so that neither a slow worker nor a client that hangs up ends it half-way.
@@ -7,6 +7,7 @@ mod answer;
 mod auth;
 mod config;
 mod health;
+mod hooks;
 mod http;
 mod server;
 mod state;

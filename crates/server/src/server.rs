@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::state::State;
-use crate::{ServerConfig, health, http};
+use crate::{ServerConfig, health, hooks, http};
 
 /// Why the server cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +111,7 @@ fn routes(app: &mut web::ServiceConfig) {
             .route(web::post().to(http::post))
             .default_service(web::to(http::other_method)),
     )
+    .service(web::resource("/hooks/{tenant}/{path:.+}").route(web::to(hooks::receive)))
     .service(web::resource("/health/live").route(web::get().to(health::live)))
     .service(web::resource("/health/ready").route(web::get().to(health::ready)))
     .default_service(web::to(http::nothing_here));

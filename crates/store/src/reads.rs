@@ -1,6 +1,8 @@
 //! The API's reads: each sees one tenant, and on PostgreSQL the database itself sees to that.
 
 mod artifacts;
+mod endpoints;
+mod events;
 mod executions;
 mod files;
 pub(crate) mod literal;
@@ -16,10 +18,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Reads, StoreError};
 use cogwheel_engine::views::{
-    ArtifactView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page,
-    PageRequest, ScheduleView, StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
+    ArtifactView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter,
+    FireView, LogView, Page, PageRequest, ScheduleView, StepView, TriggerFilter, VersionView, WatchView,
+    WorkflowFilter, WorkflowView,
 };
-use cogwheel_engine::{FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_engine::{EndpointId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_machine::ExecutionId;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, Statement, TransactionTrait,
@@ -345,6 +348,27 @@ impl Reads for SqlStore {
         workflows: &[WorkflowId],
     ) -> Result<HashMap<WorkflowId, Vec<WatchView>>, StoreError> {
         read!(self, triggers::watches_of(tenant, workflows))
+    }
+
+    async fn endpoints_by_id(&self, tenant: TenantId, ids: &[EndpointId]) -> Result<Vec<EndpointView>, StoreError> {
+        read!(self, endpoints::by_id(tenant, ids))
+    }
+
+    async fn endpoints(
+        &self,
+        tenant: TenantId,
+        filter: &TriggerFilter,
+        page: PageRequest,
+    ) -> Result<Page<EndpointView>, StoreError> {
+        read!(self, endpoints::list(tenant, filter, page))
+    }
+
+    async fn count_endpoints(&self, tenant: TenantId, filter: &TriggerFilter) -> Result<u64, StoreError> {
+        read!(self, endpoints::count(tenant, filter))
+    }
+
+    async fn dead_letters(&self, tenant: TenantId, most: u32) -> Result<Vec<DeadLetterView>, StoreError> {
+        read!(self, events::dead_letters(tenant, most))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

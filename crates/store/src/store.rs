@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{
-    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice,
-    PauseWorkflow, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
-    StoredExecution, Swept, WatchHealth, WorkflowRecord,
+    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DataKey, DeadLetter, DeletedSecret,
+    EventPage, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice, PauseWorkflow, Place, PutSecret, Record,
+    SaveWorkflow, ScheduleTick, SecretStore, SignalAnswer, Start, Started, Store, StoreError, StoredExecution,
+    StoredSecret, Swept, WatchHealth, WorkflowRecord, WrappedKey,
 };
 use cogwheel_engine::{NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_machine::ExecutionId;
@@ -23,7 +24,9 @@ use crate::journal::{Journal, JournalStats};
 use crate::notices::Notices;
 use crate::tx::Reading;
 use crate::writes::pool::{self, Misread};
-use crate::writes::{cancel, installer, nodes, restore, signals, triggers, workflows as saving};
+use crate::writes::{
+    cancel, endpoints, events, installer, nodes, restore, secrets, signals, triggers, workflows as saving,
+};
 
 /// The store of one open database. Clones share it.
 #[derive(Clone)]
@@ -227,6 +230,65 @@ impl Store for SqlStore {
     async fn set_watch_health(&self, watch: WatchId, health: WatchHealth) -> Result<(), StoreError> {
         let at = SystemClock.now();
         self.journal().write(Box::new(move |tx| Box::pin(triggers::set_health(tx, watch, health, at)))).await
+    }
+
+    async fn event_consumer(&self, name: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError> {
+        if let Some(known) = events::find(&mut Reading(self.engine()), name).await? {
+            return Ok(known);
+        }
+        let name = name.to_owned();
+        self.journal().write(Box::new(move |tx| Box::pin(async move { events::begin(tx, &name, at).await }))).await
+    }
+
+    async fn forget_consumer(&self, consumer: Uuid) -> Result<(), StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(events::forget(tx, consumer)))).await
+    }
+
+    async fn events_after(&self, place: Place, most: usize) -> Result<EventPage, StoreError> {
+        events::after(&mut Reading(self.engine()), place, most).await
+    }
+
+    async fn move_consumer(&self, consumer: Consumer, at: DateTime<Utc>) -> Result<(), StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(events::advance(tx, consumer, at)))).await
+    }
+
+    async fn bury(&self, letter: DeadLetter) -> Result<(), StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(events::bury(tx, letter)))).await
+    }
+
+    async fn count_calls(&self, calls: &[CountedCalls]) -> Result<(), StoreError> {
+        let calls = calls.to_vec();
+        self.journal().write(Box::new(move |tx| Box::pin(async move { endpoints::count(tx, &calls).await }))).await
+    }
+}
+
+#[async_trait]
+impl SecretStore for SqlStore {
+    async fn data_key(&self, tenant: TenantId) -> Result<Option<DataKey>, StoreError> {
+        secrets::data_key(&mut Reading(self.engine()), tenant).await
+    }
+
+    async fn add_data_key(&self, tenant: TenantId, key: WrappedKey, at: DateTime<Utc>) -> Result<DataKey, StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(secrets::add_data_key(tx, tenant, key, at)))).await
+    }
+
+    async fn secret(&self, tenant: TenantId, name: &str) -> Result<Option<StoredSecret>, StoreError> {
+        secrets::one(&mut Reading(self.engine()), tenant, name).await
+    }
+
+    async fn secrets(&self, tenant: TenantId) -> Result<Vec<StoredSecret>, StoreError> {
+        secrets::all(&mut Reading(self.engine()), tenant).await
+    }
+
+    async fn put_secret(&self, put: PutSecret) -> Result<(), StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(secrets::put(tx, put)))).await
+    }
+
+    async fn delete_secret(&self, tenant: TenantId, name: &str) -> Result<DeletedSecret, StoreError> {
+        let name = name.to_owned();
+        self.journal()
+            .write(Box::new(move |tx| Box::pin(async move { secrets::delete(tx, tenant, &name).await })))
+            .await
     }
 }
 

@@ -1,10 +1,13 @@
 //! Units of work that are rare enough to decide inside a transaction of their own.
 
 pub(crate) mod cancel;
+pub(crate) mod endpoints;
+pub(crate) mod events;
 pub(crate) mod installer;
 pub(crate) mod nodes;
 pub(crate) mod pool;
 pub(crate) mod restore;
+pub(crate) mod secrets;
 pub(crate) mod signals;
 pub(crate) mod triggers;
 pub(crate) mod workflows;

@@ -7,9 +7,11 @@ mod inputs;
 mod node;
 mod run;
 mod schema;
+mod secrets;
 mod serve;
 mod signals;
 mod validate;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -35,6 +37,11 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             let settings = Settings::load(matches)?;
             begin_logging(&settings.log_level, settings.log_json)?;
             runtime()?.block_on(serve::serve(settings))
+        }
+        Command::Secrets(command) => {
+            let settings = Settings::load(matches)?;
+            begin_logging("warn", settings.log_json)?;
+            runtime()?.block_on(secrets::run(command, &settings))
         }
         Command::Db(command) => {
             let settings = Settings::load(matches)?;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use cogwheel_access::{AdminKey, Authenticator};
 use cogwheel_engine::clock::{Clock as _, SystemClock};
 use cogwheel_engine::ports::{NewNode, StepRegistry};
-use cogwheel_engine::{Engine, EngineConfig, NodeId, Parts};
+use cogwheel_engine::{Engine, EngineConfig, NodeId, Parts, Secrets};
 use cogwheel_files::BlobFolder;
 use cogwheel_graphql::{Limits, Schema};
 use cogwheel_server::{Server, ServerConfig};
@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use super::database::{self, Missing};
 use super::node::{self, FolderLock};
 use super::signals::Signals;
+use super::vault::KeyVault;
 use crate::settings::Settings;
 
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
@@ -27,6 +28,7 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let database = database::connect(&settings, Missing::Create).await?;
     let schema_fingerprint = prepare_schema(&database, settings.migrate_on_start).await?;
     let authenticator = authenticator(&settings)?;
+    let vault = KeyVault::open(&settings)?;
     let server = Server::bind(server_config(&settings))?;
     let address = server.address();
     let is_shared = database.is_shared();
@@ -47,6 +49,7 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         store: Arc::clone(&store) as _,
         reads: Arc::clone(&store) as _,
         blobs: Arc::new(blobs(&settings).await?),
+        secrets: Some(Secrets { store: Arc::clone(&store) as _, vault: Arc::new(vault) }),
         steps: StepRegistry::new(cogwheel_steps::builtin()),
         clock: Arc::new(SystemClock),
         node,

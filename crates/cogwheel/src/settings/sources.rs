@@ -12,6 +12,9 @@ use super::table::{self, SETTINGS};
 /// What the variables of the tests begin with.
 const TEST_VARIABLES: &str = "COGWHEEL_TEST_";
 
+/// What the variables begin with that hold secrets nobody has set.
+const SECRET_VARIABLES: &str = "COGWHEEL_SECRET_";
+
 /// Variables with the settings' prefix that are not settings: the file's own, what steps are given, and the build's.
 const OTHER_VARIABLES: &[&str] = &[
     "COGWHEEL_CONFIG",
@@ -118,7 +121,8 @@ impl Sources {
     /// Lays the environment over what is there.
     pub(crate) fn environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
         for (name, value) in variables {
-            let is_other = name.starts_with(TEST_VARIABLES) || OTHER_VARIABLES.contains(&name.as_str());
+            let is_other = [TEST_VARIABLES, SECRET_VARIABLES].iter().any(|prefix| name.starts_with(prefix))
+                || OTHER_VARIABLES.contains(&name.as_str());
             if !name.starts_with("COGWHEEL_") || is_other {
                 continue;
             }

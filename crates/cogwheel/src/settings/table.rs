@@ -81,6 +81,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Folder of artifacts and large outputs: empty for `blobs` in the data folder; several servers name one that they share.",
     ),
     setting(
+        "master_key_file",
+        Kind::Path,
+        "\"\"",
+        "File of the key that secrets are locked with: empty for `master.key` in the data folder; several servers have the same.",
+    ),
+    setting(
         "insecure_no_auth",
         Kind::Switch,
         "false",

@@ -15,17 +15,23 @@ use crate::suggest;
 use steps::Path;
 
 const ROOTS: [&str; 7] = ["inputs", "trigger", "steps", "env", "execution", "workflow", "now"];
-const ROOTS_NOT_YET: [&str; 3] = ["secrets", "vars", "event"];
+const ROOTS_NOT_YET: [&str; 2] = ["secrets", "vars"];
 /// What only the steps inside of a `foreach` have.
 const OF_ITEMS: [&str; 2] = ["item", "index"];
 /// What the key of `concurrency` may read.
 const BEFORE_THE_START: [&str; 3] = ["inputs", "trigger", "workflow"];
+/// What the `inputs` of a trigger may read.
+const OF_TRIGGERS: [&str; 2] = ["trigger", "workflow"];
+/// What the `if` of an event trigger may read.
+const OF_EVENTS: [&str; 2] = ["event", "workflow"];
 const EXECUTION: [&str; 3] = ["id", "attempt", "started_at"];
 /// What only the steps of `on_failure` and `finally` may read of the execution.
 const EXECUTION_AFTER: [&str; 2] = ["status", "error"];
 const WORKFLOW: [&str; 2] = ["name", "version"];
 const FILE: [&str; 5] = ["path", "name", "size", "sha256", "modified_at"];
 const SCHEDULE: [&str; 3] = ["due_at", "cron", "timezone"];
+const WEBHOOK: [&str; 7] = ["id", "method", "path", "query", "headers", "content_type", "body"];
+const EVENT: [&str; 8] = ["id", "type", "subject", "data", "stream", "position", "correlation_id", "at"];
 
 /// Where an expression stands, which decides what it may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +40,10 @@ pub(crate) enum Scope {
     WorkflowEnv,
     /// In the key of `concurrency`.
     ConcurrencyKey,
+    /// In the `inputs` of a trigger.
+    Trigger,
+    /// In the `if` of an event trigger.
+    Event,
     /// In the step with this index.
     Step(usize),
     /// In its `if` or its `foreach`, which are asked before it has an item.
@@ -48,7 +58,7 @@ impl Scope {
     fn step(self) -> Option<usize> {
         match self {
             Self::Step(step) | Self::Entry(step) | Self::Until(step) => Some(step),
-            Self::WorkflowEnv | Self::ConcurrencyKey | Self::Outputs => None,
+            Self::WorkflowEnv | Self::ConcurrencyKey | Self::Trigger | Self::Event | Self::Outputs => None,
         }
     }
 }
@@ -76,8 +86,8 @@ pub(crate) enum Used {
 pub(crate) struct Known {
     pub(crate) inputs: Option<Vec<String>>,
     pub(crate) env: Option<Vec<String>>,
-    pub(crate) has_files: bool,
-    pub(crate) has_schedules: bool,
+    /// The kinds of triggers.
+    pub(crate) triggers: Vec<&'static str>,
 }
 
 /// Reports every name that does not exist, or not where it is used.
@@ -156,15 +166,19 @@ impl Check<'_, '_> {
     fn value(&mut self, path: Path<'_>, scope: Scope) {
         let Some((root, span)) = path.get(0) else { return };
         let below = path.get(1);
-        if scope == Scope::ConcurrencyKey
-            && ROOTS.contains(&root)
-            && !BEFORE_THE_START.contains(&root)
-            && root != "steps"
+        let early: Option<(&str, &[&str])> = match scope {
+            Scope::ConcurrencyKey if root != "steps" => Some(("the key of `concurrency`", &BEFORE_THE_START)),
+            Scope::Trigger => Some(("the `inputs` of a trigger", &OF_TRIGGERS)),
+            Scope::Event => Some(("the `if` of an event trigger", &OF_EVENTS)),
+            _ => None,
+        };
+        if let Some((what, roots)) = early
+            && (ROOTS.contains(&root) || root == "event")
+            && !roots.contains(&root)
         {
-            let message =
-                format!("the key of `concurrency` cannot read `{root}`: it is computed before the execution starts");
-            let help = format!("it can read {}", BEFORE_THE_START.map(|root| format!("`{root}`")).join(", "));
-            return self.report.add(Code::UnknownName, span, message, help);
+            let message = format!("{what} cannot read `{root}`: it is computed before the execution starts");
+            let roots: Vec<String> = roots.iter().map(|root| format!("`{root}`")).collect();
+            return self.report.add(Code::UnknownName, span, message, format!("it can read {}", roots.join(", ")));
         }
         match root {
             "inputs" => self.declared(below, "input", self.known.inputs.as_deref(), "declare it under `inputs`"),
@@ -179,6 +193,11 @@ impl Check<'_, '_> {
             "workflow" => self.one_of(below, "workflow", &WORKFLOW),
             "now" => self.one_of(below, "now", &[]),
             "trigger" => self.trigger(path),
+            "event" if scope == Scope::Event => self.one_of(below, "event", &EVENT),
+            "event" if self.known.triggers.contains(&"event") => {
+                let help = "read `trigger.event` here".to_owned();
+                self.report.add(Code::UnknownName, span, "`event` is only there in the `if` of an event trigger", help);
+            }
             "steps" => self.step(path, scope),
             "index" if self.has_item(scope) => self.one_of(below, "index", &[]),
             "item" if self.has_item(scope) => {}
@@ -245,14 +264,16 @@ impl Check<'_, '_> {
     }
 
     fn trigger(&mut self, path: Path<'_>) {
-        self.one_of(path.get(1), "trigger", &["type", "key", "file", "schedule"]);
+        self.one_of(path.get(1), "trigger", &["type", "key", "file", "schedule", "webhook", "event", "depth"]);
         let Some((name, span)) = path.get(1) else { return };
-        let (fields, is_declared): (&[&str], bool) = match name {
-            "file" => (&FILE, self.known.has_files),
-            "schedule" => (&SCHEDULE, self.known.has_schedules),
+        let fields: &[&str] = match name {
+            "file" => &FILE,
+            "schedule" => &SCHEDULE,
+            "webhook" => &WEBHOOK,
+            "event" => &EVENT,
             _ => return,
         };
-        if !is_declared {
+        if !self.known.triggers.contains(&name) {
             let message = format!("`trigger.{name}` is never there: the workflow has no `on.{name}`");
             return self.report.add(Code::UnknownName, span, message, None);
         }

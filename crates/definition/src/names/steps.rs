@@ -49,7 +49,8 @@ impl<'c> Check<'c, '_> {
                 let help = "read the step in `env` of the step that needs it".to_owned();
                 self.report.add(Code::NotUpstream, span, message, help);
             }
-            Scope::ConcurrencyKey => {
+            // The others were refused already: they read nothing but what set the execution off.
+            Scope::ConcurrencyKey | Scope::Trigger | Scope::Event => {
                 let message = "the key of `concurrency` cannot read steps: it is there before they are";
                 self.report.add(Code::NotUpstream, span, message, None);
             }

@@ -9,6 +9,7 @@ mod groups;
 mod inputs;
 mod json_schema;
 mod loops;
+mod outside;
 mod reader;
 mod steps;
 mod triggers;
@@ -118,13 +119,11 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
             None => Some(Vec::new()),
             Some(read) => read.is_whole.then(|| read.values.keys().cloned().collect()),
         },
-        has_files: false,
-        has_schedules: false,
+        triggers: Vec::new(),
     };
     let inputs = inputs.unwrap_or_default();
     let triggers = fields.get("on").map(|node| reader.triggers(node, &inputs)).unwrap_or_default();
-    known.has_files = triggers.has_files;
-    known.has_schedules = triggers.has_schedules;
+    known.triggers = triggers.kinds;
     let (report, drafts, used) = reader.finish();
     drafts.check_ids(report);
     let graph = graph::resolve(report, &drafts);

@@ -28,19 +28,17 @@ const MAX_TEXT: usize = 255;
 #[derive(Default)]
 pub(crate) struct ReadTriggers {
     pub(crate) triggers: Triggers,
-    /// Whether the document has file triggers, readable or not.
-    pub(crate) has_files: bool,
-    pub(crate) has_schedules: bool,
+    /// The kinds that the document has, readable or not.
+    pub(crate) kinds: Vec<&'static str>,
 }
 
 impl Reader<'_, '_> {
     pub(crate) fn triggers(&mut self, node: &Node, inputs: &ReadInputs) -> ReadTriggers {
-        let mut read = ReadTriggers { has_files: true, has_schedules: true, ..ReadTriggers::default() };
+        let mut read = ReadTriggers { kinds: keys::ON.known.to_vec(), ..ReadTriggers::default() };
         let Some(fields) = self.fields(node, &keys::ON) else {
             return read;
         };
-        read.has_schedules = fields.get("schedule").is_some() || fields.is_meant("schedule");
-        read.has_files = fields.get("file").is_some() || fields.is_meant("file");
+        read.kinds.retain(|kind| fields.get(kind).is_some() || fields.is_meant(kind));
         let mut keys = HashMap::new();
         let schedules = fields.get("schedule").map(Self::one_or_more).unwrap_or_default();
         for (index, node) in schedules.iter().enumerate() {
@@ -49,6 +47,14 @@ impl Reader<'_, '_> {
         let files = fields.get("file").map(Self::one_or_more).unwrap_or_default();
         for (index, node) in files.iter().enumerate() {
             read.triggers.files.extend(self.file(index, node, inputs, &mut keys));
+        }
+        let webhooks = fields.get("webhook").map(Self::one_or_more).unwrap_or_default();
+        for (index, node) in webhooks.iter().enumerate() {
+            read.triggers.webhooks.extend(self.webhook(index, node, inputs, &mut keys));
+        }
+        let events = fields.get("event").map(Self::one_or_more).unwrap_or_default();
+        for (index, node) in events.iter().enumerate() {
+            read.triggers.events.extend(self.event(index, node, inputs, &mut keys));
         }
         read
     }
@@ -96,7 +102,7 @@ impl Reader<'_, '_> {
     }
 
     /// The trigger's id; each may be used once.
-    fn key(&mut self, fields: &Fields<'_>, default: String, keys: &mut HashMap<String, Span>) -> String {
+    pub(super) fn key(&mut self, fields: &Fields<'_>, default: String, keys: &mut HashMap<String, Span>) -> String {
         let node = fields.get("id");
         let key = node.and_then(|node| self.id(node, "the trigger's id")).unwrap_or(default);
         let span = node.unwrap_or(fields.node).span;

@@ -1,13 +1,13 @@
 //! The keys of the document itself, and of what starts an execution.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::read::MAX_LIMIT;
-use crate::{CatchUp, Overflow, Overlap, Priority};
+use crate::{CatchUp, Method, Overflow, Overlap, Priority, Signature};
 
 use super::shapes::{
-    Properties, about, declarations, duration, env, id, named, one_or_more, steps, text, texts, title, values, whole,
-    word,
+    Properties, about, declarations, duration, env, expression, id, named, one_or_more, steps, text, texts, title,
+    truth, values, whole, word,
 };
 
 pub(super) fn workflow() -> Properties {
@@ -56,6 +56,8 @@ pub(super) fn on() -> Properties {
     vec![
         ("schedule", about("Times at which it starts, one or a list.", one_or_more(&named("schedule")))),
         ("file", about("Folders whose files start it, one or a list.", one_or_more(&named("file")))),
+        ("webhook", about("Addresses whose calls start it, one or a list.", one_or_more(&named("webhook")))),
+        ("event", about("Events that start it, one or a list.", one_or_more(&named("event")))),
     ]
 }
 
@@ -74,6 +76,57 @@ pub(super) fn schedule() -> Properties {
             about("What happens while the previous execution is still going.", word(Overlap::ALL.map(Overlap::as_str))),
         ),
         ("inputs", about("The inputs of the executions it starts.", json!({ "type": "object" }))),
+    ]
+}
+
+pub(super) fn webhook() -> Properties {
+    vec![
+        ("id", about("Its name in records.", id())),
+        ("path", about("The last part of the address, after `/hooks/<tenant>/`.", text())),
+        ("secret", about("The name of the secret that calls are signed with.", id())),
+        (
+            "signature",
+            about(
+                "How calls are signed; Standard Webhooks or GitHub's header without it.",
+                word(Signature::ALL.map(Signature::as_str)),
+            ),
+        ),
+        ("tolerance", about("How far a call's time stamp may be off; 5m without it.", duration())),
+        ("methods", about("The HTTP methods that are taken; POST without it.", methods())),
+        ("max_body", about("The largest body, such as `64KiB`; 1MiB without it.", size())),
+        ("reply", about("Whether a call waits for the end of its execution and is answered with its result.", truth())),
+        ("reply_timeout", about("How long it waits at most; 30s without it.", duration())),
+        ("inputs", about("The inputs of the executions it starts; may read trigger and workflow.", values())),
+    ]
+}
+
+/// Anybody may call only where that is said.
+pub(super) fn webhook_rules() -> Value {
+    let open = json!({ "properties": { "signature": { "const": "none" } }, "required": ["signature"] });
+    json!({ "required": ["path"], "anyOf": [{ "required": ["secret"] }, open] })
+}
+
+fn size() -> Value {
+    json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, text()] })
+}
+
+fn methods() -> Value {
+    let method = word(Method::ALL.map(Method::as_str));
+    json!({ "anyOf": [method, { "type": "array", "items": method, "minItems": 1 }] })
+}
+
+pub(super) fn event() -> Properties {
+    vec![
+        ("id", about("Its name in records.", id())),
+        ("type", about("The type of the events, or a pattern such as `workflow.*` or `custom.**`.", text())),
+        (
+            "if",
+            about(
+                "What must hold of an event; may read event and workflow.",
+                json!({ "anyOf": [expression(), truth()] }),
+            ),
+        ),
+        ("inputs", about("The inputs of the executions it starts; may read trigger and workflow.", values())),
     ]
 }
 

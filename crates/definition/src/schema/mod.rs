@@ -23,7 +23,7 @@ struct Object {
     rules: fn() -> Value,
 }
 
-const OBJECTS: [Object; 16] = [
+const OBJECTS: [Object; 18] = [
     Object {
         name: "workflow",
         keys: &keys::WORKFLOW,
@@ -40,6 +40,13 @@ const OBJECTS: [Object; 16] = [
         rules: || json!({ "required": ["cron"] }),
     },
     Object { name: "file", keys: &keys::FILE, properties: execution::file, rules: || json!({ "required": ["path"] }) },
+    Object { name: "webhook", keys: &keys::WEBHOOK, properties: execution::webhook, rules: execution::webhook_rules },
+    Object {
+        name: "event",
+        keys: &keys::EVENT,
+        properties: execution::event,
+        rules: || json!({ "required": ["type"] }),
+    },
     Object { name: "step", keys: &keys::STEP, properties: steps::step, rules: steps::step_rules },
     Object {
         name: "case",

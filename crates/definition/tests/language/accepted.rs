@@ -124,6 +124,8 @@ fn the_compiled_form_is_stable() {
                     "catch_up_window_ms": null, "overlap": "skip", "inputs": {},
                 }],
                 "files": [],
+                "webhooks": [],
+                "events": [],
             },
             "env": {},
             "timeout_ms": 300_000,

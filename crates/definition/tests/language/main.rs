@@ -4,6 +4,7 @@ mod accepted;
 mod declared;
 mod execution;
 mod nested;
+mod outside;
 mod properties;
 mod refused;
 mod step_types;

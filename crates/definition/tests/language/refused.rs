@@ -87,7 +87,6 @@ fn keys_and_types() {
         "`compensate` is part of the workflow language, but this release does not run it yet",
     );
     one(&with_steps("¦saga: {deadline: 1h}\n"), "COG0102", "`saga` is part");
-    one(&with_steps("on:\n  ¦webhook: [{path: x}]\n"), "COG0102", "`webhook` is part");
     one(&with_steps("on: {schedule: {cron: '@daily', overlap: ¦queue}}\n"), "COG0102", "`overlap: queue` is part");
     one(&with_steps("on: {schedule: {cron: '@daily', ¦jitter: 5s}}\n"), "COG0102", "`jitter`");
     one(&with_steps("on: {schedule: [{¦every: 5m}]}\n"), "COG0102", "`every`");

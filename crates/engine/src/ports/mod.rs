@@ -2,8 +2,10 @@
 
 mod blobs;
 mod error;
+mod events;
 mod ownership;
 mod reads;
+mod secrets;
 mod signals;
 mod step;
 mod store;
@@ -13,13 +15,15 @@ pub(crate) use blobs::MemoryBlobs;
 pub use blobs::{BlobError, BlobKey, Blobs, OpenBlob};
 pub use cogwheel_definition::jq;
 pub use error::StoreError;
+pub use events::{Consumer, DeadLetter, EventPage, Place, RecordedEvent};
 pub use ownership::{Claim, Claimed, Lease, NewNode, Notice, Swept};
 pub use reads::Reads;
+pub use secrets::{DataKey, DeletedSecret, PutSecret, SecretStore, StoredSecret, Vault, VaultError, WrappedKey};
 pub use signals::{AskInbox, AwaitedSignal, EndedChild, Inbox, NewSignal, SignalAnswer, TakenSignal};
 pub use step::{LogLevel, LogLine, LogSink, LogStream, StepContext, StepRegistry, StepType};
 pub use store::{
-    ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, Due, DueOutcome, FileVersion, HandledFile, Head,
-    NewArtifact, NewEvent, NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, ScheduleRecord,
-    ScheduleTick, SkipReason, Start, StartFrom, Started, StepEffect, StepRow, Store, StoredExecution, StoredLog,
-    TriggerType, WatchHealth, WatchRecord, WorkflowRecord,
+    ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, CountedCalls, Due, DueOutcome, EndpointRecord,
+    FileVersion, HandledFile, Head, NewArtifact, NewEvent, NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow,
+    SavedTriggers, ScheduleRecord, ScheduleTick, SkipReason, Start, StartFrom, Started, StepEffect, StepRow, Store,
+    StoredExecution, StoredLog, TriggerType, WatchHealth, WatchRecord, WorkflowRecord,
 };

@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::views::{
-    ArtifactView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page,
-    PageRequest, ScheduleView, StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
+    ArtifactView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter,
+    FireView, LogView, Page, PageRequest, ScheduleView, StepView, TriggerFilter, VersionView, WatchView,
+    WorkflowFilter, WorkflowView,
 };
-use crate::{FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use crate::{EndpointId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
 /// Lists by time run newest first. Batch look-ups leave out what does not exist: also the pages and counts of parents
 /// that have nothing. However many parents there are, they cost no query each.
@@ -149,6 +150,23 @@ pub trait Reads: Send + Sync + 'static {
 
     /// Counts what [`Reads::watches`] lists.
     async fn count_watches(&self, tenant: TenantId, filter: &TriggerFilter) -> Result<u64, StoreError>;
+
+    /// Addresses for calls by id.
+    async fn endpoints_by_id(&self, tenant: TenantId, ids: &[EndpointId]) -> Result<Vec<EndpointView>, StoreError>;
+
+    /// Lists the addresses for calls of workflows that are not deleted.
+    async fn endpoints(
+        &self,
+        tenant: TenantId,
+        filter: &TriggerFilter,
+        page: PageRequest,
+    ) -> Result<Page<EndpointView>, StoreError>;
+
+    /// Counts what [`Reads::endpoints`] lists.
+    async fn count_endpoints(&self, tenant: TenantId, filter: &TriggerFilter) -> Result<u64, StoreError>;
+
+    /// The events that consumers gave up on last, newest first, at most `most`.
+    async fn dead_letters(&self, tenant: TenantId, most: u32) -> Result<Vec<DeadLetterView>, StoreError>;
 
     /// When each execution or one of its steps last changed.
     async fn newest_changes(

@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    AskInbox, BlobKey, Claim, Claimed, Inbox, Lease, LogLevel, LogStream, NewNode, NewSignal, Notice, SignalAnswer,
-    StoreError, Swept,
+    AskInbox, BlobKey, Claim, Claimed, Consumer, DeadLetter, EventPage, Inbox, Lease, LogLevel, LogStream, NewNode,
+    NewSignal, Notice, Place, SignalAnswer, StoreError, Swept,
 };
-use crate::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use crate::{EndpointId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
 /// The engine's side of the database. Each call that writes is one transaction, durable when it returns.
 ///
@@ -96,6 +96,24 @@ pub trait Store: Send + Sync + 'static {
 
     /// Records how a watch is doing.
     async fn set_watch_health(&self, watch: WatchId, health: WatchHealth) -> Result<(), StoreError>;
+
+    /// The reader of events of this name; a new one begins with what is recorded from now on.
+    async fn event_consumer(&self, name: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError>;
+
+    /// Forgets how far a reader of events got.
+    async fn forget_consumer(&self, consumer: Uuid) -> Result<(), StoreError>;
+
+    /// The events after a place, in order, at most `most`. None that could still get company before it.
+    async fn events_after(&self, place: Place, most: usize) -> Result<EventPage, StoreError>;
+
+    /// Records how far a reader of events got; it never goes back.
+    async fn move_consumer(&self, consumer: Consumer, at: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Keeps that a reader gives up on an event.
+    async fn bury(&self, letter: DeadLetter) -> Result<(), StoreError>;
+
+    /// Adds to what is counted of the calls of addresses; those that are gone are left out.
+    async fn count_calls(&self, calls: &[CountedCalls]) -> Result<(), StoreError>;
 }
 
 /// A workflow as stored.
@@ -121,6 +139,10 @@ pub struct WorkflowRecord {
     pub schedules: Vec<ScheduleRecord>,
     /// Its enabled watches.
     pub watches: Vec<WatchRecord>,
+    /// Its addresses for calls.
+    pub endpoints: Vec<EndpointRecord>,
+    /// Whether events start it.
+    pub has_events: bool,
 }
 
 /// A schedule as stored.
@@ -145,6 +167,28 @@ pub struct WatchRecord {
     pub id: WatchId,
     /// Its key in the definition.
     pub trigger_key: String,
+}
+
+/// An address at which calls come in, as stored.
+#[derive(Clone, Debug)]
+pub struct EndpointRecord {
+    /// Its id.
+    pub id: EndpointId,
+    /// Its key in the definition.
+    pub trigger_key: String,
+}
+
+/// Calls of an address that were not counted before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountedCalls {
+    /// The address.
+    pub endpoint: EndpointId,
+    /// How many there were.
+    pub total: i64,
+    /// How many of them were refused.
+    pub rejected: i64,
+    /// When the last one came.
+    pub last_at: DateTime<Utc>,
 }
 
 /// A definition to save.
@@ -468,15 +512,17 @@ pub struct Record {
     pub at: DateTime<Utc>,
 }
 
-/// An event that a step emits: appended to the stream `execution-<id>` in the transaction of its step.
+/// An event of an execution: appended to the stream `execution-<id>` in the transaction of what it tells.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
-    /// Its id, made from the step's key: the same event twice is recorded once.
+    /// Its id: the same event twice is recorded once.
     pub id: Uuid,
     /// Its type, as the author names it.
     pub event_type: String,
-    /// What it says.
+    /// What it says: `subject` and `data`.
     pub data: Value,
+    /// How many executions had set each other off before it.
+    pub depth: u64,
     /// Ties together what belongs together.
     pub correlation_id: Uuid,
 }

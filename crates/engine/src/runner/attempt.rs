@@ -16,6 +16,7 @@ use tracing::error;
 use super::artifacts::{Leavings, bounded};
 use super::drive::Drive;
 use crate::ports::{LogLine, LogSink, NewArtifact, NewEvent, StepContext, StepType};
+use crate::triggers::depth_of;
 
 /// An attempt under way.
 pub(super) struct Running {
@@ -93,7 +94,8 @@ impl Drive<'_> {
         }
         let correlation_id = self.correlation_id;
         let data = serde_json::json!({ "subject": input["subject"], "data": input["data"] });
-        self.unwritten.events.push(NewEvent { id, event_type, data, correlation_id });
+        let depth = depth_of(self.execution.trigger());
+        self.unwritten.events.push(NewEvent { id, event_type, data, depth, correlation_id });
         Outcome::Completed { output: serde_json::json!({ "id": id.to_string() }) }
     }
 

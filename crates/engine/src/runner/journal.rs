@@ -1,14 +1,18 @@
 //! Makes what became true of an execution durable, before anything acts on it.
 
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cogwheel_definition::Action;
 use cogwheel_machine::{Execution, ExecutionStatus, Failure, FailureKind, Layer, StepState, StepStatus};
+use serde_json::json;
 use tracing::{error, warn};
 
 use super::UnrecordedStart;
 use super::drive::Drive;
-use crate::ports::{Head, Record, Started, StepEffect, StepRegistry, StepRow, StoreError, StoredLog};
+use crate::Engine;
+use crate::ports::{Head, NewEvent, Record, Started, StepEffect, StepRegistry, StepRow, StoreError, StoredLog};
+use crate::triggers::depth_of;
 
 /// The longest pause between tries while the database is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -34,17 +38,20 @@ impl Drive<'_> {
         if self.offload(&mut record).await == Written::Refused {
             return Written::Refused;
         }
+        let has_events = !record.events.is_empty();
         let mut pause = Duration::from_millis(50);
         let mut is_unanswered = false;
         loop {
             match self.runner.store.record(record.clone()).await {
                 Ok(()) => {
                     self.notify();
+                    self.tell_of_events(has_events);
                     return Written::Durable;
                 }
                 // Its end is refused because it is there: it was recorded, but the answer got lost.
                 Err(StoreError::Conflict(_)) if is_unanswered && self.execution.status().is_terminal() => {
                     self.notify();
+                    self.tell_of_events(has_events);
                     return Written::Durable;
                 }
                 Err(error) if error.is_transient() => {
@@ -80,10 +87,12 @@ impl Drive<'_> {
             }
             start.first = Some(Box::new(record));
         }
+        let has_events = start.first.as_ref().is_some_and(|first| !first.events.is_empty());
         let recorded = self.runner.record_start(*start).await;
         self.is_recorded = matches!(recorded, Ok(Started::Accepted));
         if self.is_recorded {
             self.notify();
+            self.tell_of_events(has_events);
         }
         // Whoever asked may be gone; what is recorded runs all the same.
         let _ = answer.send(recorded);
@@ -134,6 +143,10 @@ impl Drive<'_> {
             .filter_map(|step| execution.step(step))
             .map(|state| step_row(execution, state, &self.runner.steps))
             .collect();
+        let mut events = unwritten.events;
+        if unwritten.head {
+            events.extend(self.end_event());
+        }
         let first = self.next_log_sequence;
         let logs: Vec<StoredLog> = unwritten
             .logs
@@ -159,11 +172,52 @@ impl Drive<'_> {
             head: unwritten.head.then(|| self.head(unwritten.lets_go)),
             steps,
             logs,
-            events: unwritten.events,
+            events,
             artifacts: unwritten.artifacts,
             parent: self.parent.filter(|_| has_ended).map(|parent| parent.execution),
             at: self.runner.clock.now(),
         }
+    }
+
+    /// Lets recorded events be held against the triggers.
+    fn tell_of_events(&self, there_are: bool) {
+        if there_are && let Some(engine) = self.engine() {
+            engine.events_came().notify_one();
+        }
+    }
+
+    fn engine(&self) -> Option<Arc<Engine>> {
+        self.runner.engine.get().and_then(Weak::upgrade)
+    }
+
+    /// The event that tells of the execution's end, where somebody waits for such.
+    fn end_event(&self) -> Option<NewEvent> {
+        let execution = &self.execution;
+        let status = execution.status();
+        if !status.is_terminal() {
+            return None;
+        }
+        let event_type = format!("workflow.{}", status.as_str());
+        if !self.engine()?.catalog().wants_event(&event_type) {
+            return None;
+        }
+        let workflow = execution.workflow();
+        let error =
+            execution.error().map(|error| json!({ "kind": error.kind, "title": error.title, "step": error.step }));
+        let data = json!({
+            "workflow": workflow.name,
+            "execution_id": execution.id().to_string(),
+            "status": status.as_str(),
+            "trigger": execution.trigger()["type"],
+            "error": error,
+        });
+        Some(NewEvent {
+            id: self.runner.clock.new_id(),
+            event_type,
+            data: json!({ "subject": workflow.name, "data": data }),
+            depth: depth_of(execution.trigger()),
+            correlation_id: self.correlation_id,
+        })
     }
 
     fn head(&self, lets_go: bool) -> Head {

@@ -29,6 +29,7 @@ use crate::ports::{Parent, Start, Started, StepRegistry, Store, StoreError};
 use crate::{Engine, EngineConfig, Feed, NodeId, TenantId, WorkflowId};
 
 pub(crate) use journal::step_row;
+pub(crate) use outside::MAX_DEPTH;
 use slots::{Slots, Ticket};
 
 /// The first and the longest pause between questions about a start whose answer got lost.

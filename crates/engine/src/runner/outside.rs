@@ -12,6 +12,7 @@ use super::{Nudge, Runner};
 use crate::cancel::CancelError;
 use crate::ports::{AskInbox, AwaitedSignal, EndedChild, Inbox, Notice, Parent, StoreError};
 use crate::start::{StartCause, StartError, StartRequest, WorkflowRef};
+use crate::triggers::{depth_of, is_too_deep};
 
 /// The first and the longest pause between tries while the database is away.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -49,8 +50,8 @@ impl Drive<'_> {
         let input = state.input.clone().unwrap_or_default();
         let waits = input["wait"].as_bool().unwrap_or(true);
         let key = state.key.clone();
-        let depth = self.execution.trigger()["depth"].as_u64().unwrap_or(0) + 1;
-        if depth > MAX_DEPTH {
+        let depth = depth_of(self.execution.trigger()) + 1;
+        if is_too_deep(depth) {
             let title = format!("workflows may start one another {MAX_DEPTH} deep, and this would be deeper");
             return self.child_failed(step, Failure::permanent(FailureKind::Workflow, title).with_code("too_deep"));
         }

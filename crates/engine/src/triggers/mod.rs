@@ -1,11 +1,13 @@
 //! What sets executions off, and the folders that workflows come from.
 
 mod digest;
+mod event;
 mod file;
 mod folders;
 mod housekeeping;
 mod location;
 mod schedule;
+mod webhook;
 mod workflow_files;
 
 use std::panic::AssertUnwindSafe;
@@ -20,7 +22,10 @@ use tracing::error;
 use crate::{Engine, EngineError};
 
 pub(crate) use digest::of as checksum;
+pub(crate) use event::{depth_of, is_too_deep};
 pub(crate) use folders::triggers as saved;
+pub(crate) use webhook::Counts as Calls;
+pub use webhook::{Call, CallAnswer, CallError, Hook, Reply};
 pub(crate) use workflow_files::WorkflowFiles;
 pub use workflow_files::{FileProblem, WorkflowFile};
 
@@ -43,6 +48,10 @@ pub(crate) async fn spawn(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let follow = move || folders::follow(Arc::clone(&this), rescans.workflows.clone());
     tasks.spawn(kept("workflow folders", retry, engine.stop().clone(), follow));
     tasks.spawn(file::supervise(Arc::clone(engine), rescans.files));
+    tasks.spawn(webhook::keep_counts(Arc::clone(engine)));
+    let this = Arc::clone(engine);
+    let hold = move || event::keep(Arc::clone(&this));
+    tasks.spawn(kept("events", retry, engine.stop().clone(), hold));
     let this = Arc::clone(engine);
     let keep = move || schedule::keep(Arc::clone(&this));
     tasks.spawn(kept("schedules", retry, engine.stop().clone(), keep));

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Reads, StoreError};
 use cogwheel_engine::views::{
-    ArtifactView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page,
-    PageRequest, ScheduleView, StepView, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
+    ArtifactView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter,
+    FireView, LogView, Page, PageRequest, ScheduleView, StepView, TriggerFilter, VersionView, WatchView,
+    WorkflowFilter, WorkflowView,
 };
-use cogwheel_engine::{ExecutionId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_engine::{EndpointId, ExecutionId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use uuid::Uuid;
 
 pub(crate) struct NoReads;
@@ -60,6 +61,10 @@ nothing! {
     count_fires(TenantId, &FireFilter) -> u64;
     fires_of_schedules(TenantId, &[ScheduleId], PageRequest) -> HashMap<ScheduleId, Page<FireView>>;
     count_fires_of_schedules(TenantId, &[ScheduleId]) -> HashMap<ScheduleId, u64>;
+    dead_letters(TenantId, u32) -> Vec<DeadLetterView>;
+    endpoints_by_id(TenantId, &[EndpointId]) -> Vec<EndpointView>;
+    endpoints(TenantId, &TriggerFilter, PageRequest) -> Page<EndpointView>;
+    count_endpoints(TenantId, &TriggerFilter) -> u64;
     watches_by_id(TenantId, &[WatchId]) -> Vec<WatchView>;
     watches(TenantId, &TriggerFilter, PageRequest) -> Page<WatchView>;
     count_watches(TenantId, &TriggerFilter) -> u64;

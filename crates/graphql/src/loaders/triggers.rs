@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use async_graphql::dataloader::Loader;
-use cogwheel_engine::views::{FireView, Page, PageRequest, ScheduleView, WatchView};
-use cogwheel_engine::{ScheduleId, WatchId, WorkflowId};
+use cogwheel_engine::views::{EndpointView, FireView, Page, PageRequest, ScheduleView, WatchView};
+use cogwheel_engine::{EndpointId, ScheduleId, WatchId, WorkflowId};
 use uuid::Uuid;
 
 use super::{Batches, by_key, by_page, rekeyed};
@@ -16,6 +16,15 @@ impl Loader<ScheduleId> for Batches {
 
     async fn load(&self, keys: &[ScheduleId]) -> Result<HashMap<ScheduleId, ScheduleView>, ReadFailed> {
         by_key(self.reads().schedules_by_id(self.tenant(), keys).await, |row| row.id, |row| row)
+    }
+}
+
+impl Loader<EndpointId> for Batches {
+    type Value = EndpointView;
+    type Error = ReadFailed;
+
+    async fn load(&self, keys: &[EndpointId]) -> Result<HashMap<EndpointId, EndpointView>, ReadFailed> {
+        by_key(self.reads().endpoints_by_id(self.tenant(), keys).await, |row| row.id, |row| row)
     }
 }
 

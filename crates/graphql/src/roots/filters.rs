@@ -67,6 +67,19 @@ impl From<FileWatchFilter> for views::TriggerFilter {
     }
 }
 
+/// Which inbound webhooks to list; what is not given does not narrow.
+#[derive(InputObject, Default)]
+pub(crate) struct InboundEndpointFilter {
+    /// Of the workflow with this name.
+    workflow: Option<String>,
+}
+
+impl From<InboundEndpointFilter> for views::TriggerFilter {
+    fn from(filter: InboundEndpointFilter) -> Self {
+        Self { workflow: filter.workflow }
+    }
+}
+
 /// Which schedules to list; what is not given does not narrow.
 #[derive(InputObject, Default)]
 pub(crate) struct ScheduleFilter {

@@ -4,25 +4,29 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Result};
 use cogwheel_access::Principal;
-use cogwheel_engine::views;
+use cogwheel_engine::{SecretError, views};
 use futures_util::future::join_all;
 
 use super::filters::{
-    FileFilter, FileWatchFilter, ScheduleFilter, ScheduleFireFilter, WorkflowExecutionFilter, WorkflowFilter,
+    FileFilter, FileWatchFilter, InboundEndpointFilter, ScheduleFilter, ScheduleFireFilter, WorkflowExecutionFilter,
+    WorkflowFilter,
 };
 use crate::Services;
 use crate::cursor::{MAX_PAGE, PageArgs};
-use crate::errors::{bad_input, store_failed};
+use crate::errors::{bad_input, internal, store_failed};
 use crate::ids::execution_id;
 use crate::limits::{list_cost, page_cost};
 use crate::loaders::load;
 use crate::types::{
-    Connection, Execution, File, FileWatch, Node, Schedule, ScheduleFire, Total, Viewer, Workflow, WorkflowFile,
-    find_node,
+    Connection, EventDeadLetter, Execution, File, FileWatch, InboundEndpoint, Node, Schedule, ScheduleFire, Secret,
+    Total, Viewer, Workflow, WorkflowFile, find_node,
 };
 
 /// How many workflow files there are reckoned to be.
 const WORKFLOW_FILES: usize = 20;
+
+/// How many secrets there are reckoned to be.
+const SECRETS: usize = 20;
 
 /// What can be asked. Fields that may be null return `Option<Result<_>>`: when one fails, it alone is null.
 pub(crate) struct Query;
@@ -150,6 +154,25 @@ impl Query {
         Ok(Connection::new(page, Some(rows), Total::Watches(filter)))
     }
 
+    /// Inbound webhooks, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn inbound_endpoints(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many rows from the front: 1 to 100, 50 if not given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most so many rows from the end: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which webhooks.")] filter: Option<InboundEndpointFilter>,
+    ) -> Result<Connection<InboundEndpoint>> {
+        let services = services(ctx)?;
+        let page = PageArgs { first, after, last, before }.request()?;
+        let filter: views::TriggerFilter = filter.unwrap_or_default().into();
+        let rows =
+            services.reads().endpoints(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        Ok(Connection::new(page, Some(rows), Total::Endpoints(filter)))
+    }
+
     /// Schedules, newest first.
     #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     async fn schedules(
@@ -186,6 +209,24 @@ impl Query {
         let rows =
             services.reads().fires(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
         Ok(Connection::new(page, Some(rows), Total::Fires(filter)))
+    }
+
+    /// The latest events that could not set off what they should have, newest first: at most 100.
+    #[graphql(complexity = "list_cost(MAX_PAGE as usize, child_complexity)")]
+    async fn event_dead_letters(&self, ctx: &Context<'_>) -> Result<Vec<EventDeadLetter>> {
+        let services = services(ctx)?;
+        let letters = services.reads().dead_letters(services.tenant(), MAX_PAGE).await;
+        Ok(letters.map_err(|error| store_failed(&error))?.into_iter().map(EventDeadLetter::from).collect())
+    }
+
+    /// The secrets by name, without their values.
+    #[graphql(complexity = "list_cost(SECRETS, child_complexity)")]
+    async fn secrets(&self, ctx: &Context<'_>) -> Result<Vec<Secret>> {
+        match services(ctx)?.secrets().await {
+            Ok(secrets) => Ok(secrets.into_iter().map(Secret::from).collect()),
+            Err(SecretError::Store(error)) => Err(store_failed(&error)),
+            Err(error) => Err(internal(&error)),
+        }
     }
 
     /// The files of the workflow folders by path, with what is wrong with them.

@@ -8,7 +8,7 @@ use cogwheel_engine::views::{
 };
 use cogwheel_engine::{ExecutionId, ScheduleId, WorkflowId};
 
-use super::{Execution, ExecutionLog, File, FileWatch, Schedule, ScheduleFire, Step, Workflow};
+use super::{Execution, ExecutionLog, File, FileWatch, InboundEndpoint, Schedule, ScheduleFire, Step, Workflow};
 use crate::Services;
 use crate::errors::store_failed;
 use crate::loaders::{CountChildren, CountExecutions, CountFires, CountLogs, CountSteps, load};
@@ -29,6 +29,7 @@ pub(crate) enum Total {
     Logs(ExecutionId, Option<i32>),
     Files(FileFilter),
     Watches(TriggerFilter),
+    Endpoints(TriggerFilter),
     Schedules(TriggerFilter),
     Fires(FireFilter),
     FiresOf(ScheduleId),
@@ -43,6 +44,7 @@ impl Total {
             Self::Executions(filter) => reads.count_executions(tenant, filter).await,
             Self::Files(filter) => reads.count_files(tenant, filter).await,
             Self::Watches(filter) => reads.count_watches(tenant, filter).await,
+            Self::Endpoints(filter) => reads.count_endpoints(tenant, filter).await,
             Self::Schedules(filter) => reads.count_schedules(tenant, filter).await,
             Self::Fires(filter) => reads.count_fires(tenant, filter).await,
             Self::ExecutionsOf(id) => return Ok(load(ctx, CountExecutions(*id)).await?.unwrap_or(0)),
@@ -86,6 +88,7 @@ impl<T> Connection<T> {
     concrete(name = "ExecutionLogConnection", params(ExecutionLog)),
     concrete(name = "FileConnection", params(File)),
     concrete(name = "FileWatchConnection", params(FileWatch)),
+    concrete(name = "InboundEndpointConnection", params(InboundEndpoint)),
     concrete(name = "ScheduleConnection", params(Schedule)),
     concrete(name = "ScheduleFireConnection", params(ScheduleFire))
 )]
@@ -129,6 +132,7 @@ where
     concrete(name = "ExecutionLogEdge", params(ExecutionLog)),
     concrete(name = "FileEdge", params(File)),
     concrete(name = "FileWatchEdge", params(FileWatch)),
+    concrete(name = "InboundEndpointEdge", params(InboundEndpoint)),
     concrete(name = "ScheduleEdge", params(Schedule)),
     concrete(name = "ScheduleFireEdge", params(ScheduleFire))
 )]

@@ -69,6 +69,11 @@ impl Execution {
         &self.0.trigger
     }
 
+    /// How many executions had set each other off before it; no chain grows longer than 16.
+    async fn depth(&self) -> u64 {
+        self.0.trigger["depth"].as_u64().unwrap_or(0)
+    }
+
     /// Its inputs, defaults filled in.
     async fn inputs(&self) -> &Value {
         &self.0.inputs

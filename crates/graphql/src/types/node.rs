@@ -2,7 +2,9 @@
 
 use async_graphql::{Context, ID, Interface, Result};
 
-use super::{Artifact, Execution, File, FileWatch, Schedule, ScheduleFire, Step, Workflow, WorkflowVersion};
+use super::{
+    Artifact, Execution, File, FileWatch, InboundEndpoint, Schedule, ScheduleFire, Step, Workflow, WorkflowVersion,
+};
 use crate::ids::GlobalId;
 use crate::loaders::{ArtifactKey, FireKey, StepKey, load};
 
@@ -24,6 +26,8 @@ pub(crate) enum Node {
     File(File),
     /// A watch.
     FileWatch(FileWatch),
+    /// An address for calls.
+    InboundEndpoint(InboundEndpoint),
     /// A schedule.
     Schedule(Schedule),
     /// A due instant.
@@ -40,6 +44,7 @@ pub(crate) async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>
         GlobalId::Artifact(id) => load(ctx, ArtifactKey(id)).await?.map(Artifact::from).map(Into::into),
         GlobalId::File(id) => load(ctx, id).await?.map(File::from).map(Into::into),
         GlobalId::FileWatch(id) => load(ctx, id).await?.map(FileWatch::from).map(Into::into),
+        GlobalId::InboundEndpoint(id) => load(ctx, id).await?.map(InboundEndpoint::from).map(Into::into),
         GlobalId::Schedule(id) => load(ctx, id).await?.map(Schedule::from).map(Into::into),
         GlobalId::ScheduleFire(id) => load(ctx, FireKey(id)).await?.map(ScheduleFire::from).map(Into::into),
     })

@@ -12,5 +12,6 @@ mod limits;
 mod lists;
 mod pause;
 mod retry;
+mod secrets;
 mod signal;
 mod start;

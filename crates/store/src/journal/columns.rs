@@ -10,7 +10,7 @@ use rusqlite::ToSql;
 use rusqlite::types::ToSqlOutput;
 use sea_orm::ActiveEnum;
 use serde::{Serialize, Serializer};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::rows::{Stored, file_status_after, skip_reason};
@@ -471,6 +471,7 @@ pub(super) struct EventColumns {
     pub(super) event_type: String,
     pub(super) aggregate_id: Key,
     pub(super) event_data: Document,
+    pub(super) event_metadata: Document,
     pub(super) correlation_id: Key,
     pub(super) created_at: Instant,
 }
@@ -484,6 +485,7 @@ impl EventColumns {
             event_type: storable_text(&event.event_type),
             aggregate_id: Key(record.execution.0),
             event_data: Document::of(&event.data),
+            event_metadata: Document::of(&json!({ "depth": event.depth })),
             correlation_id: Key(event.correlation_id),
             created_at: Instant(record.at),
         }

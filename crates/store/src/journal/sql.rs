@@ -73,7 +73,7 @@ macro_rules! artifact_changes {
 
 macro_rules! event_columns {
     () => {
-        "id, tenant_id, stream_id, event_type, aggregate_id, event_data, correlation_id, created_at"
+        "id, tenant_id, stream_id, event_type, aggregate_id, event_data, event_metadata, correlation_id, created_at"
     };
 }
 
@@ -203,7 +203,7 @@ pub(super) mod sqlite {
     pub(crate) const INSERT_EVENT: &str = concat!(
         "insert into event_store (",
         event_columns!(),
-        ", updated_at, aggregate_type, version, position) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 'execution',
+        ", updated_at, aggregate_type, version, position) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 'execution',
           (select coalesce(max(version), 0) + 1 from event_store where stream_id = ?3),
           (select coalesce(max(position), 0) + 1 from event_store)) on conflict (id) do nothing"
     );
@@ -377,10 +377,10 @@ pub(super) mod postgres {
           + row_number() over (partition by r.stream_id order by r.place)
          from (
           select distinct on (n.id) n.id, n.tenant_id, n.stream_id, n.event_type, n.aggregate_id,
-            coalesce(n.event_data, 'null') as event_data, n.correlation_id, n.created_at, j.place
+            coalesce(n.event_data, 'null') as event_data, n.event_metadata, n.correlation_id, n.created_at, j.place
           from json_array_elements($1::json) with ordinality as j(event, place),
             json_to_record(j.event) as n(id uuid, tenant_id uuid, stream_id text, event_type text, aggregate_id uuid,
-              event_data jsonb, correlation_id uuid, created_at timestamptz)
+              event_data jsonb, event_metadata jsonb, correlation_id uuid, created_at timestamptz)
           where not exists (select 1 from event_store e where e.id = n.id)
           order by n.id, j.place
          ) r order by r.place on conflict (id) do nothing"

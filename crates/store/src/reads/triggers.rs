@@ -224,7 +224,7 @@ pub(crate) fn select_fires(backend: DbBackend, tenant: TenantId, filter: &FireFi
 }
 
 /// The trigger's workflow is not deleted, and is the one that the filter names.
-fn of_live_workflow(column: impl ColumnTrait, tenant: TenantId, filter: &TriggerFilter) -> Expr {
+pub(super) fn of_live_workflow(column: impl ColumnTrait, tenant: TenantId, filter: &TriggerFilter) -> Expr {
     let mut live = Query::select();
     live.column(workflows::Column::Id)
         .from(workflows::Entity)

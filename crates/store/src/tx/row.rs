@@ -77,6 +77,12 @@ impl Cell for String {
     }
 }
 
+impl Cell for Vec<u8> {
+    fn from_sqlite(value: &SqliteValue) -> Option<Self> {
+        if let SqliteValue::Blob(bytes) = value { Some(bytes.clone()) } else { None }
+    }
+}
+
 impl Cell for Uuid {
     fn from_sqlite(value: &SqliteValue) -> Option<Self> {
         if let SqliteValue::Blob(bytes) = value { Self::from_slice(bytes).ok() } else { None }

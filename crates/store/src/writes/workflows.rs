@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cogwheel_engine::ports::{PauseWorkflow, SaveWorkflow, ScheduleRecord, StoreError, WatchRecord, WorkflowRecord};
-use cogwheel_engine::{ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_engine::ports::{
+    EndpointRecord, PauseWorkflow, SaveWorkflow, ScheduleRecord, StoreError, WatchRecord, WorkflowRecord,
+};
+use cogwheel_engine::{EndpointId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_entity::{workflow_versions, workflows};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -14,7 +16,7 @@ use sea_orm::{
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::{execute, rows, triggers};
+use super::{endpoints, execute, rows, triggers};
 use crate::rows::corrupt;
 use crate::tx::{Ask, Row, WriteTx, any_of, ids, raw};
 use crate::values::{new_id, storable};
@@ -53,6 +55,8 @@ pub(crate) async fn save(tx: &mut dyn WriteTx, save: SaveWorkflow) -> Result<Wor
         None => add_version(tx, id, &save).await?,
     };
     let (schedules, watches) = triggers::align(tx, id, &save).await?;
+    let endpoints = endpoints::align(tx, id, &save).await?;
+    let has_events = !save.workflow.triggers.events.is_empty();
     Ok(WorkflowRecord {
         id: WorkflowId(id),
         tenant: save.tenant,
@@ -64,6 +68,8 @@ pub(crate) async fn save(tx: &mut dyn WriteTx, save: SaveWorkflow) -> Result<Wor
         is_enabled,
         schedules,
         watches,
+        endpoints,
+        has_events,
     })
 }
 
@@ -75,7 +81,8 @@ pub(crate) async fn remove(tx: &mut dyn WriteTx, workflow: WorkflowId, at: DateT
         .filter(workflows::Column::Id.eq(workflow.0))
         .filter(workflows::Column::DeletedAt.is_null());
     execute(tx, delete).await?;
-    triggers::switch_off(tx, workflow.0, at).await
+    triggers::switch_off(tx, workflow.0, at).await?;
+    endpoints::remove(tx, workflow.0).await
 }
 
 /// Moves a workflow between active and paused; one that is neither stays as it is. `false` when there is none.
@@ -102,7 +109,7 @@ pub(crate) async fn pause(tx: &mut dyn WriteTx, pause: PauseWorkflow) -> Result<
 
 /// Where a workflow is started is decided by these columns alone; its text may be as long as it likes.
 const ALL: &str = "select w.id, w.name, w.origin_path, w.is_enabled and w.status = 'active' as may_start,
-        v.id as version_id, v.version, v.checksum
+        w.event_trigger_count, v.id as version_id, v.version, v.checksum
     from workflows w left join workflow_versions v on v.workflow_id = w.id and v.is_active = true
     where w.tenant_id = $1 and w.deleted_at is null";
 
@@ -112,6 +119,9 @@ const SCHEDULES: &str =
 
 const WATCHES: &str =
     "select id, workflow_id, trigger_key from file_watches where tenant_id = $1 and is_enabled = true order by id";
+
+const ENDPOINTS: &str =
+    "select id, workflow_id, trigger_key from inbound_endpoints where tenant_id = $1 and is_enabled = true order by id";
 
 /// See [`cogwheel_engine::ports::Store::workflows`].
 pub(crate) async fn all(ask: &mut dyn Ask, tenant: TenantId) -> Result<Vec<WorkflowRecord>, StoreError> {
@@ -133,6 +143,11 @@ pub(crate) async fn all(ask: &mut dyn Ask, tenant: TenantId) -> Result<Vec<Workf
         let watch = WatchRecord { id: WatchId(row.get("id")?), trigger_key: row.get("trigger_key")? };
         watches.entry(row.get("workflow_id")?).or_default().push(watch);
     }
+    let mut endpoints: HashMap<Uuid, Vec<EndpointRecord>> = HashMap::new();
+    for row in ask.query(raw(ask, ENDPOINTS, [Value::from(tenant.0)])).await? {
+        let endpoint = EndpointRecord { id: EndpointId(row.get("id")?), trigger_key: row.get("trigger_key")? };
+        endpoints.entry(row.get("workflow_id")?).or_default().push(endpoint);
+    }
     let read = |row: &Row| {
         let id: Uuid = row.get("id")?;
         let version: Option<Uuid> = row.get("version_id")?;
@@ -148,6 +163,8 @@ pub(crate) async fn all(ask: &mut dyn Ask, tenant: TenantId) -> Result<Vec<Workf
             is_enabled: row.get("may_start")?,
             schedules: schedules.remove(&id).unwrap_or_default(),
             watches: watches.remove(&id).unwrap_or_default(),
+            endpoints: endpoints.remove(&id).unwrap_or_default(),
+            has_events: row.get::<i32>("event_trigger_count")? > 0,
         })
     };
     ask.query(raw(ask, ALL, [Value::from(tenant.0)])).await?.iter().map(read).collect()
@@ -230,6 +247,7 @@ fn described(save: &SaveWorkflow) -> workflows::ActiveModel {
         origin: Set(origin),
         origin_path: Set(save.origin_path.clone()),
         is_scheduled: Set(!workflow.triggers.schedules.is_empty()),
+        event_trigger_count: Set(i32::try_from(workflow.triggers.events.len()).unwrap_or(i32::MAX)),
         trigger_on_file_upload: Set(!workflow.triggers.files.is_empty()),
         max_retries: Set(most_retries(save)),
         timeout_seconds: Set(whole_seconds(workflow.timeout)),

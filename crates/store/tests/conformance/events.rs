@@ -17,6 +17,7 @@ fn event(kind: &str) -> NewEvent {
         id: Uuid::now_v7(),
         event_type: kind.to_owned(),
         data: json!({ "kind": kind }),
+        depth: 0,
         correlation_id: Uuid::nil(),
     }
 }

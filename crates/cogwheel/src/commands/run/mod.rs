@@ -106,6 +106,7 @@ async fn launch(settings: &Settings, data: &Path) -> anyhow::Result<(Arc<Engine>
         store: Arc::clone(&store) as _,
         reads: Arc::clone(&store) as _,
         blobs: Arc::new(BlobFolder::open(data.join(database::BLOBS), SystemClock.now().into()).await?),
+        secrets: None,
         steps: StepRegistry::new(cogwheel_steps::builtin()),
         clock: Arc::new(SystemClock),
         node,

@@ -225,6 +225,8 @@ mod tests {
     fn workflow(cron: &str, record: ScheduleRecord) -> Vec<Arc<LoadedWorkflow>> {
         let text = format!("on: {{schedule: {{cron: \"{cron}\"}}}}\nsteps: [{{run: 'true'}}]\n");
         let workflow = WorkflowRecord {
+            endpoints: Vec::new(),
+            has_events: false,
             id: WorkflowId(Uuid::from_u128(1)),
             tenant: TenantId(Uuid::from_u128(2)),
             name: "hourly".to_owned(),

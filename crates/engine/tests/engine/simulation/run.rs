@@ -191,6 +191,7 @@ impl Run {
             store: Arc::new(Connection::new(&self.world, node)),
             reads: Arc::new(NoReads),
             blobs: Arc::new(NoBlobs),
+            secrets: None,
             steps: steps::registry(&self.world, node),
             clock: Arc::clone(clock) as _,
             node: NewNode {

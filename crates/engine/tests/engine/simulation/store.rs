@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
-    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice,
-    PauseWorkflow, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
-    StoredExecution, Swept, WatchHealth, WorkflowRecord,
+    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, EventPage, HandledFile,
+    Inbox, Lease, NewNode, NewSignal, Notice, PauseWorkflow, Place, Record, SaveWorkflow, ScheduleTick, SignalAnswer,
+    Start, Started, Store, StoreError, StoredExecution, Swept, WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::mpsc;
@@ -166,6 +166,30 @@ impl Store for Connection {
 
     async fn handled_files(&self, _: WatchId) -> Result<Vec<HandledFile>, StoreError> {
         unreachable!("no folder is watched here")
+    }
+
+    async fn event_consumer(&self, _: &str, _: DateTime<Utc>) -> Result<Consumer, StoreError> {
+        Ok(Consumer { id: Uuid::nil(), place: Place::default() })
+    }
+
+    async fn forget_consumer(&self, _: Uuid) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn events_after(&self, _: Place, _: usize) -> Result<EventPage, StoreError> {
+        Ok(EventPage::default())
+    }
+
+    async fn move_consumer(&self, _: Consumer, _: DateTime<Utc>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn bury(&self, _: DeadLetter) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn count_calls(&self, _: &[CountedCalls]) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn set_watch_health(&self, _: WatchId, _: WatchHealth) -> Result<(), StoreError> {

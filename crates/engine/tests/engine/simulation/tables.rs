@@ -96,6 +96,8 @@ impl Tables {
         let number = u128::try_from(self.workflows.len()).unwrap_or_default();
         let known = self.workflows.entry(save.workflow.name.clone());
         let new = || WorkflowRecord {
+            endpoints: Vec::new(),
+            has_events: false,
             id: WorkflowId(Uuid::from_u128(100 + number)),
             tenant: save.tenant,
             name: save.workflow.name.clone(),

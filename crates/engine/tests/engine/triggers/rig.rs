@@ -86,6 +86,7 @@ impl Rig {
             store: Arc::clone(&self.store) as _,
             reads: Arc::new(NoReads),
             blobs: Arc::new(NoBlobs),
+            secrets: None,
             steps: StepRegistry::new([Arc::new(Gate(Arc::clone(&self.gate))) as Arc<dyn StepType>]),
             clock: Arc::clone(&self.clock),
             node,

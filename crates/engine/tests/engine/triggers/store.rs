@@ -7,10 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
-    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Due, DueOutcome, FileVersion, HandledFile, Inbox, Lease,
-    NewNode, NewRow, NewSignal, Notice, PauseWorkflow, Record, SaveWorkflow, ScheduleRecord, ScheduleTick,
-    SignalAnswer, Start, StartFrom, Started, Store, StoreError, StoredExecution, Swept, WatchHealth, WatchRecord,
-    WorkflowRecord,
+    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, Due, DueOutcome,
+    EventPage, FileVersion, HandledFile, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseWorkflow, Place,
+    Record, SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, Start, StartFrom, Started, Store, StoreError,
+    StoredExecution, Swept, WatchHealth, WatchRecord, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::{mpsc, watch};
@@ -203,6 +203,8 @@ impl Store for MemoryStore {
             let watches = watches.collect();
             let old = tables.workflows.get(&name);
             let record = WorkflowRecord {
+                endpoints: Vec::new(),
+                has_events: false,
                 id: old.map_or_else(|| WorkflowId(Uuid::now_v7()), |old| old.id),
                 tenant: save.tenant,
                 name: name.clone(),
@@ -303,6 +305,30 @@ impl Store for MemoryStore {
             inode: file.inode.clone(),
         });
         Ok(handled.collect())
+    }
+
+    async fn event_consumer(&self, _: &str, _: DateTime<Utc>) -> Result<Consumer, StoreError> {
+        Ok(Consumer { id: Uuid::nil(), place: Place::default() })
+    }
+
+    async fn forget_consumer(&self, _: Uuid) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn events_after(&self, _: Place, _: usize) -> Result<EventPage, StoreError> {
+        Ok(EventPage::default())
+    }
+
+    async fn move_consumer(&self, _: Consumer, _: DateTime<Utc>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn bury(&self, _: DeadLetter) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn count_calls(&self, _: &[CountedCalls]) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn set_watch_health(&self, _: WatchId, health: WatchHealth) -> Result<(), StoreError> {

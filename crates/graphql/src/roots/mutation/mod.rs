@@ -2,6 +2,7 @@
 
 mod cancel;
 mod retry;
+mod secrets;
 mod signal;
 mod start;
 mod user_error;
@@ -16,5 +17,6 @@ pub(crate) struct Mutation(
     cancel::CancelMutations,
     retry::RetryMutations,
     signal::SignalMutations,
+    secrets::SecretMutations,
     workflows::WorkflowMutations,
 );

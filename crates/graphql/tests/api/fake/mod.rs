@@ -12,13 +12,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use cogwheel_access::Principal;
 use cogwheel_engine::ports::{Blobs, LogLevel, LogStream, Reads, StoreError, TriggerType};
 use cogwheel_engine::views::{
-    ArtifactView, ExecutionView, FileStatus, FileView, FireView, LogView, Priority, ScheduleView, StepView, WatchView,
-    WorkflowStatus, WorkflowView,
+    ArtifactView, DeadLetterView, EndpointView, ExecutionView, FileStatus, FileView, FireView, LogView, Priority,
+    ScheduleView, StepView, WatchView, WorkflowStatus, WorkflowView,
 };
 use cogwheel_engine::{
-    CancelError, Changed, ExecutionId, ExecutionStatus, Feed, FileId, Follower, OutputError, PauseError, RetryError,
-    RetryRequest, ScheduleId, SentSignal, SignalError, SignalRequest, StartError, StartRequest, StartedExecution,
-    StepStatus, TenantId, VersionId, WatchId, WorkflowFile, WorkflowId, WorkflowRef,
+    Call, CallAnswer, CallError, CancelError, Changed, ExecutionId, ExecutionStatus, Feed, FileId, Follower, Hook,
+    OutputError, PauseError, RetryError, RetryRequest, ScheduleId, SecretError, SecretInfo, SentSignal, SetSecret,
+    SignalError, SignalRequest, StartError, StartRequest, StartedExecution, StepStatus, TenantId, VersionId, WatchId,
+    WorkflowFile, WorkflowId, WorkflowRef,
 };
 use cogwheel_graphql::{Limits, Schema, Services};
 use serde_json::{Value, json};
@@ -43,6 +44,8 @@ pub(crate) struct Rows {
     pub(crate) blobs: HashMap<String, Vec<u8>>,
     pub(crate) files: Vec<FileView>,
     pub(crate) watches: Vec<WatchView>,
+    pub(crate) endpoints: Vec<EndpointView>,
+    pub(crate) dead_letters: Vec<DeadLetterView>,
     pub(crate) schedules: Vec<ScheduleView>,
     pub(crate) fires: Vec<FireView>,
     pub(crate) workflow_files: Vec<WorkflowFile>,
@@ -58,6 +61,10 @@ pub(crate) struct Rows {
     /// What a signal answers; without it, that one execution was woken.
     pub(crate) signal: Option<Result<SentSignal, SignalError>>,
     pub(crate) signalled: Vec<SignalRequest>,
+    pub(crate) secrets: Vec<SecretInfo>,
+    pub(crate) set_secrets: Vec<SetSecret>,
+    /// Why secrets are not set.
+    pub(crate) secret: Option<SecretError>,
     pub(crate) is_draining: bool,
     /// What every read fails with.
     pub(crate) failure: Option<StoreError>,
@@ -388,4 +395,46 @@ impl Services for Fake {
             Ok(known.id)
         })
     }
+
+    async fn secrets(&self) -> Result<Vec<SecretInfo>, SecretError> {
+        Ok(self.rows(|rows| rows.secrets.clone()))
+    }
+
+    async fn set_secret(&self, set: SetSecret) -> Result<SecretInfo, SecretError> {
+        self.rows(|rows| {
+            let version = rows.secrets.iter().filter(|known| known.name == set.name).count();
+            let secret = SecretInfo {
+                name: set.name.clone(),
+                description: set.description.clone(),
+                is_set: true,
+                version: i32::try_from(version).expect("few") + 1,
+                rotated_at: Some(at(1)),
+                created_at: at(0),
+            };
+            rows.secrets.push(secret.clone());
+            rows.set_secrets.push(set);
+            match &rows.secret {
+                Some(refusal) => Err(refusal.clone()),
+                None => Ok(secret),
+            }
+        })
+    }
+
+    async fn delete_secret(&self, name: String) -> Result<(), SecretError> {
+        self.rows(|rows| {
+            let before = rows.secrets.len();
+            rows.secrets.retain(|known| known.name != name);
+            if rows.secrets.len() < before { Ok(()) } else { Err(SecretError::Unknown { name }) }
+        })
+    }
+
+    fn hook(&self, _: &str, _: &str) -> Option<Hook> {
+        None
+    }
+
+    async fn receive(&self, _: &Hook, _: Call) -> Result<CallAnswer, CallError> {
+        Err(CallError::NotReady)
+    }
+
+    fn refuse_call(&self, _: &Hook) {}
 }

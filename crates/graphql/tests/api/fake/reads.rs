@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Reads, StoreError};
 use cogwheel_engine::views::{
-    ArtifactView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter, FireView, LogView, Page,
-    PageRequest, ScheduleView, StepView, TimeCursor, TriggerFilter, VersionView, WatchView, WorkflowFilter,
-    WorkflowView,
+    ArtifactView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter,
+    FireView, LogView, Page, PageRequest, ScheduleView, StepView, TimeCursor, TriggerFilter, VersionView, WatchView,
+    WorkflowFilter, WorkflowView,
 };
-use cogwheel_engine::{ExecutionId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_engine::{EndpointId, ExecutionId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -357,6 +357,31 @@ impl Reads for Fake {
             let of = |id: &ScheduleId| rows.fires.iter().filter(|row| row.schedule == *id).count() as u64;
             schedules.iter().map(|id| (*id, of(id))).collect()
         })
+    }
+
+    async fn endpoints_by_id(&self, _: TenantId, ids: &[EndpointId]) -> Result<Vec<EndpointView>, StoreError> {
+        self.read("endpoints_by_id", |rows| {
+            rows.endpoints.iter().filter(|row| ids.contains(&row.id)).cloned().collect()
+        })
+    }
+
+    async fn endpoints(
+        &self,
+        _: TenantId,
+        _: &TriggerFilter,
+        page: PageRequest,
+    ) -> Result<Page<EndpointView>, StoreError> {
+        self.read("endpoints", |rows| {
+            by_time(rows.endpoints.clone(), page, |row| TimeCursor { at: row.created_at, id: row.id.0 })
+        })
+    }
+
+    async fn count_endpoints(&self, _: TenantId, _: &TriggerFilter) -> Result<u64, StoreError> {
+        self.read("count_endpoints", |rows| rows.endpoints.len() as u64)
+    }
+
+    async fn dead_letters(&self, _: TenantId, most: u32) -> Result<Vec<DeadLetterView>, StoreError> {
+        self.read("dead_letters", |rows| rows.dead_letters.iter().take(most as usize).cloned().collect())
     }
 
     async fn watches_by_id(&self, _: TenantId, ids: &[WatchId]) -> Result<Vec<WatchView>, StoreError> {

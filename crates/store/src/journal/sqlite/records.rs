@@ -65,6 +65,7 @@ impl Writer {
                     e.event_type,
                     e.aggregate_id,
                     e.event_data,
+                    e.event_metadata,
                     e.correlation_id,
                     e.created_at
                 ],
