@@ -91,8 +91,12 @@ pub struct Model {
     pub ends_at: Option<DateTimeUtc>,
     #[sea_orm(column_type = "JsonBinary", default_value = "{}")]
     pub input_data: Json,
+    /// Whether the active version has it.
     #[sea_orm(default_value = true)]
     pub is_enabled: bool,
+    /// Whether somebody switched it off; survives new versions.
+    #[sea_orm(default_value = false)]
+    pub is_paused: bool,
     /// Identity of the coming firing.
     pub next_due_at: Option<DateTimeUtc>,
     /// `next_due_at` plus this firing's jitter.

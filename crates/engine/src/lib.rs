@@ -27,10 +27,10 @@ pub use engine::{Engine, EngineConfig, EngineError, Parts};
 pub use feed::{Changed, Feed, Followed, Follower};
 pub use ids::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 pub use outputs::{OutputError, offloaded_size};
-pub use pause::PauseError;
+pub use pause::{PauseError, PauseScheduleError};
 pub use retry::{RetryError, RetryRequest};
 pub use signal::{SentSignal, SignalError, SignalRequest};
 pub use start::{StartCause, StartError, StartRequest, StartedExecution, WorkflowRef};
-pub use triggers::{FileProblem, WorkflowFile};
+pub use triggers::{BackfillError, BackfillRequest, Backfilled, FileProblem, WorkflowFile};
 
 pub use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, FailureKind, Outcome, RerunError, StepStatus};

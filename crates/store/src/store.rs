@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{
     AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice,
-    PauseWorkflow, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
+    PauseSchedule, PauseWorkflow, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
     StoredExecution, Swept, WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
@@ -23,7 +23,7 @@ use crate::journal::{Journal, JournalStats};
 use crate::notices::Notices;
 use crate::tx::Reading;
 use crate::writes::pool::{self, Misread};
-use crate::writes::{cancel, installer, nodes, restore, signals, triggers, workflows as saving};
+use crate::writes::{cancel, installer, nodes, restore, schedules, signals, triggers, workflows as saving};
 
 /// The store of one open database. Clones share it.
 #[derive(Clone)]
@@ -203,8 +203,12 @@ impl Store for SqlStore {
         self.journal().tick(tick).await
     }
 
+    async fn pause_schedule(&self, pause: PauseSchedule) -> Result<bool, StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(schedules::pause(tx, pause)))).await
+    }
+
     async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError> {
-        let rows = ask(self.engine(), SCHEDULE_IS_BUSY, schedule.0).await?;
+        let rows = ask(self.engine(), &format!("{LIVE_OF_SCHEDULE} limit 1"), schedule.0).await?;
         Ok(!rows.is_empty())
     }
 
@@ -230,16 +234,10 @@ impl Store for SqlStore {
     }
 }
 
-/// Looks at live rows only, through the indexes that hold nothing else: history does not make it slower.
-pub(crate) const SCHEDULE_IS_BUSY: &str = "select e.id from schedules s
-    join workflow_executions e on e.workflow_id = s.workflow_id
-    where s.id = $1 and e.trigger_type = 'schedule' and e.trigger_key = s.trigger_key
-      and e.status in ('running', 'waiting', 'compensating')
-    union all
-    select e.id from schedules s
-    join workflow_executions e on e.tenant_id = s.tenant_id and e.workflow_id = s.workflow_id
-    where s.id = $1 and e.trigger_type = 'schedule' and e.trigger_key = s.trigger_key and e.status = 'queued'
-    limit 1";
+/// The live executions that a schedule started, by the index that holds nothing else: history does not make it slower.
+pub(crate) const LIVE_OF_SCHEDULE: &str = "select e.id from schedules s
+    join workflow_executions e on e.workflow_id = s.workflow_id and e.trigger_key = s.trigger_key
+    where s.id = $1 and e.trigger_type = 'schedule' and e.completed_at is null";
 
 /// The newest version of each path; only versions that were handled have a fingerprint.
 pub(crate) const HANDLED_FILES: &str =

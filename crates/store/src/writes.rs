@@ -5,6 +5,7 @@ pub(crate) mod installer;
 pub(crate) mod nodes;
 pub(crate) mod pool;
 pub(crate) mod restore;
+pub(crate) mod schedules;
 pub(crate) mod signals;
 pub(crate) mod triggers;
 pub(crate) mod workflows;

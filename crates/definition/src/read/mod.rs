@@ -10,6 +10,7 @@ mod inputs;
 mod json_schema;
 mod loops;
 mod reader;
+mod schedules;
 mod steps;
 mod triggers;
 mod waits;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::read::MAX_LIMIT;
-use crate::{CatchUp, Overflow, Overlap, Priority};
+use crate::{Overflow, Priority};
 
 use super::shapes::{
     Properties, about, declarations, duration, env, id, named, one_or_more, steps, text, texts, title, values, whole,
@@ -56,24 +56,6 @@ pub(super) fn on() -> Properties {
     vec![
         ("schedule", about("Times at which it starts, one or a list.", one_or_more(&named("schedule")))),
         ("file", about("Folders whose files start it, one or a list.", one_or_more(&named("file")))),
-    ]
-}
-
-pub(super) fn schedule() -> Properties {
-    vec![
-        ("id", about("Its name in records.", id())),
-        ("cron", about("Five fields, six with leading seconds, or a word such as @daily.", text())),
-        ("timezone", about("The IANA name of the zone whose wall clock counts; UTC without it.", text())),
-        (
-            "catch_up",
-            about("What happens with times that passed while no server ran.", word(CatchUp::ALL.map(CatchUp::as_str))),
-        ),
-        ("window", about("Times further back than this are not caught up with.", duration())),
-        (
-            "overlap",
-            about("What happens while the previous execution is still going.", word(Overlap::ALL.map(Overlap::as_str))),
-        ),
-        ("inputs", about("The inputs of the executions it starts.", json!({ "type": "object" }))),
     ]
 }
 

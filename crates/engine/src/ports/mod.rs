@@ -19,7 +19,7 @@ pub use signals::{AskInbox, AwaitedSignal, EndedChild, Inbox, NewSignal, SignalA
 pub use step::{LogLevel, LogLine, LogSink, LogStream, StepContext, StepRegistry, StepType};
 pub use store::{
     ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, Due, DueOutcome, FileVersion, HandledFile, Head,
-    NewArtifact, NewEvent, NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, ScheduleRecord,
-    ScheduleTick, SkipReason, Start, StartFrom, Started, StepEffect, StepRow, Store, StoredExecution, StoredLog,
-    TriggerType, WatchHealth, WatchRecord, WorkflowRecord,
+    NewArtifact, NewEvent, NewRow, Parent, PauseSchedule, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers,
+    ScheduleRecord, ScheduleTick, SkipReason, Start, StartFrom, Started, StepEffect, StepRow, Store, StoredExecution,
+    StoredLog, TriggerType, WatchHealth, WatchRecord, WorkflowRecord,
 };

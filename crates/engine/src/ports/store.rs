@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use cogwheel_definition::{Overflow, Priority, Workflow};
+use cogwheel_definition::{Overflow, Overlap, Priority, Workflow};
 use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, StepState};
 use serde::Serialize;
 use serde_json::Value;
@@ -88,6 +88,9 @@ pub trait Store: Send + Sync + 'static {
     /// Records due instants that start nothing and moves the schedule on.
     async fn tick(&self, tick: ScheduleTick) -> Result<(), StoreError>;
 
+    /// Switches a schedule off or on; live executions go on. `false` when there is none that its workflow defines.
+    async fn pause_schedule(&self, pause: PauseSchedule) -> Result<bool, StoreError>;
+
     /// Whether an execution that this schedule started is still live.
     async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError>;
 
@@ -136,6 +139,8 @@ pub struct ScheduleRecord {
     pub next_due_at: Option<DateTime<Utc>>,
     /// When its ledger began: due instants before it are nobody's concern.
     pub since: DateTime<Utc>,
+    /// Whether somebody switched it off: its due instants start nothing.
+    pub is_paused: bool,
 }
 
 /// A watch as stored.
@@ -299,6 +304,8 @@ pub enum Started {
     Replacing(Vec<ExecutionId>),
     /// It is recorded as cancelled: as many as may be are live.
     Skipped,
+    /// Its due instant is recorded as skipped, and nothing else: the schedule's previous execution is still going.
+    PassedOver,
     /// The same idempotency key, due instant or file version was recorded before.
     Duplicate {
         /// The execution of that first time, where it is still known.
@@ -341,8 +348,27 @@ pub struct ScheduleTick {
     pub due: Vec<Due>,
     /// The coming due instant.
     pub next_due_at: Option<DateTime<Utc>>,
+    /// When what is due then is started.
+    pub next_fire_at: Option<DateTime<Utc>>,
+    /// What becomes of the fired one while an earlier execution of the schedule is live: decided in the transaction that
+    /// records it. [`Overlap::Queue`] is kept by whoever claims the execution.
+    pub overlap: Overlap,
+    /// Whether it makes up for instants of the past: the schedule stays where it is.
+    pub is_backfill: bool,
     /// When this is decided.
     pub at: DateTime<Utc>,
+}
+
+impl ScheduleTick {
+    /// The same, with its fired instant passed over because the previous execution is still going.
+    #[must_use]
+    pub fn passed_over(&self) -> Self {
+        let mut tick = self.clone();
+        for due in tick.due.iter_mut().filter(|due| due.outcome == DueOutcome::Fired) {
+            due.outcome = DueOutcome::Skipped(SkipReason::Overlap);
+        }
+        tick
+    }
 }
 
 /// One due instant with its outcome.
@@ -376,6 +402,10 @@ pub enum SkipReason {
     CatchUpSuperseded,
     /// It was missed longer ago than the window allows.
     OutsideWindow,
+    /// It falls on an excluded day.
+    Calendar,
+    /// The schedule or its workflow is switched off.
+    Disabled,
     /// The workflow could not be started.
     WorkflowNotExecutable,
 }
@@ -520,6 +550,19 @@ pub struct PauseWorkflow {
     /// The workflow.
     pub workflow: WorkflowId,
     /// Whether it is paused from now on.
+    pub paused: bool,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A request to switch a schedule off or on.
+#[derive(Clone, Copy, Debug)]
+pub struct PauseSchedule {
+    /// The tenant that the schedule must belong to.
+    pub tenant: TenantId,
+    /// The schedule.
+    pub schedule: ScheduleId,
+    /// Whether its due instants start nothing from now on.
     pub paused: bool,
     /// When.
     pub at: DateTime<Utc>,

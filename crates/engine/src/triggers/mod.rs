@@ -21,6 +21,7 @@ use crate::{Engine, EngineError};
 
 pub(crate) use digest::of as checksum;
 pub(crate) use folders::triggers as saved;
+pub use schedule::{BackfillError, BackfillRequest, Backfilled};
 pub(crate) use workflow_files::WorkflowFiles;
 pub use workflow_files::{FileProblem, WorkflowFile};
 

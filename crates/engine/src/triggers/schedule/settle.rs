@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use cogwheel_definition::Overlap;
-use serde_json::json;
+use cogwheel_definition::{Overlap, ScheduleTrigger};
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
@@ -54,14 +54,15 @@ impl Settler {
     /// Settles one batch.
     async fn step(&self, line: &Line, position: &mut DateTime<Utc>, past: &mut Past) -> ControlFlow<()> {
         let now = self.engine.clock().now();
-        let Some(first) = line.rule.next_after(*position).filter(|first| *first <= now) else {
+        let Some(first) = line.rule.next_after(*position).filter(|first| line.rule.fires_at(*first) <= now) else {
             return ControlFlow::Break(());
         };
-        if first > past.busy_until {
-            *past = self.past(missed_until(first, past.missed_until, now));
+        let fires_at = line.rule.fires_at(first);
+        if fires_at > past.busy_until {
+            *past = self.past(missed_until(fires_at, past.missed_until, now));
         }
         past.now = now;
-        let Some(mut batch) = line.rule.next_batch(*position, *past) else { return ControlFlow::Break(()) };
+        let Some(batch) = line.rule.next_batch(*position, *past) else { return ControlFlow::Break(()) };
         if batch.skipped.iter().any(|due| due.is_catch_up) {
             debug!(
                 workflow = line.workflow_name,
@@ -70,11 +71,14 @@ impl Settler {
                 "not making up for missed due instants"
             );
         }
-        if batch.fire.is_some()
-            && line.trigger.overlap == Overlap::Skip
-            && self.give_way(line, &mut batch, past).await.is_err()
+        if line.trigger.overlap == Overlap::Skip
+            && line.rule.catches_up_with_all()
+            && batch.fire.as_ref().is_some_and(|due| due.is_catch_up)
         {
-            return ControlFlow::Break(());
+            if self.until_idle(line).await.is_err() {
+                return ControlFlow::Break(());
+            }
+            past.busy_until = self.engine.clock().now();
         }
         let last = batch.fire.as_ref().or_else(|| batch.skipped.last()).map(|due| due.due_at);
         match self.record(line, batch).await {
@@ -86,21 +90,8 @@ impl Settler {
         }
     }
 
-    /// Lets the instant pass while the previous run goes on. When every missed instant is to be run, they wait for each
-    /// other instead, and what comes due meanwhile passes.
-    async fn give_way(&self, line: &Line, batch: &mut Batch, past: &mut Past) -> Result<(), Ended> {
-        let is_catch_up = batch.fire.as_ref().is_some_and(|due| due.is_catch_up);
-        if is_catch_up && line.rule.catches_up_with_all() {
-            self.until_idle(line).await?;
-            past.busy_until = self.engine.clock().now();
-        } else if self.is_busy(line).await?
-            && let Some(due) = batch.fire.take()
-        {
-            batch.skipped.push(Due { outcome: DueOutcome::Skipped(SkipReason::Overlap), ..due });
-        }
-        Ok(())
-    }
-
+    /// Waits for the previous run: when every missed instant is to be run and none beside another, they wait for each other.
+    /// What comes due meanwhile passes.
     async fn until_idle(&self, line: &Line) -> Result<(), Ended> {
         let mut follower = self.engine.feed().follow();
         while self.is_busy(line).await? {
@@ -169,11 +160,7 @@ impl Settler {
     }
 
     fn request(&self, line: &Line, fire: &Due, due: Vec<Due>, next: Option<DateTime<Utc>>) -> StartRequest {
-        let seen = json!({
-            "due_at": fire.due_at.to_rfc3339_opts(SecondsFormat::Secs, true),
-            "cron": line.trigger.cron,
-            "timezone": line.trigger.timezone.name(),
-        });
+        let seen = seen(&line.trigger, fire.due_at);
         StartRequest {
             workflow: WorkflowRef::Id(line.workflow),
             inputs: line.trigger.inputs.clone(),
@@ -188,7 +175,16 @@ impl Settler {
 
     fn new_tick(&self, line: &Line, due: Vec<Due>, next: Option<DateTime<Utc>>) -> ScheduleTick {
         let at = self.engine.clock().now();
-        ScheduleTick { schedule: line.id, tenant: line.tenant, due, next_due_at: next, at }
+        ScheduleTick {
+            schedule: line.id,
+            tenant: line.tenant,
+            due,
+            next_due_at: next,
+            next_fire_at: next.map(|next| line.rule.fires_at(next)),
+            overlap: line.trigger.overlap,
+            is_backfill: false,
+            at,
+        }
     }
 
     async fn tick(
@@ -210,6 +206,16 @@ impl Settler {
             }
         }
     }
+}
+
+/// What expressions see as `trigger.schedule`.
+pub(super) fn seen(trigger: &ScheduleTrigger, due_at: DateTime<Utc>) -> Value {
+    json!({
+        "due_at": due_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        "cron": trigger.timing.expression(),
+        "every_ms": trigger.timing.interval().map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX)),
+        "timezone": trigger.timing.timezone.name(),
+    })
 }
 
 /// Waits longer and longer between attempts.

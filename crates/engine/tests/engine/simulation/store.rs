@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
     AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice,
-    PauseWorkflow, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
+    PauseSchedule, PauseWorkflow, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
     StoredExecution, Swept, WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
@@ -157,6 +157,10 @@ impl Store for Connection {
     }
 
     async fn tick(&self, _: ScheduleTick) -> Result<(), StoreError> {
+        unreachable!("no workflow has a schedule here")
+    }
+
+    async fn pause_schedule(&self, _: PauseSchedule) -> Result<bool, StoreError> {
         unreachable!("no workflow has a schedule here")
     }
 
