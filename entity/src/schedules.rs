@@ -94,15 +94,14 @@ pub struct Model {
     /// Whether the active version has it.
     #[sea_orm(default_value = true)]
     pub is_enabled: bool,
-    /// Whether somebody switched it off; survives new versions.
-    #[sea_orm(default_value = false)]
-    pub is_paused: bool,
     /// Identity of the coming firing.
     pub next_due_at: Option<DateTimeUtc>,
     /// `next_due_at` plus this firing's jitter.
     pub next_fire_at: Option<DateTimeUtc>,
     pub last_due_at: Option<DateTimeUtc>,
     pub last_fired_at: Option<DateTimeUtc>,
+    /// When somebody switched it off; survives new versions.
+    pub paused_at: Option<DateTimeUtc>,
     #[sea_orm(default_value = "now")]
     pub created_at: DateTimeUtc,
     #[sea_orm(default_value = "now")]

@@ -259,7 +259,8 @@ impl Engine {
         &self.store
     }
 
-    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+    /// What tells the time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 

@@ -33,4 +33,5 @@ pub use signal::{SentSignal, SignalError, SignalRequest};
 pub use start::{StartCause, StartError, StartRequest, StartedExecution, WorkflowRef};
 pub use triggers::{BackfillError, BackfillRequest, Backfilled, FileProblem, WorkflowFile};
 
+pub use cogwheel_definition::schedule;
 pub use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, FailureKind, Outcome, RerunError, StepStatus};

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Blobs, Reads, StoreError};
 use cogwheel_engine::{
-    CancelError, Engine, ExecutionId, Follower, OutputError, PauseError, RetryError, RetryRequest, SentSignal,
-    SignalError, SignalRequest, StartError, StartRequest, StartedExecution, TenantId, WorkflowFile, WorkflowId,
-    WorkflowRef,
+    BackfillError, BackfillRequest, Backfilled, CancelError, Engine, ExecutionId, Follower, OutputError, PauseError,
+    PauseScheduleError, RetryError, RetryRequest, ScheduleId, SentSignal, SignalError, SignalRequest, StartError,
+    StartRequest, StartedExecution, TenantId, WorkflowFile, WorkflowId, WorkflowRef,
 };
 use serde_json::Value;
 
@@ -49,6 +50,15 @@ pub trait Services: Send + Sync + 'static {
 
     /// Makes a workflow take starts, or none.
     async fn set_enabled(&self, workflow: WorkflowRef, enabled: bool) -> Result<WorkflowId, PauseError>;
+
+    /// Switches a schedule off or on.
+    async fn set_schedule_enabled(&self, schedule: ScheduleId, enabled: bool) -> Result<(), PauseScheduleError>;
+
+    /// Makes up for due instants of the past.
+    async fn backfill(&self, request: BackfillRequest) -> Result<Backfilled, BackfillError>;
+
+    /// What time it is.
+    fn now(&self) -> DateTime<Utc>;
 }
 
 #[async_trait]
@@ -103,6 +113,20 @@ impl Services for Arc<Engine> {
     async fn set_enabled(&self, workflow: WorkflowRef, enabled: bool) -> Result<WorkflowId, PauseError> {
         let engine = Self::clone(self);
         to_its_end(async move { Engine::set_enabled(&engine, &workflow, enabled).await }).await?
+    }
+
+    async fn set_schedule_enabled(&self, schedule: ScheduleId, enabled: bool) -> Result<(), PauseScheduleError> {
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::set_schedule_enabled(&engine, schedule, enabled).await }).await?
+    }
+
+    async fn backfill(&self, request: BackfillRequest) -> Result<Backfilled, BackfillError> {
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::backfill(&engine, request).await }).await?
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.clock().now()
     }
 }
 

@@ -26,7 +26,7 @@ pub fn declared_queries() -> Vec<DeclaredQuery> {
     let tenant = TenantId(Uuid::nil());
     let any = ExecutionFilter::default();
     let of_watch = FileFilter { watch: Some(WatchId(Uuid::nil())), ..FileFilter::default() };
-    let of_schedule = FireFilter { schedule: Some(ScheduleId(Uuid::nil())) };
+    let of_schedule = FireFilter { schedule: Some(ScheduleId(Uuid::nil())), ..FireFilter::default() };
     let by_creation = |list| page(list, workflow_executions::Column::CreatedAt, workflow_executions::Column::Id);
     let by_file_creation = |list| page(list, files::Column::CreatedAt, files::Column::Id);
     let by_due = |list| page(list, schedule_fires::Column::DueAt, schedule_fires::Column::Id);

@@ -25,7 +25,7 @@ const EXECUTION: [&str; 3] = ["id", "attempt", "started_at"];
 const EXECUTION_AFTER: [&str; 2] = ["status", "error"];
 const WORKFLOW: [&str; 2] = ["name", "version"];
 const FILE: [&str; 5] = ["path", "name", "size", "sha256", "modified_at"];
-const SCHEDULE: [&str; 3] = ["due_at", "cron", "timezone"];
+const SCHEDULE: [&str; 4] = ["due_at", "cron", "every_ms", "timezone"];
 
 /// Where an expression stands, which decides what it may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 mod artifact;
 mod bytes;
 mod connection;
+mod due_instant;
 mod enums;
 mod execution;
 mod file;
@@ -21,10 +22,14 @@ mod workflow_file;
 pub(crate) use artifact::Artifact;
 pub(crate) use bytes::Budget;
 pub(crate) use connection::{Connection, Total};
-pub(crate) use enums::{ExecutionStatus, FileStatus, Priority, TriggerType, WorkflowStatus};
+pub(crate) use due_instant::DueInstant;
+pub(crate) use enums::{
+    DstGap, DstOverlap, ExecutionStatus, FileStatus, Priority, ScheduleFireOutcome, TriggerType, WorkflowStatus,
+};
 pub(crate) use execution::Execution;
 pub(crate) use file::File;
 pub(crate) use file_watch::FileWatch;
+pub(crate) use instant::Instant;
 pub(crate) use log::ExecutionLog;
 pub(crate) use node::{Node, find_node};
 pub(crate) use schedule::Schedule;

@@ -12,5 +12,6 @@ mod limits;
 mod lists;
 mod pause;
 mod retry;
+mod schedules;
 mod signal;
 mod start;

@@ -147,7 +147,11 @@ pub(super) async fn switch_off(tx: &mut dyn WriteTx, workflow: Uuid, at: DateTim
 /// Switches one schedule off or on for its due instants. `false` when its workflow has no such schedule.
 pub(crate) async fn pause(tx: &mut dyn WriteTx, pause: PauseSchedule) -> Result<bool, StoreError> {
     let update = schedules::Entity::update_many()
-        .set(schedules::ActiveModel { is_paused: Set(pause.paused), updated_at: Set(pause.at), ..Default::default() })
+        .set(schedules::ActiveModel {
+            paused_at: Set(pause.paused.then_some(pause.at)),
+            updated_at: Set(pause.at),
+            ..Default::default()
+        })
         .filter(schedules::Column::Id.eq(pause.schedule.0))
         .filter(schedules::Column::TenantId.eq(pause.tenant.0))
         .filter(schedules::Column::IsEnabled.eq(true));
@@ -166,7 +170,7 @@ fn off(at: DateTime<Utc>) -> schedules::ActiveModel {
 
 async fn known(tx: &mut dyn WriteTx, workflow: Uuid) -> Result<HashMap<String, Known>, StoreError> {
     const KNOWN: &str = "select id, trigger_key, cron_schedule, interval_seconds, timezone, dst_gap_policy,
-        dst_overlap_policy, calendar, is_enabled, is_paused, coalesce(starts_at, created_at) as since,
+        dst_overlap_policy, calendar, is_enabled, paused_at is not null as is_paused, coalesce(starts_at, created_at) as since,
         last_due_at, next_due_at from schedules where workflow_id = $1";
     let read = |row: &Row| {
         let known = Known {

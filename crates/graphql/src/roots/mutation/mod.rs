@@ -2,6 +2,7 @@
 
 mod cancel;
 mod retry;
+mod schedules;
 mod signal;
 mod start;
 mod user_error;
@@ -17,4 +18,5 @@ pub(crate) struct Mutation(
     retry::RetryMutations,
     signal::SignalMutations,
     workflows::WorkflowMutations,
+    schedules::ScheduleMutations,
 );

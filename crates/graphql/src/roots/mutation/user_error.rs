@@ -59,6 +59,10 @@ pub(crate) enum UserErrorCode {
     UnknownStep,
     /// The execution cannot be done over from this step: it never began, or it is part of `on_failure` or `finally`.
     StepNotRetriable,
+    /// There is no such schedule, or its workflow defines it no more.
+    UnknownSchedule,
+    /// The range ends before it begins, or holds too much.
+    InvalidRange,
     /// The record of the execution, or its definition, cannot be read by this release.
     UnusableRecord,
 }
