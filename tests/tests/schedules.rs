@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cogwheel_tests::{Backend, Home, Server, on_both_databases, until};
+use cogwheel_tests::{Backend, Home, Server, on_both_databases, until, within};
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -16,6 +16,7 @@ on_both_databases!(
     excluded_days_start_nothing,
     a_range_of_the_past_is_made_up_for_once,
     a_suspended_server_misses_nothing,
+    a_day_of_missed_seconds_is_settled,
 );
 
 const FIRES: &str = "{ scheduleFires(first: 100) { nodes {
@@ -161,7 +162,8 @@ fn a_schedule_is_switched_off_and_on(backend: Backend) {
     reaches(&home, "fires", FIRED, 2);
     let ids = server.ask("{ schedules { nodes { id triggerKey everyMs nextFires(count: 2) { dueAt } } } }", &json!({}));
     let schedule =
-        ids["schedules"]["nodes"].as_array().unwrap().iter().find(|node| node["triggerKey"] == "off").unwrap();
+        ids["schedules"]["nodes"].as_array().and_then(|nodes| nodes.iter().find(|node| node["triggerKey"] == "off"));
+    let schedule = schedule.expect("it is there");
     assert_eq!((&schedule["everyMs"], schedule["nextFires"].as_array().map(Vec::len)), (&json!(1000), Some(2)));
     let set = |server: &Server, enabled: bool| {
         let mutation = "mutation($id: ID!, $on: Boolean!) { setScheduleEnabled(input: {id: $id, enabled: $on}) {
@@ -248,6 +250,35 @@ fn a_suspended_server_misses_nothing(backend: Backend) {
     let mut sql = home.sql();
     assert_eq!(sql.number(&span(backend)), fired, "one for each second");
     assert_eq!(sql.number("select count(*) from schedule_fires"), sql.number(FIRED));
+}
+
+fn a_day_of_missed_seconds_is_settled(backend: Backend) {
+    let home = Home::new(backend);
+    let on = "on: {schedule: {cron: '* * * * * *', overlap: allow, catch_up: none}}\n";
+    home.write("workflows/tick.yaml", format!("{on}steps: [{{uses: set, with: {{x: 1}}}}]\n"));
+    let server = home.serve();
+    reaches(&home, "a fire", FIRED, 1);
+    server.stop();
+    let mut sql = home.sql();
+    let (ago, a_day_ago) = match backend {
+        Backend::Sqlite => (
+            "strftime('%Y-%m-%dT%H:%M:%S+00:00', due_at, '-1 day')",
+            "strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now', '-1 day')",
+        ),
+        Backend::Postgres => ("due_at - interval '1 day'", "date_trunc('second', now()) - interval '1 day'"),
+    };
+    sql.execute(&format!("update schedule_fires set due_at = {ago}"));
+    sql.execute(&format!("update schedules set starts_at = {a_day_ago}, last_due_at = null"));
+    let fired = sql.number(FIRED);
+    let server = home.serve();
+    let missed = "select count(*) from schedule_fires where skip_reason = 'catch_up_none'";
+    within(Duration::from_mins(4), "a day of instants", || (sql.number(missed) >= 86_400).then_some(()));
+    within(Duration::from_mins(1), "the present", || (sql.number(FIRED) > fired).then_some(()));
+    let peak = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("it runs");
+    let peak = peak.lines().find(|line| line.starts_with("VmHWM:")).expect("the kernel counts it").to_owned();
+    let kib: u64 = peak.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number");
+    assert!(kib < 300 * 1024, "{peak}");
+    drop(server);
 }
 
 /// How many seconds the ledger spans.

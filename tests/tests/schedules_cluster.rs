@@ -53,6 +53,7 @@ fn switch(server: &Server, id: &str, enabled: bool) {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "how much was proven is a figure of the documentation")]
 fn random_blows_leave_one_outcome_for_each_instant() {
     let mut home = Home::new(Backend::Postgres);
     home.set("cluster.lease", "2s");
@@ -133,4 +134,27 @@ fn random_blows_leave_one_outcome_for_each_instant() {
     });
     drop(server);
     let _ = home.run(&["db", "verify", "--data"]).with_code(0);
+}
+
+/// Longer than what counts as missed.
+const STILL: u64 = 66_000;
+
+#[test]
+fn a_server_that_was_still_for_a_minute_asks_the_ledger() {
+    let mut home = Home::new(Backend::Postgres);
+    home.set("cluster.lease", "2s");
+    let on = "on: {schedule: {cron: '* * * * * *', overlap: allow, catch_up: none}}\n";
+    home.write("workflows/tick.yaml", format!("{on}{STEPS}"));
+    let (one, two) = (home.serve(), home.serve_from("data-two"));
+    let mut sql = home.sql();
+    let fired = "select count(*) from schedule_fires where outcome = 'fired'";
+    until("a fire", || (sql.number(fired) > 0).then_some(()));
+    two.suspend();
+    pause(STILL);
+    two.resume();
+    let so_far = sql.number(fired);
+    until("some more", || (sql.number(fired) > so_far + 5).then_some(()));
+    let skipped = sql.number("select count(*) from schedule_fires where outcome = 'skipped'");
+    assert_eq!(skipped, 0, "the other server was there all the time");
+    assert!(one.stop().success() && two.stop().success());
 }

@@ -207,6 +207,10 @@ impl Store for SqlStore {
         self.journal().write(Box::new(move |tx| Box::pin(schedules::pause(tx, pause)))).await
     }
 
+    async fn last_due_at(&self, schedule: ScheduleId) -> Result<Option<DateTime<Utc>>, StoreError> {
+        schedules::last_due_at(&mut Reading(self.engine()), schedule).await
+    }
+
     async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError> {
         let rows = ask(self.engine(), &format!("{LIVE_OF_SCHEDULE} limit 1"), schedule.0).await?;
         Ok(!rows.is_empty())

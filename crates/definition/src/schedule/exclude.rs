@@ -35,16 +35,11 @@ impl Exclusion {
             }
             return Ok(Self::Once(first, last));
         }
-        match (day_of_year(first), day_of_year(last)) {
-            (Some(first), Some(last)) => Ok(Self::Yearly(first, last)),
-            _ => {
-                let message = format!("{} is neither a date nor a range of dates", quoted(text));
-                Err((
-                    message,
-                    format!("write `2026-12-25`, `12-25` for every year, or a range `2026-12-24{TO}2027-01-02`"),
-                ))
-            }
+        if let (Some(first), Some(last)) = (day_of_year(first), day_of_year(last)) {
+            return Ok(Self::Yearly(first, last));
         }
+        let message = format!("{} is neither a date nor a range of dates", quoted(text));
+        Err((message, format!("write `2026-12-25`, `12-25` for every year, or a range `2026-12-24{TO}2027-01-02`")))
     }
 
     /// Whether a day is among them.

@@ -104,12 +104,12 @@ impl FieldKind {
             return Ok((from, to));
         }
         let message = format!("the range {} of the {} runs backwards", quoted(range.text), self.name);
-        let (least, most) = if self.is_weekday() {
+        let (first_of_all, last_of_all) = if self.is_weekday() {
             ("SUN".to_owned(), "SAT".to_owned())
         } else {
             (self.shown(self.least), self.shown(self.most))
         };
-        let help = format!("to go round the end, write `{}-{most},{least}-{}`", first.text, last.text);
+        let help = format!("to go round the end, write `{}-{last_of_all},{first_of_all}-{}`", first.text, last.text);
         Err(range.problem(message, help))
     }
 

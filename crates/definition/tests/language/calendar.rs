@@ -108,8 +108,12 @@ const RULES: [Dst; 6] = [
     Dst { gap: DstGap::Skip, overlap: DstOverlap::Both },
 ];
 
+fn time(day: NaiveDate, hour: u32, minute: u32, second: u32) -> NaiveDateTime {
+    day.and_hms_opt(hour, minute, second).expect("a time of the day")
+}
+
 fn midnight(year: i32) -> DateTime<Utc> {
-    NaiveDate::from_ymd_opt(year, 1, 1).unwrap().and_hms_opt(0, 0, 0).unwrap().and_utc()
+    time(NaiveDate::from_ymd_opt(year, 1, 1).expect("a year"), 0, 0, 0).and_utc()
 }
 
 /// The stretches of a zone, found by looking at every quarter of an hour and then at every second.
@@ -122,8 +126,8 @@ fn stretches(zone: Tz, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Stretch
     while at < until {
         let next = at + TimeDelta::minutes(15);
         if offset(next) != known {
-            let change =
-                (1..=900).map(|second| at + TimeDelta::seconds(second)).find(|at| offset(*at) != known).unwrap();
+            let change = (1..=900).map(|second| at + TimeDelta::seconds(second)).find(|at| offset(*at) != known);
+            let change = change.expect("it changed within them");
             stretches.push((begin, change, known));
             (begin, known) = (change, offset(change));
         }
@@ -140,7 +144,7 @@ fn named_times(meaning: &Meaning, from: NaiveDate, until: NaiveDate) -> Vec<Naiv
     for day in days {
         for hour in meaning.hours {
             for minute in meaning.minutes {
-                times.extend(meaning.seconds.iter().map(|second| day.and_hms_opt(*hour, *minute, *second).unwrap()));
+                times.extend(meaning.seconds.iter().map(|second| time(day, *hour, *minute, *second)));
             }
         }
     }
@@ -210,6 +214,7 @@ fn agree(
 
 /// All of five years for the expressions that come a few times a day, and the days around each change of clocks for all.
 #[test]
+#[expect(clippy::print_stdout, reason = "how much was compared is a figure of the documentation")]
 fn every_zone_and_five_years_agree_with_a_reckoning_of_another_kind() {
     let meanings = meanings();
     let (from, until) = (midnight(FIRST_YEAR), midnight(FIRST_YEAR + YEARS));
@@ -254,7 +259,7 @@ fn field(least: u32, most: u32) -> impl Strategy<Value = (String, Vec<u32>)> {
             (format!("{from}-{to}"), (from..=to).collect())
         }),
         (2..=most).prop_map(move |step| {
-            (format!("*/{step}"), (least..=most).filter(|value| (value - least) % step == 0).collect())
+            (format!("*/{step}"), (least..=most).filter(|value| (value - least).is_multiple_of(step)).collect())
         }),
         prop::collection::btree_set(value, 1..4).prop_map(|values| {
             let text: Vec<String> = values.iter().map(ToString::to_string).collect();
@@ -281,7 +286,7 @@ proptest! {
             .filter(|date| day.1.contains(&date.day()) && month.1.contains(&date.month()))
             .flat_map(|date| hour.1.iter().map(move |hour| (date, *hour)))
             .flat_map(|(date, hour)| minute.1.iter().map(move |minute| (date, hour, *minute)))
-            .flat_map(|(date, hour, minute)| second.1.iter().map(move |second| date.and_hms_opt(hour, minute, *second).unwrap()))
+            .flat_map(|(date, hour, minute)| second.1.iter().map(move |second| time(date, hour, minute, *second)))
             .collect();
         let expected: Vec<_> = reckoned(&times, hour.1.len() == 24, RULES[rule], &stretches)
             .into_iter().filter(|at| *at > from && *at <= until).collect();

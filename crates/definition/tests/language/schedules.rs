@@ -48,7 +48,7 @@ fn what_is_wrong_is_said_where_it_stands() {
     one(&with("{cron: ¦'0 0 30 2 *'}"), "COG0120", "it never comes due: February never has a day 30");
     one(&with("{cron: ¦'@dayly'}"), "COG0120", "did you mean `@daily`?");
     one(&with("{cron: '@daily', timezone: ¦Berlin}"), "COG0121", "did you mean `Europe/Berlin`?");
-    one(&with("{cron: '@daily', overlap: ¦que}"), "COG0106", "did you mean `queue`?");
+    one(&with("{cron: '@daily', overlap: ¦quee}"), "COG0106", "did you mean `queue`?");
     one(&with("{cron: '@daily', dst: {gap: ¦shfit}}"), "COG0106", "did you mean `shift`?");
     one(&with("{cron: '@daily', dst: {¦overlp: both}}"), "COG0101", "did you mean `overlap`?");
     one(&with("{cron: '@daily', dst: ¦skip}"), "COG0104", "must be a mapping");

@@ -91,6 +91,9 @@ pub trait Store: Send + Sync + 'static {
     /// Switches a schedule off or on; live executions go on. `false` when there is none that its workflow defines.
     async fn pause_schedule(&self, pause: PauseSchedule) -> Result<bool, StoreError>;
 
+    /// The last due instant of this schedule's present ledger that has an outcome, whoever decided it.
+    async fn last_due_at(&self, schedule: ScheduleId) -> Result<Option<DateTime<Utc>>, StoreError>;
+
     /// Whether an execution that this schedule started is still live.
     async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError>;
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::execute;
 use crate::rows::corrupt;
-use crate::tx::{Row, WriteTx, raw};
+use crate::tx::{Ask, Row, WriteTx, raw};
 use crate::values::{new_id, storable};
 
 /// A stored schedule, as far as it decides what a new definition changes.
@@ -156,6 +156,14 @@ pub(crate) async fn pause(tx: &mut dyn WriteTx, pause: PauseSchedule) -> Result<
         .filter(schedules::Column::TenantId.eq(pause.tenant.0))
         .filter(schedules::Column::IsEnabled.eq(true));
     Ok(execute(tx, update).await? > 0)
+}
+
+/// See [`cogwheel_engine::ports::Store::last_due_at`].
+pub(crate) async fn last_due_at(ask: &mut dyn Ask, schedule: ScheduleId) -> Result<Option<DateTime<Utc>>, StoreError> {
+    const LAST: &str = "select last_due_at from schedules
+        where id = $1 and last_due_at >= coalesce(starts_at, created_at)";
+    let rows = ask.query(raw(ask, LAST, [Value::from(schedule.0)])).await?;
+    rows.first().map(|row| row.get("last_due_at")).transpose()
 }
 
 fn off(at: DateTime<Utc>) -> schedules::ActiveModel {

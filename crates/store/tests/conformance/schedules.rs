@@ -50,8 +50,8 @@ async fn end(world: &World, start: &Start, epoch: i64) {
 }
 
 /// Makes the stored schedule one of this policy.
-async fn set_overlap(world: &World, word: &str) {
-    world.execute(&format!("update schedules set overlap_policy = '{word}'")).await;
+async fn set_overlap(world: &World, policy: &str) {
+    world.execute(&format!("update schedules set overlap_policy = '{policy}'")).await;
 }
 
 async fn an_instant_is_passed_over_while_the_previous_run_goes_on(world: &World) {

@@ -59,7 +59,19 @@ impl Settler {
         };
         let fires_at = line.rule.fires_at(first);
         if fires_at > past.busy_until {
-            *past = self.past(missed_until(fires_at, past.missed_until, now));
+            let missed_until = missed_until(fires_at, past.missed_until, now);
+            if missed_until > past.missed_until {
+                // This node was still. If another one was not, the ledger has come further.
+                match self.decided_elsewhere(line, *position).await {
+                    Ok(Some(further)) => {
+                        *position = further;
+                        return ControlFlow::Continue(());
+                    }
+                    Ok(None) => {}
+                    Err(Ended) => return ControlFlow::Break(()),
+                }
+            }
+            *past = self.past(missed_until);
         }
         past.now = now;
         let Some(batch) = line.rule.next_batch(*position, *past) else { return ControlFlow::Break(()) };
@@ -106,6 +118,21 @@ impl Settler {
             let _ = timeout(ASK_AGAIN, ended).await;
         }
         Ok(())
+    }
+
+    /// The last instant with an outcome, if it lies after `position`.
+    async fn decided_elsewhere(&self, line: &Line, position: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Ended> {
+        let mut retry = Retry::new(line);
+        loop {
+            let answer = {
+                let _permit = self.permit().await?;
+                self.engine.store().last_due_at(line.id).await
+            };
+            match answer {
+                Ok(last) => return Ok(last.filter(|last| *last > position)),
+                Err(error) => retry.after(&error).await,
+            }
+        }
     }
 
     async fn is_busy(&self, line: &Line) -> Result<bool, Ended> {

@@ -164,6 +164,10 @@ impl Store for Connection {
         unreachable!("no workflow has a schedule here")
     }
 
+    async fn last_due_at(&self, _: ScheduleId) -> Result<Option<DateTime<Utc>>, StoreError> {
+        unreachable!("no workflow has a schedule here")
+    }
+
     async fn schedule_is_busy(&self, _: ScheduleId) -> Result<bool, StoreError> {
         unreachable!("no workflow has a schedule here")
     }

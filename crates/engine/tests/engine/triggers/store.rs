@@ -307,6 +307,12 @@ impl Store for MemoryStore {
         }))
     }
 
+    async fn last_due_at(&self, schedule: ScheduleId) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let tables = self.tables();
+        let mut schedules = tables.workflows.values().flat_map(|workflow| &workflow.schedules);
+        Ok(schedules.find(|known| known.id == schedule).and_then(|known| known.last_due_at))
+    }
+
     async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError> {
         Ok(self.tables().is_busy(schedule))
     }
