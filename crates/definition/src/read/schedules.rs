@@ -125,12 +125,14 @@ impl Reader<'_, '_> {
         None
     }
 
-    /// Where a part of a text stands, where it is written as it is read.
+    /// Where a part of a text stands, where it is written as it is read. What is wrong from its beginning on is marked from
+    /// the beginning of the value, with its quotes.
     fn place(&self, node: &Node, text: &str, start: usize, length: usize) -> Span {
         let raw = self.report.source.slice(node.span);
         match raw.find(text) {
             Some(at) if (1..text.trim().len()).contains(&length) => {
-                Span::new(node.span.start + at + start, node.span.start + at + start + length)
+                let begin = if start == 0 { 0 } else { at + start };
+                Span::new(node.span.start + begin, node.span.start + at + start + length)
             }
             _ => node.span,
         }

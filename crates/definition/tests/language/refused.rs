@@ -142,7 +142,7 @@ fn graphs() {
 #[test]
 fn triggers() {
     one(
-        &with_steps("on: {schedule: [{cron: '¦61 * * * *'}]}\n"),
+        &with_steps("on: {schedule: [{cron: ¦'61 * * * *'}]}\n"),
         "COG0120",
         "the cron expression `61 * * * *` is not valid: ",
     );

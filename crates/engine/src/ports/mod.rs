@@ -4,6 +4,7 @@ mod blobs;
 mod error;
 mod ownership;
 mod reads;
+mod schedule;
 mod signals;
 mod step;
 mod store;
@@ -15,11 +16,11 @@ pub use cogwheel_definition::jq;
 pub use error::StoreError;
 pub use ownership::{Claim, Claimed, Lease, NewNode, Notice, Swept};
 pub use reads::Reads;
+pub use schedule::{Due, DueOutcome, PauseSchedule, ScheduleRecord, ScheduleTick, SkipReason};
 pub use signals::{AskInbox, AwaitedSignal, EndedChild, Inbox, NewSignal, SignalAnswer, TakenSignal};
 pub use step::{LogLevel, LogLine, LogSink, LogStream, StepContext, StepRegistry, StepType};
 pub use store::{
-    ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, Due, DueOutcome, FileVersion, HandledFile, Head,
-    NewArtifact, NewEvent, NewRow, Parent, PauseSchedule, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers,
-    ScheduleRecord, ScheduleTick, SkipReason, Start, StartFrom, Started, StepEffect, StepRow, Store, StoredExecution,
-    StoredLog, TriggerType, WatchHealth, WatchRecord, WorkflowRecord,
+    ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, FileVersion, HandledFile, Head, NewArtifact, NewEvent,
+    NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, Start, StartFrom, Started, StepEffect,
+    StepRow, Store, StoredExecution, StoredLog, TriggerType, WatchHealth, WatchRecord, WorkflowRecord,
 };

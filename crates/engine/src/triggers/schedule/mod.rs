@@ -21,7 +21,7 @@ use settle::Settler;
 /// A timer does not see that the machine slept or that its clock was set; looking again this often does.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(15);
 
-/// How many starts are written side by side, so that they are committed together.
+/// How many batches are settled side by side, so that they are committed together.
 const AT_ONCE: usize = 512;
 
 /// Keeps the schedules of the catalog until the engine stops.

@@ -53,6 +53,8 @@ impl Settler {
 
     /// Settles one batch.
     async fn step(&self, line: &Line, position: &mut DateTime<Utc>, past: &mut Past) -> ControlFlow<()> {
+        // Held while a batch is in memory: however many schedules have missed however much, only so many are.
+        let Ok(mut permit) = self.permit().await else { return ControlFlow::Break(()) };
         let now = self.engine.clock().now();
         let Some(first) = line.rule.next_after(*position).filter(|first| line.rule.fires_at(*first) <= now) else {
             return ControlFlow::Break(());
@@ -74,7 +76,7 @@ impl Settler {
             *past = self.past(missed_until);
         }
         past.now = now;
-        let Some(batch) = line.rule.next_batch(*position, *past) else { return ControlFlow::Break(()) };
+        let Some(mut batch) = line.rule.next_batch(*position, *past) else { return ControlFlow::Break(()) };
         if batch.skipped.iter().any(|due| due.is_catch_up) {
             debug!(
                 workflow = line.workflow_name,
@@ -87,13 +89,20 @@ impl Settler {
             && line.rule.catches_up_with_all()
             && batch.fire.as_ref().is_some_and(|due| due.is_catch_up)
         {
+            drop((batch, permit));
             if self.until_idle(line).await.is_err() {
                 return ControlFlow::Break(());
             }
+            let Ok(again) = self.permit().await else { return ControlFlow::Break(()) };
+            permit = again;
+            let Some(same) = line.rule.next_batch(*position, *past) else { return ControlFlow::Break(()) };
+            batch = same;
             past.busy_until = self.engine.clock().now();
         }
         let last = batch.fire.as_ref().or_else(|| batch.skipped.last()).map(|due| due.due_at);
-        match self.record(line, batch).await {
+        let recorded = self.record(line, batch).await;
+        drop(permit);
+        match recorded {
             Ok(()) => {
                 *position = last.unwrap_or(first);
                 ControlFlow::Continue(())
@@ -124,11 +133,7 @@ impl Settler {
     async fn decided_elsewhere(&self, line: &Line, position: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Ended> {
         let mut retry = Retry::new(line);
         loop {
-            let answer = {
-                let _permit = self.permit().await?;
-                self.engine.store().last_due_at(line.id).await
-            };
-            match answer {
+            match self.engine.store().last_due_at(line.id).await {
                 Ok(last) => return Ok(last.filter(|last| *last > position)),
                 Err(error) => retry.after(&error).await,
             }
@@ -161,11 +166,7 @@ impl Settler {
         let mut due = skipped;
         due.push(fire.clone());
         loop {
-            let started = {
-                let _permit = self.permit().await?;
-                self.engine.start(self.request(line, &fire, due.clone(), next)).await
-            };
-            match started {
+            match self.engine.start(self.request(line, &fire, due.clone(), next)).await {
                 // Recorded now, or before by an earlier life or another node.
                 Ok(_) | Err(StartError::AlreadyRecorded) => return Ok(()),
                 Err(StartError::Draining | StartError::UnknownWorkflow { .. }) => return Err(Ended),
@@ -222,11 +223,7 @@ impl Settler {
         retry: &mut Retry<'_>,
     ) -> Result<(), Ended> {
         loop {
-            let ticked = {
-                let _permit = self.permit().await?;
-                self.engine.store().tick(self.new_tick(line, due.clone(), next)).await
-            };
-            match ticked {
+            match self.engine.store().tick(self.new_tick(line, due.clone(), next)).await {
                 // Refused because another node was faster: its outcomes stand.
                 Ok(()) | Err(StoreError::Conflict(_)) => return Ok(()),
                 Err(error) => retry.after(&error).await,
