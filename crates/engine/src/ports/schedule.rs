@@ -45,12 +45,12 @@ pub struct ScheduleTick {
 }
 
 impl ScheduleTick {
-    /// The same, with its fired instant passed over because the previous execution is still going.
+    /// The same, with its fired instant passed over.
     #[must_use]
-    pub fn passed_over(&self) -> Self {
+    pub fn passed_over(&self, reason: SkipReason) -> Self {
         let mut tick = self.clone();
         for due in tick.due.iter_mut().filter(|due| due.outcome == DueOutcome::Fired) {
-            due.outcome = DueOutcome::Skipped(SkipReason::Overlap);
+            due.outcome = DueOutcome::Skipped(reason);
         }
         tick
     }

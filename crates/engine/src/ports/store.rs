@@ -290,7 +290,8 @@ pub enum Started {
     Replacing(Vec<ExecutionId>),
     /// It is recorded as cancelled: as many as may be are live.
     Skipped,
-    /// Its due instant is recorded as skipped, and nothing else: the schedule's previous execution is still going.
+    /// Its due instant is recorded as skipped, and nothing else: the schedule's previous execution is still going, or
+    /// another server has switched the schedule off.
     PassedOver,
     /// The same idempotency key, due instant or file version was recorded before.
     Duplicate {

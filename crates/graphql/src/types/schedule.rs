@@ -78,6 +78,16 @@ impl Schedule {
         dates.into_iter().flatten().filter_map(|date| date.as_str().map(str::to_owned)).collect()
     }
 
+    /// Nothing is due before.
+    async fn starts_at(&self) -> Option<Instant> {
+        self.0.timing()?.starts_at.map(Into::into)
+    }
+
+    /// Nothing is due after.
+    async fn ends_at(&self) -> Option<Instant> {
+        self.0.timing()?.ends_at.map(Into::into)
+    }
+
     /// By how many milliseconds at most starts are put off after their due instants.
     async fn jitter_ms(&self) -> i32 {
         self.0.jitter_ms

@@ -165,6 +165,7 @@ pub(super) mod sqlite {
         next_due_at = case when is_enabled = false then null when ?2 < last_due_at then next_due_at else ?3 end,
         next_fire_at = case when is_enabled = false then null when ?2 < last_due_at then next_fire_at else ?4 end,
         last_fired_at = coalesce(?5, last_fired_at), updated_at = ?6 where id = ?1";
+    pub(crate) const IS_PAUSED: &str = "select 1 from schedules where id = ?1 and paused_at is not null";
     pub(crate) const BACKFILLED: &str =
         "update schedules set last_fired_at = coalesce(?2, last_fired_at), updated_at = ?3 where id = ?1";
 
@@ -323,10 +324,9 @@ pub(super) mod postgres {
         last_fired_at = coalesce(r.last_fired_at, s.last_fired_at), updated_at = r.updated_at
         from json_to_recordset($1::json) as r(id uuid, last_fired_at timestamptz, updated_at timestamptz)
         where s.id = r.id";
-    pub(crate) const BUSY_SCHEDULES: &str = "select r.id from json_to_recordset($1::json) as r(id uuid)
-        join schedules s on s.id = r.id
-        where exists (select 1 from workflow_executions e where e.workflow_id = s.workflow_id
-          and e.trigger_key = s.trigger_key and e.trigger_type = 'schedule' and e.completed_at is null)";
+    pub(crate) const SCHEDULES_NOW: &str = "select s.id, s.paused_at is not null as is_off, exists (select 1 from workflow_executions e where e.workflow_id = s.workflow_id
+          and e.trigger_key = s.trigger_key and e.trigger_type = 'schedule' and e.completed_at is null) as is_busy
+        from json_to_recordset($1::json) as r(id uuid) join schedules s on s.id = r.id";
 
     /// One after the other, in an order that all transactions keep.
     pub(crate) const LOCK_KEYS: &str = "select pg_advisory_xact_lock(k.lock) from (

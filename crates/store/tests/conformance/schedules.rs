@@ -154,6 +154,10 @@ async fn a_paused_schedule_stays_so(world: &World) {
     let pause = |schedule, paused| PauseSchedule { tenant: world.tenant, schedule, paused, at: at(5) };
     let schedule = workflow.schedules[0].id;
     assert!(world.store.pause_schedule(pause(schedule, true)).await.unwrap());
+    let late = scheduled(world, &workflow, 300, Overlap::Allow);
+    assert_eq!(start(world, &late).await, Started::PassedOver, "whoever has not heard of it yet");
+    let disabled = "select count(*) from schedule_fires where skip_reason = 'disabled'";
+    assert_eq!(world.number(disabled).await, 1);
     assert!(!world.store.pause_schedule(pause(ScheduleId(Uuid::now_v7()), true)).await.unwrap());
     let edited = world.save(&TRIGGERED.replace("*/5", "*/7"), at(6)).await;
     assert!(edited.schedules[0].is_paused && edited.schedules[0].id == schedule);

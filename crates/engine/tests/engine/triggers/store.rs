@@ -10,8 +10,8 @@ use cogwheel_definition::Overlap;
 use cogwheel_engine::ports::{
     AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Due, DueOutcome, FileVersion, HandledFile, Inbox, Lease,
     NewNode, NewRow, NewSignal, Notice, PauseSchedule, PauseWorkflow, Record, SaveWorkflow, ScheduleRecord,
-    ScheduleTick, SignalAnswer, Start, StartFrom, Started, Store, StoreError, StoredExecution, Swept, WatchHealth,
-    WatchRecord, WorkflowRecord,
+    ScheduleTick, SignalAnswer, SkipReason, Start, StartFrom, Started, Store, StoreError, StoredExecution, Swept,
+    WatchHealth, WatchRecord, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::{mpsc, watch};
@@ -259,7 +259,7 @@ impl Store for MemoryStore {
                 StartFrom::Schedule(tick) => {
                     assert_eq!(tick.due.last().map(|due| &due.outcome), Some(&DueOutcome::Fired));
                     if tick.overlap == Overlap::Skip && tables.is_busy(tick.schedule) {
-                        tables.record(&tick.passed_over());
+                        tables.record(&tick.passed_over(SkipReason::Overlap));
                         return Ok(Started::PassedOver);
                     }
                     tables.started_by.insert(start.row.id, tick.schedule);

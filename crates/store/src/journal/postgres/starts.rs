@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use cogwheel_definition::Overlap;
-use cogwheel_engine::ports::{ScheduleTick, Start, StartFrom, Started};
+use cogwheel_engine::ports::{ScheduleTick, SkipReason, Start, StartFrom, Started};
 use cogwheel_machine::ExecutionId;
 use sea_orm::{DatabaseTransaction, DbErr};
 use serde::Serialize;
@@ -106,23 +106,35 @@ async fn refuse_known_instants<'u>(
     Ok(fresh)
 }
 
-/// Takes those starts out whose schedule lets an instant pass while its previous execution is going.
+/// Takes those starts out whose schedule lets an instant pass while its previous execution is going, and those of
+/// schedules that another server has just switched off.
 async fn pass_over<'u>(
     tx: &DatabaseTransaction,
     starts: Vec<Placed<'u>>,
 ) -> Result<(Vec<Placed<'u>>, Vec<(usize, ScheduleTick)>), DbErr> {
-    let gives_way = |start: &'u Start| match &start.from {
-        StartFrom::Schedule(tick) if tick.overlap == Overlap::Skip => Some(tick),
+    // A backfill was asked for: it takes place even while the schedule is off.
+    let coming = |start: &'u Start| match &start.from {
+        StartFrom::Schedule(tick) if !tick.is_backfill => Some(tick),
         StartFrom::Schedule(_) | StartFrom::Request | StartFrom::File(_) => None,
     };
     let schedules: Vec<ScheduleKey> =
-        starts.iter().filter_map(|(_, start)| Some(ScheduleKey { id: Key(gives_way(start)?.schedule.0) })).collect();
-    let mut busy = ids(&ask(tx, sql::BUSY_SCHEDULES, &schedules).await?)?;
+        starts.iter().filter_map(|(_, start)| Some(ScheduleKey { id: Key(coming(start)?.schedule.0) })).collect();
+    let (mut busy, mut off) = (HashSet::new(), HashSet::new());
+    for row in ask(tx, sql::SCHEDULES_NOW, &schedules).await? {
+        let id: Uuid = row.try_get("", "id")?;
+        busy.extend(row.try_get::<bool>("", "is_busy")?.then_some(id));
+        off.extend(row.try_get::<bool>("", "is_off")?.then_some(id));
+    }
     let (mut fresh, mut passed_over) = (Vec::with_capacity(starts.len()), Vec::new());
     for (unit, start) in starts {
-        match gives_way(start) {
+        match coming(start) {
+            Some(tick) if off.contains(&tick.schedule.0) => {
+                passed_over.push((unit, tick.passed_over(SkipReason::Disabled)));
+            }
             // The next one of this batch finds the schedule busy.
-            Some(tick) if !busy.insert(tick.schedule.0) => passed_over.push((unit, tick.passed_over())),
+            Some(tick) if !busy.insert(tick.schedule.0) && tick.overlap == Overlap::Skip => {
+                passed_over.push((unit, tick.passed_over(SkipReason::Overlap)));
+            }
             _ => fresh.push((unit, start)),
         }
     }

@@ -1,7 +1,9 @@
 //! New executions with what set them off, and due instants that set nothing off.
 
 use cogwheel_definition::{Overflow, Overlap};
-use cogwheel_engine::ports::{ConcurrencySlot, FileVersion, NewRow, ScheduleTick, Start, StartFrom, Started};
+use cogwheel_engine::ports::{
+    ConcurrencySlot, FileVersion, NewRow, ScheduleTick, SkipReason, Start, StartFrom, Started,
+};
 use cogwheel_machine::ExecutionId;
 use rusqlite::{OptionalExtension, Params, params};
 use uuid::Uuid;
@@ -33,10 +35,9 @@ impl Writer {
             return Ok(if itself { Started::Accepted } else { Started::Duplicate { execution } });
         }
         if let StartFrom::Schedule(tick) = &start.from
-            && tick.overlap == Overlap::Skip
-            && self.is_busy(tick)?
+            && let Some(reason) = self.passes_over(tick)?
         {
-            self.tick(&tick.passed_over(), None)?;
+            self.tick(&tick.passed_over(reason), None)?;
             return Ok(Started::PassedOver);
         }
         let e = ExecutionColumns::of(start);
@@ -100,9 +101,19 @@ impl Writer {
         }
     }
 
-    /// Whether an execution of the schedule is live.
-    fn is_busy(&self, tick: &ScheduleTick) -> rusqlite::Result<bool> {
-        self.connection.prepare_cached(LIVE_OF_SCHEDULE)?.exists(params![Key(tick.schedule.0)])
+    /// Why the fired instant starts nothing after all: the schedule has just been switched off, or its previous execution is
+    /// still going. A backfill was asked for, and takes place.
+    fn passes_over(&self, tick: &ScheduleTick) -> rusqlite::Result<Option<SkipReason>> {
+        if tick.is_backfill {
+            return Ok(None);
+        }
+        let schedule = params![Key(tick.schedule.0)];
+        if self.connection.prepare_cached(sql::IS_PAUSED)?.exists(schedule)? {
+            return Ok(Some(SkipReason::Disabled));
+        }
+        let gives_way =
+            tick.overlap == Overlap::Skip && self.connection.prepare_cached(LIVE_OF_SCHEDULE)?.exists(schedule)?;
+        Ok(gives_way.then_some(SkipReason::Overlap))
     }
 
     /// Asks the earlier executions of the schedule to end.
