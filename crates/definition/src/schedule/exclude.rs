@@ -94,7 +94,7 @@ mod tests {
             let dates = Exclusion::parse(text).unwrap();
             assert_eq!(dates.to_string(), text);
             let covers = |day: &&str| dates.covers(day.parse().unwrap());
-            assert!(inside.iter().all(|day| covers(day)) && !outside.iter().any(covers), "{text}");
+            assert!(inside.iter().all(&covers) && !outside.iter().any(covers), "{text}");
         }
         for text in ["", "christmas", "2026-02-30", "2026-12-26..2026-12-24", "25.12.2026", "2026-12-24..12-26"] {
             assert!(Exclusion::parse(text).is_err(), "{text}");
