@@ -10,6 +10,7 @@ mod binary;
 mod engine;
 mod figure;
 mod raw;
+mod schedules;
 
 use std::env;
 use std::pin::Pin;
@@ -45,6 +46,7 @@ const WORKLOADS: &[(&str, Measure)] = &[
     ("crash", Measure::Binary(binary::crash)),
     ("stored", Measure::Binary(binary::stored)),
     ("output", Measure::Binary(binary::output)),
+    ("schedules", Measure::Binary(schedules::schedules)),
 ];
 
 const DATABASES: &[(&str, Backend)] = &[("sqlite", Backend::Sqlite), ("postgres", Backend::Postgres)];

@@ -462,7 +462,12 @@ async fn insert_postgres(connection: &mut PgConnection, table: &str, form: Form,
 
 /// What was used of the processors by this process so far.
 pub(crate) fn cpu_time() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").expect("/proc is there");
+    cpu_time_of(std::process::id())
+}
+
+/// What a process used of the processors so far.
+pub(crate) fn cpu_time_of(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process is there");
     let (_, after_name) = stat.rsplit_once(')').expect("the name stands in brackets");
     let ticks =
         |place| -> u64 { after_name.split_whitespace().nth(place).and_then(|n| n.parse().ok()).expect("ticks") };

@@ -91,6 +91,7 @@ pub struct Model {
     pub ends_at: Option<DateTimeUtc>,
     #[sea_orm(column_type = "JsonBinary", default_value = "{}")]
     pub input_data: Json,
+    /// Whether the active version has it.
     #[sea_orm(default_value = true)]
     pub is_enabled: bool,
     /// Identity of the coming firing.
@@ -99,6 +100,8 @@ pub struct Model {
     pub next_fire_at: Option<DateTimeUtc>,
     pub last_due_at: Option<DateTimeUtc>,
     pub last_fired_at: Option<DateTimeUtc>,
+    /// When somebody switched it off; survives new versions.
+    pub paused_at: Option<DateTimeUtc>,
     #[sea_orm(default_value = "now")]
     pub created_at: DateTimeUtc,
     #[sea_orm(default_value = "now")]

@@ -215,6 +215,9 @@ impl Declared for Entity {
                 index("idx_workflow_executions_adrift", "priority_rank desc, id")
                     .partial("owner_node_id is null and status in ('running', 'compensating')")
                     .serves("what nobody owns and can go on at once"),
+                index("idx_workflow_executions_scheduled", "workflow_id, trigger_key")
+                    .partial("trigger_type = 'schedule' and completed_at is null")
+                    .serves("live executions of a schedule"),
             ])
             .check(
                 "ck_workflow_executions_terminal",

@@ -63,6 +63,16 @@ impl Server {
         self.send(Signal::INT);
     }
 
+    /// Stops its clock: SIGSTOP, as a machine that is suspended.
+    pub fn suspend(&self) {
+        self.send(Signal::STOP);
+    }
+
+    /// Lets it go on: SIGCONT.
+    pub fn resume(&self) {
+        self.send(Signal::CONT);
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub fn stop(mut self) -> ExitStatus {
         self.ask_to_stop();

@@ -16,7 +16,8 @@ on_both_databases!(
     an_order_waits_for_its_decision,
     the_morning_round_runs_others,
     a_job_is_looked_at_until_it_is_done,
-    a_region_is_imported_once_at_a_time
+    a_region_is_imported_once_at_a_time,
+    the_digest_is_planned
 );
 
 /// A home with the examples and the settings of the repository; for PostgreSQL one line of these is changed.
@@ -195,4 +196,23 @@ fn a_region_is_imported_once_at_a_time(backend: Backend) {
     server.ended_as(&other, "COMPLETED");
     server.ended_as(&second, "COMPLETED");
     assert_eq!(server.execution(&first)["status"], "COMPLETED", "the second waited for it");
+}
+
+fn the_digest_is_planned(backend: Backend) {
+    let home = home(backend);
+    let server = home.serve();
+    let id = server.start("nightly-digest", &json!({}));
+    let execution = server.ended_as(&id, "COMPLETED");
+    assert!(execution["result"]["text"].as_str().is_some_and(|text| text.starts_with("digest of 2")), "{execution:#}");
+    let schedules = server.ask(
+        "{ schedules(filter: {workflow: \"nightly-digest\"}) { nodes { triggerKey cron everyMs overlap jitterMs exclude
+           nextFires(count: 3) { dueAt } } } }",
+        &json!({}),
+    );
+    let nodes = schedules["schedules"]["nodes"].as_array().expect("a list");
+    let of = |key: &str| nodes.iter().find(|node| node["triggerKey"] == key).expect("it is there");
+    assert_eq!((&of("nightly")["overlap"], &of("nightly")["jitterMs"]), (&json!("QUEUE"), &json!(30_000)));
+    assert_eq!(of("nightly")["exclude"], json!(["12-24..12-26", "01-01"]));
+    assert_eq!((&of("pulse")["everyMs"], &of("pulse")["overlap"]), (&json!(900_000), &json!("REPLACE")));
+    assert!(nodes.iter().all(|node| node["nextFires"].as_array().map(Vec::len) == Some(3)), "{schedules:#}");
 }

@@ -17,6 +17,7 @@ mod lists;
 mod matrix;
 mod run;
 mod schedules;
+mod schedules_cluster;
 mod settings;
 mod steps;
 mod stop;

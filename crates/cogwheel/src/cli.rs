@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// Print a schema.
     #[command(subcommand)]
     Schema(SchemaCommand),
+    /// Look into cron expressions; needs no server, settings or database.
+    #[command(subcommand)]
+    Cron(CronCommand),
     /// Check workflow files and show every problem; needs no server, settings or database.
     Validate {
         /// The workflow files.
@@ -95,6 +98,50 @@ fn given_input(text: &str) -> Result<GivenInput, String> {
         }
         _ => Err("write it as NAME=VALUE".to_owned()),
     }
+}
+
+/// What can be asked about cron expressions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CronCommand {
+    /// Show when an expression comes due next, in UTC and on the clocks of a zone, and what changes of the clocks do to it.
+    ///
+    /// Exit codes: 0 shown, 2 the expression or an option is wrong.
+    Next(CronNext),
+}
+
+/// Which due instants to show.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CronNext {
+    /// The cron expression, in quotes: five fields, six with leading seconds, or a word such as @daily.
+    #[arg(value_name = "EXPR")]
+    pub(crate) expression: String,
+    /// The IANA name of the zone whose wall clock it speaks of.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub(crate) timezone: String,
+    /// How many to show [default: 10, or all up to --until].
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<usize>,
+    /// The first instant that counts: RFC 3339, or a date or time on the clocks of the zone [default: now].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// The last instant that counts, written likewise.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// What becomes of a time that the clocks skip.
+    #[arg(long, value_name = "RULE", value_parser = ["shift", "skip"])]
+    pub(crate) dst_gap: Option<String>,
+    /// What becomes of a time that the clocks show twice.
+    #[arg(long, value_name = "RULE", value_parser = ["first", "last", "both"])]
+    pub(crate) dst_overlap: Option<String>,
+    /// Dates to leave out: 2026-12-25, 12-25 of every year, or a range 2026-12-24..2027-01-02; can be given for each.
+    #[arg(long, value_name = "DATES")]
+    pub(crate) exclude: Vec<String>,
+    /// The same as --output json.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub(crate) output: OutputArg,
 }
 
 /// What can be done with the database.

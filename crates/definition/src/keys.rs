@@ -40,9 +40,26 @@ pub(crate) const ON: Keys = Keys { what: "`on`", known: &["schedule", "file", "w
 
 pub(crate) const SCHEDULE: Keys = Keys {
     what: "a schedule",
-    known: &["id", "cron", "timezone", "catch_up", "window", "overlap", "inputs"],
-    not_yet: &["dst", "jitter", "every", "exclude", "starts_at", "ends_at"],
+    known: &[
+        "id",
+        "cron",
+        "every",
+        "anchor",
+        "timezone",
+        "dst",
+        "starts_at",
+        "ends_at",
+        "exclude",
+        "jitter",
+        "catch_up",
+        "window",
+        "overlap",
+        "inputs",
+    ],
+    not_yet: &[],
 };
+
+pub(crate) const DST: Keys = Keys { what: "`dst`", known: &["gap", "overlap"], not_yet: &[] };
 
 pub(crate) const FILE: Keys = Keys {
     what: "a file trigger",

@@ -5,7 +5,6 @@
 //! Nothing here waits, reads a file or looks at a clock.
 
 mod action;
-pub mod cron;
 mod diagnostic;
 mod duration;
 mod expression;
@@ -20,6 +19,7 @@ mod policy;
 mod read;
 mod scalar;
 mod scan;
+pub mod schedule;
 mod schema;
 mod seen;
 mod size;
@@ -38,11 +38,12 @@ pub use inputs::{InputField, InputProblem, Inputs};
 pub use jq::jq;
 pub use outside::{EventPattern, EventTrigger, Method, Signature, WebhookTrigger};
 pub use policy::{Backoff, Concurrency, Condition, Foreach, MAX_ITEMS, OnLost, Overflow, Priority, Retry, Until};
+pub use schedule::{CatchUp, Overlap, ScheduleTrigger};
 pub use schema::json_schema;
 pub use seen::{Names, SeenStep};
 pub use size::parse as parse_size;
 pub use template::Template;
-pub use triggers::{CatchUp, FileTrigger, Overlap, ScheduleTrigger, Triggers};
+pub use triggers::{FileTrigger, Triggers};
 pub use workflow::{Block, MAIN_BLOCK, Step, Workflow};
 
 /// The version of the workflow language that this crate reads.

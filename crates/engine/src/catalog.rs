@@ -7,7 +7,7 @@ use cogwheel_definition::{EventTrigger, FileTrigger, ScheduleTrigger, Triggers, 
 use tokio::sync::watch;
 
 use crate::ports::{EndpointRecord, ScheduleRecord, WatchRecord, WorkflowRecord};
-use crate::{EndpointId, TenantId, VersionId, WorkflowId};
+use crate::{EndpointId, ScheduleId, TenantId, VersionId, WorkflowId};
 
 /// A workflow with its active version, ready to start. Its definition is read when it is needed.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct LoadedWorkflow {
 }
 
 /// The enabled triggers of a workflow, each as it is stored and as the definition has it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct LoadedTriggers {
     /// Its schedules.
     pub schedules: Vec<(ScheduleRecord, ScheduleTrigger)>,
@@ -53,6 +53,26 @@ impl LoadedWorkflow {
             is_enabled: record.is_enabled,
             triggers: LoadedTriggers::new(record.schedules, record.watches, record.endpoints, defined).map(Arc::new),
         }
+    }
+}
+
+impl LoadedWorkflow {
+    /// Whether a stored workflow is this one, as it is now.
+    pub fn stands_for(&self, record: &WorkflowRecord) -> bool {
+        let schedules = self.triggers.iter().flat_map(|triggers| &triggers.schedules);
+        let paused = |id| record.schedules.iter().find(|schedule| schedule.id == id).map(|schedule| schedule.is_paused);
+        self.version_id == record.version_id
+            && self.is_enabled == record.is_enabled
+            && schedules.into_iter().all(|(known, _)| paused(known.id) == Some(known.is_paused))
+    }
+
+    /// The same with one of its schedules switched off or on; `None` where it has no such schedule.
+    pub fn with_paused(&self, schedule: ScheduleId, is_paused: bool) -> Option<Self> {
+        let triggers = self.triggers.as_ref()?;
+        let mut schedules = triggers.schedules.clone();
+        schedules.iter_mut().find(|(record, _)| record.id == schedule)?.0.is_paused = is_paused;
+        let triggers = LoadedTriggers { schedules, ..LoadedTriggers::clone(triggers) };
+        Some(Self { triggers: Some(Arc::new(triggers)), ..self.clone() })
     }
 }
 
@@ -190,6 +210,15 @@ impl Catalog {
     /// Every workflow that has triggers.
     pub fn triggered(&self) -> Vec<Arc<LoadedWorkflow>> {
         self.read().triggered.values().cloned().collect()
+    }
+
+    /// The workflow that has this schedule, with the schedule's trigger.
+    pub fn of_schedule(&self, id: ScheduleId) -> Option<(Arc<LoadedWorkflow>, ScheduleTrigger)> {
+        self.read().triggered.values().find_map(|workflow| {
+            let schedules = workflow.triggers.iter().flat_map(|triggers| &triggers.schedules);
+            let (_, trigger) = schedules.into_iter().find(|(record, _)| record.id == id)?;
+            Some((Arc::clone(workflow), trigger.clone()))
+        })
     }
 
     /// The id of every workflow.

@@ -273,7 +273,8 @@ impl Engine {
         &self.store
     }
 
-    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+    /// What tells the time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 

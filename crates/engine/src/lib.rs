@@ -28,14 +28,17 @@ pub use engine::{Engine, EngineConfig, EngineError, Parts};
 pub use feed::{Changed, Feed, Followed, Follower};
 pub use ids::{EndpointId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 pub use outputs::{OutputError, offloaded_size};
-pub use pause::PauseError;
+pub use pause::{PauseError, PauseScheduleError};
 pub use retry::{RetryError, RetryRequest};
 pub use secrets::{DEFAULT_OVERLAP, SecretError, SecretInfo, Secrets, SetSecret, variable as secret_variable};
 pub use signal::{SentSignal, SignalError, SignalRequest};
 pub use start::{StartCause, StartError, StartRequest, StartedExecution, WorkflowRef};
-pub use triggers::{Call, CallAnswer, CallError, FileProblem, Hook, Reply, WorkflowFile};
+pub use triggers::{
+    BackfillError, BackfillRequest, Backfilled, Call, CallAnswer, CallError, FileProblem, Hook, Reply, WorkflowFile,
+};
 
 /// The slug of the tenant that owns what has no other owner.
 pub const DEFAULT_TENANT: &str = "default";
 
+pub use cogwheel_definition::schedule;
 pub use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, FailureKind, Outcome, RerunError, StepStatus};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cogwheel_definition::{InputProblem, Inputs, Priority, Template, Workflow};
+use cogwheel_definition::{InputProblem, Inputs, Overflow, Overlap, Priority, Template, Workflow};
 use cogwheel_machine::{Execution, ExecutionId, NewExecution, contains_nul};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
@@ -147,7 +147,7 @@ pub enum StartError {
     /// The idempotency key cannot be stored.
     #[error("the idempotency key cannot be used: {0}")]
     InvalidIdempotencyKey(&'static str),
-    /// The same start was recorded before, and its execution is no longer known.
+    /// The same start was recorded before, and its execution is no longer known; or its due instant was passed over.
     #[error("the same start was recorded before")]
     AlreadyRecorded,
     /// The server is stopping.
@@ -234,6 +234,18 @@ pub(crate) fn concurrency(
     }))
 }
 
+/// The key under which the executions of a schedule wait for one another, where its workflow has no key of its own that
+/// brings them into the same queue; there, who claims them sees to it.
+fn takes_turns(id: WorkflowId, cause: &StartCause) -> Option<ConcurrencySlot> {
+    let StartCause::Schedule { trigger_key, tick, .. } = cause else { return None };
+    match tick.overlap {
+        Overlap::Allow | Overlap::Skip => None,
+        Overlap::Queue | Overlap::Replace => {
+            Some(ConcurrencySlot { key: format!("{id}/schedule/{trigger_key}"), limit: 1, overflow: Overflow::Queue })
+        }
+    }
+}
+
 impl Engine {
     /// Records an execution and hands it to the runner. Durable when it returns; it goes on whether or not the caller
     /// still waits.
@@ -317,7 +329,7 @@ impl Engine {
             let gone = |_| Err(StoreError::Unavailable("the server is stopping".to_owned()));
             return match recorded.await.unwrap_or_else(gone)? {
                 Started::Duplicate { execution: Some(id) } => Ok(StartedExecution { id, is_new: false }),
-                Started::Duplicate { execution: None } => Err(StartError::AlreadyRecorded),
+                Started::Duplicate { execution: None } | Started::PassedOver => Err(StartError::AlreadyRecorded),
                 Started::Accepted | Started::Replacing(_) | Started::Skipped => {
                     Ok(StartedExecution { id, is_new: true })
                 }
@@ -332,7 +344,7 @@ impl Engine {
         }
         match recorded? {
             Started::Duplicate { execution: Some(id) } => return Ok(StartedExecution { id, is_new: false }),
-            Started::Duplicate { execution: None } => return Err(StartError::AlreadyRecorded),
+            Started::Duplicate { execution: None } | Started::PassedOver => return Err(StartError::AlreadyRecorded),
             Started::Accepted if runs_here => self.runner().submit(job(None)),
             Started::Accepted => self.runner().tell_of_work().await,
             Started::Replacing(others) => {
@@ -367,6 +379,7 @@ impl Engine {
         let mut parent = None;
         let mut correlation = None;
         let mut may_run_here = true;
+        let takes_turns = takes_turns(workflow.id, &cause);
         let (trigger_type, trigger_key, seen, from) = match cause {
             StartCause::Manual => (TriggerType::Manual, None, json!({}), StartFrom::Request),
             StartCause::Schedule { trigger_key, seen, tick } => {
@@ -401,7 +414,7 @@ impl Engine {
         let mut trigger = seen;
         trigger["type"] = json!(trigger_type);
         trigger["key"] = json!(trigger_key);
-        let concurrency = concurrency(workflow.id, workflow.version, definition, &inputs, &trigger)?;
+        let concurrency = concurrency(workflow.id, workflow.version, definition, &inputs, &trigger)?.or(takes_turns);
         let created_at = self.clock().now();
         Ok(Start {
             row: NewRow {

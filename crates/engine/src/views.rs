@@ -4,8 +4,11 @@ mod page;
 
 pub use page::{Page, PageRequest, PageSize, TimeCursor};
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 pub use cogwheel_definition::Priority;
+use cogwheel_definition::schedule::{Dst, DstGap, DstOverlap, Recurrence, Timing, parse_zone};
 use cogwheel_machine::{ExecutionId, ExecutionStatus, StepStatus};
 use serde_json::Value;
 use uuid::Uuid;
@@ -293,6 +296,18 @@ pub struct ScheduleView {
     pub cron: Option<String>,
     /// The IANA zone it is read in.
     pub timezone: String,
+    /// Seconds from one due instant to the next, where it is an interval.
+    pub interval_seconds: Option<i64>,
+    /// What becomes of skipped times: `shift` or `skip`.
+    pub dst_gap: String,
+    /// What becomes of repeated times: `first`, `last` or `both`.
+    pub dst_overlap: String,
+    /// What else decides when it comes due; [`cogwheel_definition::schedule::Timing::with_details`] reads it.
+    pub details: Option<Value>,
+    /// By how many milliseconds at most starts are put off.
+    pub jitter_ms: i32,
+    /// Due instants older than so many seconds are not made up for.
+    pub catch_up_window_seconds: Option<i64>,
     /// `none`, `last` or `all`.
     pub catch_up: String,
     /// `allow`, `skip`, `queue` or `replace`.
@@ -307,6 +322,21 @@ pub struct ScheduleView {
     pub last_fired_at: Option<DateTime<Utc>>,
     /// When the row was made.
     pub created_at: DateTime<Utc>,
+}
+
+impl ScheduleView {
+    /// When it comes due; `None` where this release cannot read what is stored.
+    pub fn timing(&self) -> Option<Timing> {
+        let recurrence = match (&self.cron, self.interval_seconds) {
+            (Some(cron), _) => Recurrence::Cron(cron.clone()),
+            (None, seconds) => {
+                Recurrence::Every { interval: Duration::from_secs(u64::try_from(seconds?).ok()?), anchor: None }
+            }
+        };
+        let dst = Dst { gap: DstGap::from_word(&self.dst_gap)?, overlap: DstOverlap::from_word(&self.dst_overlap)? };
+        let timing = Timing::new(recurrence, parse_zone(&self.timezone).ok()?);
+        Some(Timing { dst, ..timing.with_details(self.details.as_ref()) })
+    }
 }
 
 /// One due instant in the ledger.
@@ -450,4 +480,10 @@ pub struct TriggerFilter {
 pub struct FireFilter {
     /// Of this schedule.
     pub schedule: Option<ScheduleId>,
+    /// Those that fired, or those that did not.
+    pub fired: Option<bool>,
+    /// Due at this instant or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Due at this instant or earlier.
+    pub until: Option<DateTime<Utc>>,
 }

@@ -136,5 +136,5 @@ pub fn sdl() -> String {
 }
 
 fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
-    async_graphql::Schema::build(Query, Mutation::default(), Subscription)
+    async_graphql::Schema::build(Query::default(), Mutation::default(), Subscription)
 }

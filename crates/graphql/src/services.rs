@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Blobs, Reads, StoreError};
 use cogwheel_engine::{
-    Call, CallAnswer, CallError, CancelError, Engine, ExecutionId, Follower, Hook, OutputError, PauseError, RetryError,
-    RetryRequest, SecretError, SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest, StartError, StartRequest,
-    StartedExecution, TenantId, WorkflowFile, WorkflowId, WorkflowRef,
+    BackfillError, BackfillRequest, Backfilled, Call, CallAnswer, CallError, CancelError, Engine, ExecutionId,
+    Follower, Hook, OutputError, PauseError, PauseScheduleError, RetryError, RetryRequest, ScheduleId, SecretError,
+    SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest, StartError, StartRequest, StartedExecution,
+    TenantId, WorkflowFile, WorkflowId, WorkflowRef,
 };
 use serde_json::Value;
 
@@ -67,6 +69,15 @@ pub trait Services: Send + Sync + 'static {
 
     /// Notes a call that was refused before it was read.
     fn refuse_call(&self, hook: &Hook);
+
+    /// Switches a schedule off or on.
+    async fn set_schedule_enabled(&self, schedule: ScheduleId, enabled: bool) -> Result<(), PauseScheduleError>;
+
+    /// Makes up for due instants of the past.
+    async fn backfill(&self, request: BackfillRequest) -> Result<Backfilled, BackfillError>;
+
+    /// What time it is.
+    fn now(&self) -> DateTime<Utc>;
 }
 
 #[async_trait]
@@ -147,6 +158,20 @@ impl Services for Arc<Engine> {
 
     fn refuse_call(&self, hook: &Hook) {
         Engine::refuse_call(self, hook);
+    }
+
+    async fn set_schedule_enabled(&self, schedule: ScheduleId, enabled: bool) -> Result<(), PauseScheduleError> {
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::set_schedule_enabled(&engine, schedule, enabled).await }).await?
+    }
+
+    async fn backfill(&self, request: BackfillRequest) -> Result<Backfilled, BackfillError> {
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::backfill(&engine, request).await }).await?
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.clock().now()
     }
 }
 

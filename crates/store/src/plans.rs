@@ -10,7 +10,7 @@ use crate::reads::plans::{
     executions, executions_of_status, executions_of_workflow, files as list_files, files_of_status, fires, fires_of,
     page_by_time, together, workflows as list_workflows,
 };
-use crate::store::{HANDLED_FILES, SCHEDULE_IS_BUSY};
+use crate::store::{HANDLED_FILES, LIVE_OF_SCHEDULE};
 use crate::tx::any_of;
 use crate::verify::DeclaredQuery;
 use crate::writes::nodes::DEAD_OWNERS;
@@ -26,7 +26,7 @@ pub fn declared_queries() -> Vec<DeclaredQuery> {
     let tenant = TenantId(Uuid::nil());
     let any = ExecutionFilter::default();
     let of_watch = FileFilter { watch: Some(WatchId(Uuid::nil())), ..FileFilter::default() };
-    let of_schedule = FireFilter { schedule: Some(ScheduleId(Uuid::nil())) };
+    let of_schedule = FireFilter { schedule: Some(ScheduleId(Uuid::nil())), ..FireFilter::default() };
     let by_creation = |list| page(list, workflow_executions::Column::CreatedAt, workflow_executions::Column::Id);
     let by_file_creation = |list| page(list, files::Column::CreatedAt, files::Column::Id);
     let by_due = |list| page(list, schedule_fires::Column::DueAt, schedule_fires::Column::Id);
@@ -71,7 +71,7 @@ pub fn declared_queries() -> Vec<DeclaredQuery> {
         several("list_fires_of_schedules", "schedule_fires", "uq_schedule_fires_schedule_id_due_at", |backend| {
             fires_of(backend, tenant, ScheduleId(Uuid::nil()), &LATER_PAGE)
         }),
-        written("schedule_is_busy", "workflow_executions", "idx_workflow_executions_live", SCHEDULE_IS_BUSY),
+        written("live_of_schedule", "workflow_executions", "idx_workflow_executions_scheduled", LIVE_OF_SCHEDULE),
         written("handled_files", "files", "uq_files_file_watch_id_fingerprint", HANDLED_FILES),
         claimed("claim_queue", "idx_workflow_executions_queue", QUEUE),
         claimed("claim_overdue", "idx_workflow_executions_queue_deadline", OVERDUE),

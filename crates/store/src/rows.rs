@@ -72,6 +72,8 @@ pub(crate) fn skip_reason(reason: SkipReason) -> schedule_fires::SkipReason {
         SkipReason::CatchUpNone => schedule_fires::SkipReason::CatchUpNone,
         SkipReason::CatchUpSuperseded => schedule_fires::SkipReason::CatchUpSuperseded,
         SkipReason::OutsideWindow => schedule_fires::SkipReason::OutsideWindow,
+        SkipReason::Calendar => schedule_fires::SkipReason::Calendar,
+        SkipReason::Disabled => schedule_fires::SkipReason::Disabled,
         SkipReason::WorkflowNotExecutable => schedule_fires::SkipReason::WorkflowNotExecutable,
     }
 }

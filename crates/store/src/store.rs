@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{
     AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DataKey, DeadLetter, DeletedSecret,
-    EventPage, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice, PauseWorkflow, Place, PutSecret, Record,
-    SaveWorkflow, ScheduleTick, SecretStore, SignalAnswer, Start, Started, Store, StoreError, StoredExecution,
+    EventPage, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice, PauseSchedule, PauseWorkflow, Place, PutSecret,
+    Record, SaveWorkflow, ScheduleTick, SecretStore, SignalAnswer, Start, Started, Store, StoreError, StoredExecution,
     StoredSecret, Swept, WatchHealth, WorkflowRecord, WrappedKey,
 };
 use cogwheel_engine::{NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
@@ -25,7 +25,7 @@ use crate::notices::Notices;
 use crate::tx::Reading;
 use crate::writes::pool::{self, Misread};
 use crate::writes::{
-    cancel, endpoints, events, installer, nodes, restore, secrets, signals, triggers, workflows as saving,
+    cancel, endpoints, events, installer, nodes, restore, schedules, secrets, signals, triggers, workflows as saving,
 };
 
 /// The store of one open database. Clones share it.
@@ -206,8 +206,16 @@ impl Store for SqlStore {
         self.journal().tick(tick).await
     }
 
+    async fn pause_schedule(&self, pause: PauseSchedule) -> Result<bool, StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(schedules::pause(tx, pause)))).await
+    }
+
+    async fn last_due_at(&self, schedule: ScheduleId) -> Result<Option<DateTime<Utc>>, StoreError> {
+        schedules::last_due_at(&mut Reading(self.engine()), schedule).await
+    }
+
     async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError> {
-        let rows = ask(self.engine(), SCHEDULE_IS_BUSY, schedule.0).await?;
+        let rows = ask(self.engine(), &format!("{LIVE_OF_SCHEDULE} limit 1"), schedule.0).await?;
         Ok(!rows.is_empty())
     }
 
@@ -292,16 +300,10 @@ impl SecretStore for SqlStore {
     }
 }
 
-/// Looks at live rows only, through the indexes that hold nothing else: history does not make it slower.
-pub(crate) const SCHEDULE_IS_BUSY: &str = "select e.id from schedules s
-    join workflow_executions e on e.workflow_id = s.workflow_id
-    where s.id = $1 and e.trigger_type = 'schedule' and e.trigger_key = s.trigger_key
-      and e.status in ('running', 'waiting', 'compensating')
-    union all
-    select e.id from schedules s
-    join workflow_executions e on e.tenant_id = s.tenant_id and e.workflow_id = s.workflow_id
-    where s.id = $1 and e.trigger_type = 'schedule' and e.trigger_key = s.trigger_key and e.status = 'queued'
-    limit 1";
+/// The live executions that a schedule started, by the index that holds nothing else: history does not make it slower.
+pub(crate) const LIVE_OF_SCHEDULE: &str = "select e.id from schedules s
+    join workflow_executions e on e.workflow_id = s.workflow_id and e.trigger_key = s.trigger_key
+    where s.id = $1 and e.trigger_type = 'schedule' and e.completed_at is null";
 
 /// The newest version of each path; only versions that were handled have a fingerprint.
 pub(crate) const HANDLED_FILES: &str =

@@ -7,6 +7,7 @@ pub(crate) mod installer;
 pub(crate) mod nodes;
 pub(crate) mod pool;
 pub(crate) mod restore;
+pub(crate) mod schedules;
 pub(crate) mod secrets;
 pub(crate) mod signals;
 pub(crate) mod triggers;

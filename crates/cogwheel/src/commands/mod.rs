@@ -1,9 +1,11 @@
 //! What each command does.
 
+mod cron;
 mod database;
 mod db;
 mod dry_run;
 mod inputs;
+mod instants;
 mod node;
 mod run;
 mod schema;
@@ -19,13 +21,14 @@ use anyhow::Context as _;
 use clap::ArgMatches;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, CronCommand};
 use crate::settings::Settings;
 
 /// Does what the command line asks.
 pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Schema(which) => schema::print(which),
+        Command::Cron(CronCommand::Next(asked)) => cron::next(&asked),
         Command::Validate { files, output } => validate::run(&files, output.output),
         Command::DryRun { file, inputs, output } => dry_run::run(&file, inputs, output.output),
         Command::Run { file, inputs, keep, output } => {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cogwheel_definition::cron::Cron;
+use cogwheel_definition::schedule::{Cron, CronProblem};
 use tracing_subscriber::EnvFilter;
 
 use super::sources::{Given, Origin, Raw, Sources};
@@ -117,7 +117,11 @@ impl<'a> Reader<'a> {
             if text.split_whitespace().count() != 6 {
                 return Err(format!("`{text}` is not a cron line of six fields, seconds first"));
             }
-            Cron::parse(&text).map(|_| text.clone()).map_err(|why| format!("`{text}`: {why}"))
+            let wrong = |problems: Vec<CronProblem>| {
+                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                format!("`{text}`: {}", problems.join("; "))
+            };
+            Cron::parse(&text).map(|_| text.clone()).map_err(wrong)
         })
     }
 

@@ -29,9 +29,9 @@ const EXECUTION: [&str; 3] = ["id", "attempt", "started_at"];
 const EXECUTION_AFTER: [&str; 2] = ["status", "error"];
 const WORKFLOW: [&str; 2] = ["name", "version"];
 const FILE: [&str; 5] = ["path", "name", "size", "sha256", "modified_at"];
-const SCHEDULE: [&str; 3] = ["due_at", "cron", "timezone"];
 const WEBHOOK: [&str; 7] = ["id", "method", "path", "query", "headers", "content_type", "body"];
 const EVENT: [&str; 8] = ["id", "type", "subject", "data", "stream", "position", "correlation_id", "at"];
+const SCHEDULE: [&str; 4] = ["due_at", "cron", "every_ms", "timezone"];
 
 /// Where an expression stands, which decides what it may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

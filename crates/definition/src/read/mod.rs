@@ -11,6 +11,7 @@ mod json_schema;
 mod loops;
 mod outside;
 mod reader;
+mod schedules;
 mod steps;
 mod triggers;
 mod waits;

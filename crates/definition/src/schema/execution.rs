@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::read::MAX_LIMIT;
-use crate::{CatchUp, Method, Overflow, Overlap, Priority, Signature};
+use crate::{Method, Overflow, Priority, Signature};
 
 use super::shapes::{
     Properties, about, declarations, duration, env, expression, id, named, one_or_more, steps, text, texts, title,
@@ -58,24 +58,6 @@ pub(super) fn on() -> Properties {
         ("file", about("Folders whose files start it, one or a list.", one_or_more(&named("file")))),
         ("webhook", about("Addresses whose calls start it, one or a list.", one_or_more(&named("webhook")))),
         ("event", about("Events that start it, one or a list.", one_or_more(&named("event")))),
-    ]
-}
-
-pub(super) fn schedule() -> Properties {
-    vec![
-        ("id", about("Its name in records.", id())),
-        ("cron", about("Five fields, six with leading seconds, or a word such as @daily.", text())),
-        ("timezone", about("The IANA name of the zone whose wall clock counts; UTC without it.", text())),
-        (
-            "catch_up",
-            about("What happens with times that passed while no server ran.", word(CatchUp::ALL.map(CatchUp::as_str))),
-        ),
-        ("window", about("Times further back than this are not caught up with.", duration())),
-        (
-            "overlap",
-            about("What happens while the previous execution is still going.", word(Overlap::ALL.map(Overlap::as_str))),
-        ),
-        ("inputs", about("The inputs of the executions it starts.", json!({ "type": "object" }))),
     ]
 }
 

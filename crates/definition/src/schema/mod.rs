@@ -4,6 +4,7 @@
 //! names in expressions, only [`crate::parse`] checks. Keys and words come from where the reader has them.
 
 mod execution;
+mod schedules;
 mod shapes;
 mod steps;
 mod values;
@@ -23,7 +24,7 @@ struct Object {
     rules: fn() -> Value,
 }
 
-const OBJECTS: [Object; 18] = [
+const OBJECTS: [Object; 19] = [
     Object {
         name: "workflow",
         keys: &keys::WORKFLOW,
@@ -36,9 +37,10 @@ const OBJECTS: [Object; 18] = [
     Object {
         name: "schedule",
         keys: &keys::SCHEDULE,
-        properties: execution::schedule,
-        rules: || json!({ "required": ["cron"] }),
+        properties: schedules::schedule,
+        rules: schedules::schedule_rules,
     },
+    Object { name: "dst", keys: &keys::DST, properties: schedules::dst, rules: no_rules },
     Object { name: "file", keys: &keys::FILE, properties: execution::file, rules: || json!({ "required": ["path"] }) },
     Object { name: "webhook", keys: &keys::WEBHOOK, properties: execution::webhook, rules: execution::webhook_rules },
     Object {

@@ -49,13 +49,13 @@ fn reads_every_part() {
     assert_eq!(workflow.labels["tier"], "1");
     assert_eq!(workflow.timeout, Duration::from_hours(1));
     let [daily, hourly] = workflow.triggers.schedules.as_slice() else { panic!("two schedules") };
-    assert_eq!((daily.key.as_str(), daily.timezone.name()), ("schedule-0", "Europe/Berlin"));
+    assert_eq!((daily.key.as_str(), daily.timing.timezone.name()), ("schedule-0", "Europe/Berlin"));
     assert_eq!(
         (daily.catch_up, daily.catch_up_window, daily.overlap),
         (CatchUp::All, Some(Duration::from_hours(6)), Overlap::Allow)
     );
     assert_eq!(daily.inputs["region"], "us");
-    assert_eq!((hourly.key.as_str(), hourly.timezone.name()), ("hourly", "UTC"));
+    assert_eq!((hourly.key.as_str(), hourly.timing.timezone.name()), ("hourly", "UTC"));
     assert_eq!((hourly.catch_up, hourly.catch_up_window, hourly.overlap), (CatchUp::Last, None, Overlap::Skip));
     let file = &workflow.triggers.files[0];
     assert_eq!((file.key.as_str(), file.path.as_str(), file.recursive), ("file-0", "inbox", true));

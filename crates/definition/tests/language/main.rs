@@ -1,12 +1,14 @@
 //! What the language accepts and refuses, through the crate's public face.
 
 mod accepted;
+mod calendar;
 mod declared;
 mod execution;
 mod nested;
 mod outside;
 mod properties;
 mod refused;
+mod schedules;
 mod step_types;
 
 use std::sync::LazyLock;

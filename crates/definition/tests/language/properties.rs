@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use cogwheel_definition::{MAIN_BLOCK, Workflow, cron::Cron, parse};
+use cogwheel_definition::schedule::{Calendar, Timing};
+use cogwheel_definition::{MAIN_BLOCK, Workflow, parse};
 use proptest::prelude::*;
 
 const GOOD: &str = include_str!("../../../../examples/workflows/csv-intake.yaml");
@@ -209,8 +210,8 @@ proptest! {
     #[test]
     fn random_cron_expressions_never_panic(text in "[0-9*/,LW#A-Z@? -]{0,20}", seconds in 0_i64..4_000_000_000) {
         let after = chrono::DateTime::from_timestamp(seconds, 0).unwrap();
-        if let Ok(cron) = Cron::parse(&text)
-            && let Some(next) = cron.next_after(chrono_tz::Tz::Europe__Berlin, after)
+        if let Ok(calendar) = Calendar::new(&Timing::cron(text, chrono_tz::Tz::Europe__Berlin))
+            && let Some(next) = calendar.next_after(after)
         {
             prop_assert!(next > after);
         }

@@ -87,9 +87,6 @@ fn keys_and_types() {
         "`compensate` is part of the workflow language, but this release does not run it yet",
     );
     one(&with_steps("¦saga: {deadline: 1h}\n"), "COG0102", "`saga` is part");
-    one(&with_steps("on: {schedule: {cron: '@daily', overlap: ¦queue}}\n"), "COG0102", "`overlap: queue` is part");
-    one(&with_steps("on: {schedule: {cron: '@daily', ¦jitter: 5s}}\n"), "COG0102", "`jitter`");
-    one(&with_steps("on: {schedule: [{¦every: 5m}]}\n"), "COG0102", "`every`");
     one(&with_steps("on: {file: {path: inbox, ¦poll: auto}}\n"), "COG0102", "`poll`");
     one("steps: [{uses: ¦sql, with: {query: x}}]", "COG0102", "`uses: sql` is part");
     one("steps: [{uses: ¦sehll, with: {}}]", "COG0112", "did you mean `shell`?");

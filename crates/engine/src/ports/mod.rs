@@ -5,6 +5,7 @@ mod error;
 mod events;
 mod ownership;
 mod reads;
+mod schedule;
 mod secrets;
 mod signals;
 mod step;
@@ -18,12 +19,13 @@ pub use error::StoreError;
 pub use events::{Consumer, DeadLetter, EventPage, Place, RecordedEvent};
 pub use ownership::{Claim, Claimed, Lease, NewNode, Notice, Swept};
 pub use reads::Reads;
+pub use schedule::{Due, DueOutcome, PauseSchedule, ScheduleRecord, ScheduleTick, SkipReason};
 pub use secrets::{DataKey, DeletedSecret, PutSecret, SecretStore, StoredSecret, Vault, VaultError, WrappedKey};
 pub use signals::{AskInbox, AwaitedSignal, EndedChild, Inbox, NewSignal, SignalAnswer, TakenSignal};
 pub use step::{LogLevel, LogLine, LogSink, LogStream, StepContext, StepRegistry, StepType};
 pub use store::{
-    ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, CountedCalls, Due, DueOutcome, EndpointRecord,
-    FileVersion, HandledFile, Head, NewArtifact, NewEvent, NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow,
-    SavedTriggers, ScheduleRecord, ScheduleTick, SkipReason, Start, StartFrom, Started, StepEffect, StepRow, Store,
-    StoredExecution, StoredLog, TriggerType, WatchHealth, WatchRecord, WorkflowRecord,
+    ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, CountedCalls, EndpointRecord, FileVersion, HandledFile,
+    Head, NewArtifact, NewEvent, NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, Start,
+    StartFrom, Started, StepEffect, StepRow, Store, StoredExecution, StoredLog, TriggerType, WatchHealth, WatchRecord,
+    WorkflowRecord,
 };

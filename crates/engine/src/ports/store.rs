@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     AskInbox, BlobKey, Claim, Claimed, Consumer, DeadLetter, EventPage, Inbox, Lease, LogLevel, LogStream, NewNode,
-    NewSignal, Notice, Place, SignalAnswer, StoreError, Swept,
+    NewSignal, Notice, PauseSchedule, Place, ScheduleRecord, ScheduleTick, SignalAnswer, StoreError, Swept,
 };
 use crate::{EndpointId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
@@ -88,6 +88,12 @@ pub trait Store: Send + Sync + 'static {
     /// Records due instants that start nothing and moves the schedule on.
     async fn tick(&self, tick: ScheduleTick) -> Result<(), StoreError>;
 
+    /// Switches a schedule off or on; live executions go on. `false` when there is none that its workflow defines.
+    async fn pause_schedule(&self, pause: PauseSchedule) -> Result<bool, StoreError>;
+
+    /// The last due instant of this schedule's present ledger that has an outcome, whoever decided it.
+    async fn last_due_at(&self, schedule: ScheduleId) -> Result<Option<DateTime<Utc>>, StoreError>;
+
     /// Whether an execution that this schedule started is still live.
     async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError>;
 
@@ -143,21 +149,6 @@ pub struct WorkflowRecord {
     pub endpoints: Vec<EndpointRecord>,
     /// Whether events start it.
     pub has_events: bool,
-}
-
-/// A schedule as stored.
-#[derive(Clone, Debug)]
-pub struct ScheduleRecord {
-    /// Its id.
-    pub id: ScheduleId,
-    /// Its key in the definition.
-    pub trigger_key: String,
-    /// The last due instant that has an outcome.
-    pub last_due_at: Option<DateTime<Utc>>,
-    /// The coming due instant.
-    pub next_due_at: Option<DateTime<Utc>>,
-    /// When its ledger began: due instants before it are nobody's concern.
-    pub since: DateTime<Utc>,
 }
 
 /// A watch as stored.
@@ -343,6 +334,9 @@ pub enum Started {
     Replacing(Vec<ExecutionId>),
     /// It is recorded as cancelled: as many as may be are live.
     Skipped,
+    /// Its due instant is recorded as skipped, and nothing else: the schedule's previous execution is still going, or
+    /// another server has switched the schedule off.
+    PassedOver,
     /// The same idempotency key, due instant or file version was recorded before.
     Duplicate {
         /// The execution of that first time, where it is still known.
@@ -372,56 +366,6 @@ pub enum CancelAnswer {
     Ended(ExecutionStatus),
     /// The tenant has no such execution.
     Unknown,
-}
-
-/// Due instants of one schedule that get their outcome, and where the schedule goes from there.
-#[derive(Clone, Debug)]
-pub struct ScheduleTick {
-    /// The schedule.
-    pub schedule: ScheduleId,
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// Due instants with their outcomes, in order.
-    pub due: Vec<Due>,
-    /// The coming due instant.
-    pub next_due_at: Option<DateTime<Utc>>,
-    /// When this is decided.
-    pub at: DateTime<Utc>,
-}
-
-/// One due instant with its outcome.
-#[derive(Clone, Debug)]
-pub struct Due {
-    /// When it was due, in whole seconds.
-    pub due_at: DateTime<Utc>,
-    /// Whether it is made up for after a pause.
-    pub is_catch_up: bool,
-    /// What came of it.
-    pub outcome: DueOutcome,
-}
-
-/// What came of a due instant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DueOutcome {
-    /// It started the execution of the same transaction.
-    Fired,
-    /// It started nothing.
-    Skipped(SkipReason),
-}
-
-/// Why a due instant started nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SkipReason {
-    /// The previous run was still going.
-    Overlap,
-    /// The server was down and nothing is made up for.
-    CatchUpNone,
-    /// The server was down and a later missed instant stands for it.
-    CatchUpSuperseded,
-    /// It was missed longer ago than the window allows.
-    OutsideWindow,
-    /// The workflow could not be started.
-    WorkflowNotExecutable,
 }
 
 /// A settled version of a watched file.

@@ -24,6 +24,7 @@ use crate::{Engine, EngineError};
 pub(crate) use digest::of as checksum;
 pub(crate) use event::{depth_of, is_too_deep};
 pub(crate) use folders::triggers as saved;
+pub use schedule::{BackfillError, BackfillRequest, Backfilled};
 pub(crate) use webhook::Counts as Calls;
 pub use webhook::{Call, CallAnswer, CallError, Hook, Reply};
 pub(crate) use workflow_files::WorkflowFiles;

@@ -4,7 +4,7 @@ use async_graphql::{ID, InputObject, Result};
 use cogwheel_engine::views;
 
 use crate::ids::{schedule_id, watch_id};
-use crate::types::{ExecutionStatus, FileStatus, TriggerType, WorkflowStatus};
+use crate::types::{ExecutionStatus, FileStatus, Instant, ScheduleFireOutcome, TriggerType, WorkflowStatus};
 
 /// Which workflows to list; what is not given does not narrow.
 #[derive(InputObject, Default)]
@@ -98,11 +98,22 @@ impl From<ScheduleFilter> for views::TriggerFilter {
 pub(crate) struct ScheduleFireFilter {
     /// Of the schedule with this id.
     schedule: Option<ID>,
+    /// Those that fired, or those that were skipped.
+    outcome: Option<ScheduleFireOutcome>,
+    /// Due at this instant or later.
+    from: Option<Instant>,
+    /// Due at this instant or earlier.
+    until: Option<Instant>,
 }
 
 impl ScheduleFireFilter {
     pub(crate) fn read(self) -> Result<views::FireFilter> {
-        Ok(views::FireFilter { schedule: self.schedule.as_ref().map(schedule_id).transpose()? })
+        Ok(views::FireFilter {
+            schedule: self.schedule.as_ref().map(schedule_id).transpose()?,
+            fired: self.outcome.map(|outcome| outcome == ScheduleFireOutcome::Fired),
+            from: self.from.map(Into::into),
+            until: self.until.map(Into::into),
+        })
     }
 }
 

@@ -2,9 +2,15 @@
 
 mod filters;
 mod mutation;
+mod preview;
 mod query;
 mod subscription;
 
+use async_graphql::MergedObject;
+
 pub(crate) use mutation::Mutation;
-pub(crate) use query::Query;
 pub(crate) use subscription::Subscription;
+
+/// What can be asked.
+#[derive(MergedObject, Default)]
+pub(crate) struct Query(query::Query, preview::PreviewQuery);

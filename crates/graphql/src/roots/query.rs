@@ -29,10 +29,11 @@ const WORKFLOW_FILES: usize = 20;
 const SECRETS: usize = 20;
 
 /// What can be asked. Fields that may be null return `Option<Result<_>>`: when one fails, it alone is null.
+#[derive(Default)]
 pub(crate) struct Query;
 
 /// What can be asked.
-#[Object]
+#[Object(name = "QueryRows")]
 impl Query {
     /// Who asks.
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer> {

@@ -197,6 +197,40 @@ stored_words! {
 }
 
 stored_words! {
+    /// What becomes of a time of the wall clock that a change of the clocks skips.
+    DstGap {
+        /// It comes due at the end of the gap.
+        Shift = "shift",
+        /// It does not come due.
+        Skip = "skip",
+    }
+}
+
+stored_words! {
+    /// What becomes of a time of the wall clock that a change of the clocks repeats.
+    DstOverlap {
+        /// It comes due the first time.
+        First = "first",
+        /// It comes due the second time.
+        Last = "last",
+        /// It comes due both times.
+        Both = "both",
+    }
+}
+
+stored_words! {
+    /// What a change of the clocks has to do with a due instant.
+    DstMark {
+        /// It stands at the end of a gap for times in it.
+        Shifted = "shifted",
+        /// The wall clock shows its time twice, and this is the first time.
+        First = "first",
+        /// The wall clock shows its time twice, and this is the second time.
+        Second = "second",
+    }
+}
+
+stored_words! {
     /// How a watch is doing.
     WatchHealth {
         /// It has not looked yet.

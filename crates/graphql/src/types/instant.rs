@@ -13,6 +13,12 @@ impl From<DateTime<Utc>> for Instant {
     }
 }
 
+impl From<Instant> for DateTime<Utc> {
+    fn from(instant: Instant) -> Self {
+        instant.0
+    }
+}
+
 /// An instant in UTC as RFC 3339 writes it, to the microsecond: `2026-11-22T06:00:00.123456Z`.
 #[Scalar(name = "DateTime", specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
 impl ScalarType for Instant {

@@ -4,6 +4,7 @@ mod artifact;
 mod bytes;
 mod connection;
 mod dead_letter;
+mod due_instant;
 mod enums;
 mod execution;
 mod file;
@@ -25,11 +26,15 @@ pub(crate) use artifact::Artifact;
 pub(crate) use bytes::Budget;
 pub(crate) use connection::{Connection, Total};
 pub(crate) use dead_letter::EventDeadLetter;
-pub(crate) use enums::{ExecutionStatus, FileStatus, Priority, TriggerType, WorkflowStatus};
+pub(crate) use due_instant::DueInstant;
+pub(crate) use enums::{
+    DstGap, DstOverlap, ExecutionStatus, FileStatus, Priority, ScheduleFireOutcome, TriggerType, WorkflowStatus,
+};
 pub(crate) use execution::Execution;
 pub(crate) use file::File;
 pub(crate) use file_watch::FileWatch;
 pub(crate) use inbound_endpoint::InboundEndpoint;
+pub(crate) use instant::Instant;
 pub(crate) use log::ExecutionLog;
 pub(crate) use node::{Node, find_node};
 pub(crate) use schedule::Schedule;

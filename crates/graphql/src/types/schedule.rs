@@ -1,17 +1,23 @@
 //! The `Schedule` type.
 
 use async_graphql::{Context, ID, Object, Result};
+use chrono::{DateTime, Utc};
+use cogwheel_engine::schedule::Calendar;
 use cogwheel_engine::views::{ScheduleView, TimeCursor};
+use serde_json::Value;
 
 use super::connection::Listed;
-use super::enums::{CatchUp, OverlapPolicy};
+use super::enums::{CatchUp, DstGap, DstOverlap, OverlapPolicy};
 use super::instant::Instant;
-use super::{Connection, ScheduleFire, Total, Workflow};
+use super::{Connection, DueInstant, ScheduleFire, Total, Workflow};
 use crate::cursor::{Cursor, PageArgs};
-use crate::errors::internal;
+use crate::errors::{bad_input, internal};
 use crate::ids::GlobalId;
-use crate::limits::page_cost;
+use crate::limits::{list_cost, page_cost};
 use crate::loaders::{FiresPage, load};
+
+/// The most instants that are told in advance.
+const MOST_NEXT: usize = 100;
 
 /// A time trigger of a workflow.
 pub(crate) struct Schedule(ScheduleView);
@@ -51,6 +57,66 @@ impl Schedule {
         &self.0.timezone
     }
 
+    /// Milliseconds from one due instant to the next, where it is an interval and no cron expression.
+    async fn every_ms(&self) -> Option<i64> {
+        self.0.interval_seconds.map(|seconds| seconds.saturating_mul(1000))
+    }
+
+    /// What becomes of times that a change of the clocks skips.
+    async fn dst_gap(&self) -> Result<DstGap> {
+        DstGap::from_word(&self.0.dst_gap)
+    }
+
+    /// What becomes of times that a change of the clocks repeats.
+    async fn dst_overlap(&self) -> Result<DstOverlap> {
+        DstOverlap::from_word(&self.0.dst_overlap)
+    }
+
+    /// The dates in its zone on which what is due starts nothing, as they are written.
+    async fn exclude(&self) -> Vec<String> {
+        let dates = self.0.details.as_ref().and_then(|details| details.get("exclude")).and_then(Value::as_array);
+        dates.into_iter().flatten().filter_map(|date| date.as_str().map(str::to_owned)).collect()
+    }
+
+    /// Nothing is due before.
+    async fn starts_at(&self) -> Option<Instant> {
+        self.0.timing()?.starts_at.map(Into::into)
+    }
+
+    /// Nothing is due after.
+    async fn ends_at(&self) -> Option<Instant> {
+        self.0.timing()?.ends_at.map(Into::into)
+    }
+
+    /// By how many milliseconds at most starts are put off after their due instants.
+    async fn jitter_ms(&self) -> i32 {
+        self.0.jitter_ms
+    }
+
+    /// Due instants older than so many milliseconds are not made up for; null for no limit.
+    async fn catch_up_window_ms(&self) -> Option<i64> {
+        self.0.catch_up_window_seconds.map(|seconds| seconds.saturating_mul(1000))
+    }
+
+    /// The instants after `after`, or after its last one with an outcome, at which it starts something; none while it does
+    /// not fire.
+    #[graphql(complexity = "list_cost(count.clamp(0, 100) as usize, child_complexity)")]
+    async fn next_fires(
+        &self,
+        #[graphql(desc = "How many: 1 to 100.", default = 5)] count: i32,
+        #[graphql(desc = "Only instants after this one.")] after: Option<Instant>,
+    ) -> Result<Vec<DueInstant>> {
+        let count = usize::try_from(count).ok().filter(|count| (1..=MOST_NEXT).contains(count));
+        let count = count.ok_or_else(|| bad_input(format!("`count` is a number from 1 to {MOST_NEXT}")))?;
+        let (Some(next), Some(timing)) = (self.0.next_due_at.filter(|_| self.0.is_enabled), self.0.timing()) else {
+            return Ok(Vec::new());
+        };
+        let Ok(calendar) = Calendar::new(&timing) else { return Ok(Vec::new()) };
+        let before = |next: DateTime<Utc>| next - chrono::TimeDelta::microseconds(1);
+        let after = after.map_or_else(|| before(next), Into::into);
+        calendar.occurrences(after).take(count).map(|due| DueInstant::new(&calendar, due)).collect()
+    }
+
     /// What becomes of due instants that were missed while the server was down.
     async fn catch_up(&self) -> Result<CatchUp> {
         CatchUp::from_word(&self.0.catch_up)
@@ -61,7 +127,7 @@ impl Schedule {
         OverlapPolicy::from_word(&self.0.overlap)
     }
 
-    /// Whether it fires.
+    /// Whether it fires: the active version has it, and nobody switched it off.
     async fn is_enabled(&self) -> bool {
         self.0.is_enabled
     }

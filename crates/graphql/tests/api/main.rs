@@ -12,6 +12,7 @@ mod limits;
 mod lists;
 mod pause;
 mod retry;
+mod schedules;
 mod secrets;
 mod signal;
 mod start;

@@ -276,6 +276,7 @@ pub(super) struct ScheduleColumns {
     pub(super) id: Key,
     pub(super) last_due_at: Option<Instant>,
     pub(super) next_due_at: Option<Instant>,
+    pub(super) next_fire_at: Option<Instant>,
     pub(super) last_fired_at: Option<Instant>,
     pub(super) updated_at: Instant,
 }
@@ -287,6 +288,7 @@ impl ScheduleColumns {
             id: Key(tick.schedule.0),
             last_due_at: tick.due.iter().map(|due| due.due_at).max().map(Instant),
             next_due_at: tick.next_due_at.map(Instant),
+            next_fire_at: tick.next_fire_at.map(Instant),
             last_fired_at: fired.then_some(Instant(tick.at)),
             updated_at: Instant(tick.at),
         }
@@ -300,6 +302,7 @@ impl ScheduleColumns {
         self.last_due_at = last_due.map(Instant);
         self.last_fired_at = later.last_fired_at.or(self.last_fired_at);
         self.next_due_at = later.next_due_at;
+        self.next_fire_at = later.next_fire_at;
         self.updated_at = later.updated_at;
     }
 }

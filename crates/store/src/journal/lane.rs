@@ -220,6 +220,7 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, Utc};
+    use cogwheel_definition::Overlap;
     use cogwheel_engine::ports::{LogLevel, LogStream, StoredLog};
     use cogwheel_engine::{ScheduleId, TenantId, WorkflowId};
     use cogwheel_machine::ExecutionId;
@@ -254,7 +255,16 @@ mod tests {
     fn tick(schedule: u128) -> Hot {
         let (schedule, tenant) = (ScheduleId(Uuid::from_u128(schedule)), TenantId(Uuid::nil()));
         let at = DateTime::<Utc>::UNIX_EPOCH;
-        Hot::Tick(Box::new(ScheduleTick { schedule, tenant, due: Vec::new(), next_due_at: None, at }))
+        Hot::Tick(Box::new(ScheduleTick {
+            schedule,
+            tenant,
+            due: Vec::new(),
+            next_due_at: None,
+            next_fire_at: None,
+            overlap: Overlap::Allow,
+            is_backfill: false,
+            at,
+        }))
     }
 
     fn lines(execution: u128, bytes: usize) -> Hot {

@@ -1,7 +1,7 @@
 //! What becomes of a start while as many executions of its key are live as may be.
 
 use cogwheel_definition::Overflow;
-use cogwheel_engine::ports::{ConcurrencySlot, Head, NewRow, Record, Start};
+use cogwheel_engine::ports::{ConcurrencySlot, Head, NewRow, Record, Start, Started};
 use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, FailureKind};
 
 /// The limit of a start that is decided when it is recorded: one that waits its turn is limited when it is claimed.
@@ -15,6 +15,20 @@ pub(super) fn decided_now(start: &Start) -> Option<&ConcurrencySlot> {
 /// Whether one more is too many beside `live` ones.
 pub(super) fn is_full(slot: &ConcurrencySlot, live: usize) -> bool {
     usize::try_from(slot.limit).is_ok_and(|limit| live >= limit)
+}
+
+/// What a start is that also replaces the earlier executions of its schedule, and those of them that are still to be told.
+pub(super) fn also_replacing(started: Started, previous: Vec<ExecutionId>) -> (Started, Vec<ExecutionId>) {
+    match started {
+        // What never runs replaces nothing.
+        Started::Skipped => (Started::Skipped, Vec::new()),
+        Started::Replacing(others) => {
+            let more: Vec<_> = previous.into_iter().filter(|other| !others.contains(other)).collect();
+            (Started::Replacing(others.into_iter().chain(more.iter().copied()).collect()), more)
+        }
+        started if previous.is_empty() => (started, previous),
+        _ => (Started::Replacing(previous.clone()), previous),
+    }
 }
 
 /// Why those that a start replaces are cancelled.

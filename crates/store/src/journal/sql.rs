@@ -162,8 +162,12 @@ pub(super) mod sqlite {
     );
     pub(crate) const MOVE_SCHEDULE: &str = "update schedules set
         last_due_at = case when ?2 is null or last_due_at > ?2 then last_due_at else ?2 end,
-        next_due_at = case when is_enabled = true then ?3 end, next_fire_at = case when is_enabled = true then ?3 end,
-        last_fired_at = coalesce(?4, last_fired_at), updated_at = ?5 where id = ?1";
+        next_due_at = case when is_enabled = false then null when ?2 < last_due_at then next_due_at else ?3 end,
+        next_fire_at = case when is_enabled = false then null when ?2 < last_due_at then next_fire_at else ?4 end,
+        last_fired_at = coalesce(?5, last_fired_at), updated_at = ?6 where id = ?1";
+    pub(crate) const IS_PAUSED: &str = "select 1 from schedules where id = ?1 and paused_at is not null";
+    pub(crate) const BACKFILLED: &str =
+        "update schedules set last_fired_at = coalesce(?2, last_fired_at), updated_at = ?3 where id = ?1";
 
     pub(crate) const READ_FENCE: &str = "select lease_epoch, status from workflow_executions where id = ?1";
     pub(crate) const UPDATE_EXECUTION: &str = concat!(
@@ -308,12 +312,21 @@ pub(super) mod postgres {
     );
     pub(crate) const MOVE_SCHEDULES: &str = "update schedules s set
         last_due_at = greatest(s.last_due_at, r.last_due_at),
-        next_due_at = case when s.is_enabled = true then r.next_due_at end,
-        next_fire_at = case when s.is_enabled = true then r.next_due_at end,
+        next_due_at = case when s.is_enabled = false then null when r.last_due_at < s.last_due_at then s.next_due_at
+          else r.next_due_at end,
+        next_fire_at = case when s.is_enabled = false then null when r.last_due_at < s.last_due_at then s.next_fire_at
+          else r.next_fire_at end,
         last_fired_at = coalesce(r.last_fired_at, s.last_fired_at), updated_at = r.updated_at
         from json_to_recordset($1::json) as r(id uuid, last_due_at timestamptz, next_due_at timestamptz,
-          last_fired_at timestamptz, updated_at timestamptz)
+          next_fire_at timestamptz, last_fired_at timestamptz, updated_at timestamptz)
         where s.id = r.id";
+    pub(crate) const BACKFILLED: &str = "update schedules s set
+        last_fired_at = coalesce(r.last_fired_at, s.last_fired_at), updated_at = r.updated_at
+        from json_to_recordset($1::json) as r(id uuid, last_fired_at timestamptz, updated_at timestamptz)
+        where s.id = r.id";
+    pub(crate) const SCHEDULES_NOW: &str = "select s.id, s.paused_at is not null as is_off, exists (select 1 from workflow_executions e where e.workflow_id = s.workflow_id
+          and e.trigger_key = s.trigger_key and e.trigger_type = 'schedule' and e.completed_at is null) as is_busy
+        from json_to_recordset($1::json) as r(id uuid) join schedules s on s.id = r.id";
 
     /// One after the other, in an order that all transactions keep.
     pub(crate) const LOCK_KEYS: &str = "select pg_advisory_xact_lock(k.lock) from (

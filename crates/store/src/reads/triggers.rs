@@ -13,7 +13,7 @@ use cogwheel_machine::ExecutionId;
 use sea_orm::sea_query::Query;
 use sea_orm::{
     ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseExecutor, DbBackend, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Select,
+    QueryOrder, QuerySelect, QueryTrait, Select,
     prelude::{Expr, Uuid},
 };
 use serde_json::Value as Json;
@@ -126,7 +126,7 @@ pub(crate) fn select_fires_of(
     schedule: ScheduleId,
     request: &PageRequest,
 ) -> Select<fire_rows::Entity> {
-    let list = select_fires(backend, tenant, &FireFilter { schedule: Some(schedule) });
+    let list = select_fires(backend, tenant, &FireFilter { schedule: Some(schedule), ..FireFilter::default() });
     page::by_time(list, FireColumn::DueAt, FireColumn::Id, request)
 }
 
@@ -215,12 +215,16 @@ fn select_watches(tenant: TenantId, filter: &TriggerFilter) -> Select<watch_rows
 }
 
 pub(crate) fn select_fires(backend: DbBackend, tenant: TenantId, filter: &FireFilter) -> Select<fire_rows::Entity> {
-    match filter.schedule {
+    let list = match filter.schedule {
         Some(schedule) => fire_rows::Entity::find()
             .filter(FireColumn::ScheduleId.eq(schedule.0))
             .filter(literal::also_of_tenant(FireColumn::TenantId, tenant, backend)),
         None => fire_rows::Entity::find().filter(FireColumn::TenantId.eq(tenant.0)),
-    }
+    };
+    let outcome = filter.fired.map(|fired| if fired { FireOutcome::Fired } else { FireOutcome::Skipped });
+    list.apply_if(outcome, |list, outcome| list.filter(FireColumn::Outcome.eq(outcome)))
+        .apply_if(filter.from, |list, from| list.filter(FireColumn::DueAt.gte(from)))
+        .apply_if(filter.until, |list, until| list.filter(FireColumn::DueAt.lte(until)))
 }
 
 /// The trigger's workflow is not deleted, and is the one that the filter names.
@@ -243,9 +247,15 @@ fn schedule_view(row: schedule_rows::Model) -> ScheduleView {
         trigger_key: row.trigger_key,
         cron: row.cron_schedule,
         timezone: row.timezone,
+        interval_seconds: row.interval_seconds,
+        dst_gap: row.dst_gap_policy.to_value(),
+        dst_overlap: row.dst_overlap_policy.to_value(),
+        details: row.calendar,
+        jitter_ms: row.jitter_ms,
+        catch_up_window_seconds: row.catch_up_window_seconds,
         catch_up: row.catch_up.to_value(),
         overlap: row.overlap_policy.to_value(),
-        is_enabled: row.is_enabled,
+        is_enabled: row.is_enabled && row.paused_at.is_none(),
         next_due_at: row.next_due_at,
         last_due_at: row.last_due_at,
         last_fired_at: row.last_fired_at,

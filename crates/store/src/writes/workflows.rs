@@ -114,7 +114,8 @@ const ALL: &str = "select w.id, w.name, w.origin_path, w.is_enabled and w.status
     where w.tenant_id = $1 and w.deleted_at is null";
 
 const SCHEDULES: &str =
-    "select id, workflow_id, trigger_key, last_due_at, next_due_at, coalesce(starts_at, created_at) as since
+    "select id, workflow_id, trigger_key, last_due_at, next_due_at, paused_at is not null as is_paused,
+        coalesce(starts_at, created_at) as since
     from schedules where tenant_id = $1 and is_enabled = true order by id";
 
 const WATCHES: &str =
@@ -136,6 +137,7 @@ pub(crate) async fn all(ask: &mut dyn Ask, tenant: TenantId) -> Result<Vec<Workf
             last_due_at: last_due_at.filter(|last| *last >= since),
             next_due_at: row.get("next_due_at")?,
             since,
+            is_paused: row.get("is_paused")?,
         });
     }
     let mut watches: HashMap<Uuid, Vec<WatchRecord>> = HashMap::new();

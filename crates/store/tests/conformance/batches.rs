@@ -143,7 +143,7 @@ async fn due_instants_of_many_schedules(world: &World) {
     }
     schedules.push(ScheduleId(Uuid::now_v7()));
     let alone = async |schedule: ScheduleId, request: PageRequest| -> Page<FireView> {
-        let filter = FireFilter { schedule: Some(schedule) };
+        let filter = FireFilter { schedule: Some(schedule), ..FireFilter::default() };
         world.store.fires(world.tenant, &filter, request).await.unwrap()
     };
     let middle = alone(schedules[2], PageRequest::Forward { first: 50, after: None }).await.items[2].clone();

@@ -178,7 +178,7 @@ async fn starts_of_one_transaction_see_each_other(world: &World) {
                 Started::Accepted => accepted += 1,
                 Started::Skipped => skipped += 1,
                 Started::Replacing(_) => replaced += 1,
-                Started::Duplicate { .. } => panic!("each is another"),
+                Started::Duplicate { .. } | Started::PassedOver => panic!("each is another"),
             }
         }
         let expected = if overflow == Overflow::Skip { (2, 10, 0) } else { (2, 0, 10) };

@@ -12,6 +12,7 @@ mod opening;
 mod pages;
 mod pool;
 mod records;
+mod schedules;
 mod signals;
 mod starts;
 mod tenants;

@@ -53,7 +53,7 @@ async fn seen_by(
     let due = store.fires(world.tenant, &FireFilter::default(), all).await.unwrap().items[0].id;
     let of = ExecutionFilter { workflow: Some(workflow.name.clone()), ..ExecutionFilter::default() };
     let of_watch = FileFilter { watch: Some(watch), ..FileFilter::default() };
-    let of_schedule = FireFilter { schedule: Some(schedule) };
+    let of_schedule = FireFilter { schedule: Some(schedule), ..FireFilter::default() };
     let triggers = TriggerFilter::default();
     let count = |rows: u64| usize::try_from(rows).unwrap();
     vec![

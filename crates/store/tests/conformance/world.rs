@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use cogwheel_definition::{Overflow, Priority};
+use cogwheel_definition::{Overflow, Overlap, Priority};
 use cogwheel_engine::ports::{
     Claim, Claimed, ConcurrencySlot, Due, DueOutcome, FileVersion, Head, NewNode, NewRow, Record, SaveWorkflow,
     SavedTriggers, ScheduleTick, Start, StartFrom, Started, StepRow, Store, StoredLog, TriggerType, WorkflowRecord,
@@ -230,7 +230,16 @@ impl World {
             .collect();
         let last = due.last().map_or_else(|| at(0), |due| due.due_at);
         let next_due_at = Some(last + TimeDelta::minutes(5));
-        ScheduleTick { schedule, tenant: self.tenant, due, next_due_at, at: last + TimeDelta::milliseconds(12) }
+        ScheduleTick {
+            schedule,
+            tenant: self.tenant,
+            due,
+            next_due_at,
+            next_fire_at: next_due_at,
+            overlap: Overlap::Allow,
+            is_backfill: false,
+            at: last + TimeDelta::milliseconds(12),
+        }
     }
 
     pub(super) fn by_file(&self, workflow: &WorkflowRecord, path: &str, content: &str) -> Start {

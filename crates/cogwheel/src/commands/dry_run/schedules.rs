@@ -2,10 +2,11 @@
 
 use anyhow::Context as _;
 use cogwheel_definition::ScheduleTrigger;
-use cogwheel_definition::cron::Cron;
+use cogwheel_definition::schedule::Calendar;
 use cogwheel_engine::clock::Clock;
 use serde::Serialize;
 
+use super::super::instants::Instant;
 use crate::output;
 
 /// How many due instants of a schedule are shown.
@@ -15,38 +16,46 @@ const INSTANTS: usize = 5;
 #[derive(Debug, Serialize)]
 pub(super) struct PlannedSchedule {
     key: String,
-    cron: String,
+    cron: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every_seconds: Option<u64>,
     timezone: &'static str,
     next: Vec<Instant>,
-}
-
-/// One due instant, as RFC 3339.
-#[derive(Debug, Serialize)]
-struct Instant {
-    utc: String,
-    /// On the wall clock of the schedule's zone.
-    local: String,
+    #[serde(skip)]
+    shown: String,
 }
 
 impl PlannedSchedule {
     /// The next due instants of a schedule.
     pub(super) fn of(trigger: &ScheduleTrigger, clock: &impl Clock) -> anyhow::Result<Self> {
-        let zone = trigger.timezone;
-        let cron = Cron::parse(&trigger.cron)
+        let timing = &trigger.timing;
+        let calendar = Calendar::new(timing)
             .map_err(anyhow::Error::msg)
-            .with_context(|| format!("cannot read the cron expression of {}", trigger.key))?;
-        let first = cron.next_after(zone, clock.now());
-        let next = std::iter::successors(first, |&due| cron.next_after(zone, due))
-            .take(INSTANTS)
-            .map(|due| Instant { utc: due.to_rfc3339(), local: due.with_timezone(&zone).to_rfc3339() })
-            .collect();
-        Ok(Self { key: trigger.key.clone(), cron: trigger.cron.clone(), timezone: zone.name(), next })
+            .with_context(|| format!("cannot read the schedule {}", trigger.key))?;
+        let next = calendar.occurrences(clock.now()).take(INSTANTS);
+        Ok(Self {
+            key: trigger.key.clone(),
+            cron: timing.expression().map(str::to_owned),
+            every_seconds: timing.interval().map(|every| every.as_secs()),
+            timezone: timing.timezone.name(),
+            next: next.map(|due| Instant::of(due, timing.timezone)).collect(),
+            shown: timing.shown(),
+        })
     }
 
     /// The same for people.
     pub(super) fn to_text(&self) -> String {
-        let Self { key, cron, timezone, next } = self;
-        let rows: Vec<_> = next.iter().map(|due| vec![due.utc.clone(), due.local.clone()]).collect();
-        format!("{key}: {cron}\n{}", output::table(&["NEXT IN UTC", &format!("NEXT IN {timezone}")], &rows))
+        let Self { key, timezone, next, shown, .. } = self;
+        let mut header = vec!["NEXT IN UTC".to_owned(), format!("NEXT IN {timezone}")];
+        let has_marks = next.iter().any(|due| due.dst.is_some());
+        header.extend(has_marks.then(|| "CLOCKS".to_owned()));
+        let row = |due: &Instant| {
+            let mut row = vec![due.utc.clone(), due.local.clone()];
+            row.extend(has_marks.then(|| due.remark()));
+            row
+        };
+        let rows: Vec<_> = next.iter().map(row).collect();
+        let header: Vec<&str> = header.iter().map(String::as_str).collect();
+        format!("{key}: {shown}\n{}", output::table(&header, &rows))
     }
 }

@@ -48,7 +48,7 @@ async fn take_over(engine: &Engine) -> Result<(), StoreError> {
     stored.retain(|record| {
         gone.remove(&record.id);
         let known = engine.catalog().by_id(record.id);
-        known.is_none_or(|known| known.version_id != record.version_id || known.is_enabled != record.is_enabled)
+        known.is_none_or(|known| !known.stands_for(record))
     });
     let changed = engine.with_triggers(stored).await?;
     engine.catalog().change(changed, gone);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use cogwheel_definition::Workflow;
-use cogwheel_definition::cron::Cron;
+use cogwheel_definition::schedule::Calendar;
 
 use crate::ports::SavedTriggers;
 use crate::triggers::location;
@@ -16,8 +16,8 @@ pub(crate) fn triggers(workflow: &Workflow, root: &Path, now: DateTime<Utc>) -> 
     SavedTriggers {
         next_due: schedules
             .map(|schedule| {
-                let cron = Cron::parse(&schedule.cron).ok();
-                (schedule.key.clone(), cron.and_then(|cron| cron.next_after(schedule.timezone, now)))
+                let calendar = Calendar::new(&schedule.timing).ok();
+                (schedule.key.clone(), calendar.and_then(|calendar| calendar.next_after(now)))
             })
             .collect(),
         locations: files

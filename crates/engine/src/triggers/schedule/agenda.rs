@@ -20,14 +20,17 @@ pub(super) struct Line {
     pub(super) workflow: WorkflowId,
     pub(super) workflow_name: String,
     pub(super) trigger: ScheduleTrigger,
+    is_off: bool,
     pub(super) rule: Rule,
 }
 
 impl Line {
-    fn is_same(&self, workflow: &LoadedWorkflow, trigger: &ScheduleTrigger) -> bool {
+    fn is_same(&self, workflow: &LoadedWorkflow, record: &ScheduleRecord, trigger: &ScheduleTrigger) -> bool {
         let old = &self.trigger;
-        self.has_same_instants(trigger)
+        old.timing == trigger.timing
             && old.key == trigger.key
+            && old.jitter == trigger.jitter
+            && self.is_off == is_off(workflow, record)
             && old.catch_up == trigger.catch_up
             && old.catch_up_window == trigger.catch_up_window
             && old.overlap == trigger.overlap
@@ -36,14 +39,25 @@ impl Line {
     }
 
     fn has_same_instants(&self, trigger: &ScheduleTrigger) -> bool {
-        self.trigger.cron == trigger.cron && self.trigger.timezone == trigger.timezone
+        self.trigger.timing.has_same_instants(&trigger.timing)
     }
+
+    /// The due instant after `position`, and when it is to be settled.
+    fn next_after(&self, position: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.rule.next_after(position).map(|due| self.rule.fires_at(due))
+    }
+}
+
+/// Whether the due instants of a schedule start nothing, because it or its workflow is switched off.
+fn is_off(workflow: &LoadedWorkflow, record: &ScheduleRecord) -> bool {
+    record.is_paused || !workflow.is_enabled
 }
 
 struct Entry {
     line: Arc<Line>,
     /// The last instant that has its outcome, or the one from which the schedule counts.
     position: DateTime<Utc>,
+    /// When the due instant after that is to be settled.
     next: Option<DateTime<Utc>>,
     /// Set while its due instants are being settled.
     settling: Option<Settling>,
@@ -81,7 +95,7 @@ impl Agenda {
     /// Brings the agenda in line with the workflows.
     pub(super) fn plan(&mut self, workflows: &[Arc<LoadedWorkflow>], now: DateTime<Utc>) {
         let mut gone: HashMap<ScheduleId, Entry> = std::mem::take(&mut self.entries);
-        for workflow in workflows.iter().filter(|workflow| workflow.is_enabled) {
+        for workflow in workflows {
             for (record, trigger) in workflow.triggers.iter().flat_map(|triggers| &triggers.schedules) {
                 let old = gone.remove(&record.id);
                 if let Some(entry) = self.entry(workflow, record, trigger, old, now) {
@@ -104,7 +118,7 @@ impl Agenda {
         old: Option<Entry>,
         now: DateTime<Utc>,
     ) -> Option<Entry> {
-        if let Some(old) = old.as_ref().filter(|old| old.line.is_same(workflow, trigger)) {
+        if let Some(old) = old.as_ref().filter(|old| old.line.is_same(workflow, record, trigger)) {
             let Entry { line, position, next, settling } = old;
             return Some(Entry {
                 line: Arc::clone(line),
@@ -113,10 +127,11 @@ impl Agenda {
                 settling: settling.clone(),
             });
         }
-        let rule = match Rule::new(trigger) {
+        let is_off = is_off(workflow, record);
+        let rule = match Rule::new(trigger, &workflow.name, is_off) {
             Ok(rule) => rule,
             Err(why) => {
-                error!(workflow = &*workflow.name, cron = trigger.cron, why, "a schedule cannot be planned");
+                error!(workflow = &*workflow.name, schedule = trigger.key, why, "a schedule cannot be planned");
                 return None;
             }
         };
@@ -128,19 +143,20 @@ impl Agenda {
             self.take_out(record.id, &old);
             old.settling
         });
-        let next = rule.next_after(position);
-        // While the old one is still being settled, the new one waits for its end.
-        if let Some(next) = next.filter(|_| settling.is_none()) {
-            self.queue.insert((next, record.id));
-        }
         let line = Line {
             id: record.id,
             tenant: workflow.tenant,
             workflow: workflow.id,
             workflow_name: workflow.name.to_string(),
             trigger: trigger.clone(),
+            is_off,
             rule,
         };
+        let next = line.next_after(position);
+        // While the old one is still being settled, the new one waits for its end.
+        if let Some(next) = next.filter(|_| settling.is_none()) {
+            self.queue.insert((next, record.id));
+        }
         Some(Entry { line: Arc::new(line), position, next, settling })
     }
 
@@ -202,7 +218,7 @@ impl Agenda {
         }
         entry.settling = None;
         entry.position = position.max(entry.position);
-        entry.next = entry.line.rule.next_after(entry.position);
+        entry.next = entry.line.next_after(entry.position);
         if let Some(next) = entry.next {
             self.queue.insert((next, id));
         }
@@ -248,6 +264,7 @@ mod tests {
             last_due_at: last.map(at),
             next_due_at: Some(at(next)),
             since: at("00:30:00"),
+            is_paused: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Starts workflows at their due instants: one timer to the earliest, none when nothing is planned.
 
 mod agenda;
+mod backfill;
 mod plan;
 mod settle;
 
@@ -14,13 +15,14 @@ use tokio::time::sleep;
 
 use crate::Engine;
 use agenda::Agenda;
+pub use backfill::{BackfillError, BackfillRequest, Backfilled};
 use settle::Settler;
 
 /// A timer does not see that the machine slept or that its clock was set; looking again this often does.
-const LOOK_AT_CLOCK: Duration = Duration::from_mins(1);
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(15);
 
-/// How many starts are written side by side, so that they are committed together.
-const AT_ONCE: usize = 64;
+/// How many batches are settled side by side, so that they are committed together.
+const AT_ONCE: usize = 512;
 
 /// Keeps the schedules of the catalog until the engine stops.
 pub(super) async fn keep(engine: Arc<Engine>) {

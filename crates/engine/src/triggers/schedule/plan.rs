@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
-use cogwheel_definition::cron::Cron;
+use cogwheel_definition::schedule::Calendar;
 use cogwheel_definition::{CatchUp, ScheduleTrigger};
 
 use crate::ports::{Due, DueOutcome, SkipReason};
@@ -18,10 +17,11 @@ const MISSED_AFTER: Duration = Duration::from_mins(1);
 /// The part of a schedule that decides about its due instants.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    cron: Cron,
-    zone: Tz,
-    catch_up: CatchUp,
-    window: Option<Duration>,
+    calendar: Calendar,
+    trigger: ScheduleTrigger,
+    workflow: String,
+    /// Whether what is due starts nothing.
+    is_off: bool,
 }
 
 /// What the schedule went through before now.
@@ -48,34 +48,35 @@ pub(super) struct Batch {
 
 impl Rule {
     /// The rule of a checked trigger; `Err` says why its cron expression cannot be read after all.
-    pub(super) fn new(trigger: &ScheduleTrigger) -> Result<Self, String> {
-        Ok(Self {
-            cron: Cron::parse(&trigger.cron)?,
-            zone: trigger.timezone,
-            catch_up: trigger.catch_up,
-            window: trigger.catch_up_window,
-        })
+    pub(super) fn new(trigger: &ScheduleTrigger, workflow: &str, is_off: bool) -> Result<Self, String> {
+        let calendar = Calendar::new(&trigger.timing)?;
+        Ok(Self { calendar, trigger: trigger.clone(), workflow: workflow.to_owned(), is_off })
     }
 
     /// The first instant after `after`.
     pub(super) fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.cron.next_after(self.zone, after)
+        self.calendar.next_after(after)
+    }
+
+    /// When a due instant is to be settled: later by its jitter.
+    pub(super) fn fires_at(&self, due: DateTime<Utc>) -> DateTime<Utc> {
+        if self.is_off { due } else { self.trigger.put_off(&self.workflow, due) }
     }
 
     /// Whether each missed instant is run.
     pub(super) fn catches_up_with_all(&self) -> bool {
-        self.catch_up == CatchUp::All
+        self.trigger.catch_up == CatchUp::All
     }
 
     /// What becomes of the instants after `position` that are due by `past.now`; `None` if there are none.
     ///
     /// Nothing up to `position` is ever looked at again, wherever the clock goes.
     pub(super) fn next_batch(&self, position: DateTime<Utc>, past: Past) -> Option<Batch> {
-        let mut due = self.next_after(position).filter(|due| *due <= past.now)?;
+        let mut due = self.next_after(position).filter(|due| self.fires_at(*due) <= past.now)?;
         let mut skipped = Vec::new();
         loop {
             let next = self.next_after(due);
-            let is_catch_up = due <= past.missed_until;
+            let is_catch_up = self.fires_at(due) <= past.missed_until;
             match self.decide(due, next, past) {
                 DueOutcome::Fired => {
                     let fire = Some(Due { due_at: due, is_catch_up, outcome: DueOutcome::Fired });
@@ -84,22 +85,51 @@ impl Rule {
                 outcome @ DueOutcome::Skipped(_) => skipped.push(Due { due_at: due, is_catch_up, outcome }),
             }
             match next {
-                Some(next) if next <= past.now && skipped.len() < BATCH => due = next,
+                Some(next) if self.fires_at(next) <= past.now && skipped.len() < BATCH => due = next,
                 next => return Some(Batch { skipped, fire: None, next }),
             }
         }
     }
 
-    fn decide(&self, due: DateTime<Utc>, next: Option<DateTime<Utc>>, past: Past) -> DueOutcome {
-        if due > past.missed_until {
-            return if due <= past.busy_until { DueOutcome::Skipped(SkipReason::Overlap) } else { DueOutcome::Fired };
+    /// Whether an instant, or one soon after it, takes the place of those missed before it.
+    fn is_missed_and_runs(&self, mut due: DateTime<Utc>, past: Past) -> bool {
+        loop {
+            if self.fires_at(due) > past.missed_until {
+                return false;
+            }
+            if !self.calendar.is_excluded(due) {
+                return true;
+            }
+            match self.next_after(due) {
+                Some(next) => due = next,
+                None => return false,
+            }
         }
-        let is_last = next.is_none_or(|next| next > past.missed_until);
+    }
+
+    fn decide(&self, due: DateTime<Utc>, next: Option<DateTime<Utc>>, past: Past) -> DueOutcome {
+        if self.calendar.is_excluded(due) {
+            return DueOutcome::Skipped(SkipReason::Calendar);
+        }
+        if self.is_off {
+            return DueOutcome::Skipped(SkipReason::Disabled);
+        }
+        let fires_at = self.fires_at(due);
+        if fires_at > past.missed_until {
+            return if fires_at <= past.busy_until {
+                DueOutcome::Skipped(SkipReason::Overlap)
+            } else {
+                DueOutcome::Fired
+            };
+        }
+        let is_last = || next.is_none_or(|next| !self.is_missed_and_runs(next, past));
         let age = (past.now - due).to_std().unwrap_or_default();
-        match self.catch_up {
+        match self.trigger.catch_up {
             CatchUp::None => DueOutcome::Skipped(SkipReason::CatchUpNone),
-            _ if self.window.is_some_and(|window| age > window) => DueOutcome::Skipped(SkipReason::OutsideWindow),
-            CatchUp::Last if !is_last => DueOutcome::Skipped(SkipReason::CatchUpSuperseded),
+            _ if self.trigger.catch_up_window.is_some_and(|window| age > window) => {
+                DueOutcome::Skipped(SkipReason::OutsideWindow)
+            }
+            CatchUp::Last if !is_last() => DueOutcome::Skipped(SkipReason::CatchUpSuperseded),
             CatchUp::Last | CatchUp::All => DueOutcome::Fired,
         }
     }
@@ -120,8 +150,12 @@ mod tests {
     }
 
     fn rule(cron: &str, catch_up: CatchUp, window: Option<u64>) -> Rule {
-        let window = window.map(Duration::from_secs);
-        Rule { cron: Cron::parse(cron).unwrap(), zone: Tz::UTC, catch_up, window }
+        let text =
+            format!("on: {{schedule: {{cron: '{cron}', catch_up: {}}}}}\nsteps: [{{run: x}}]", catch_up.as_str());
+        let workflow = cogwheel_definition::parse(text.as_bytes(), "w").unwrap();
+        let mut trigger = workflow.triggers.schedules[0].clone();
+        trigger.catch_up_window = window.map(Duration::from_secs);
+        Rule::new(&trigger, "w", false).unwrap()
     }
 
     /// All outcomes up to `now` as text, with the number of transactions.
@@ -199,6 +233,45 @@ mod tests {
     fn names_the_instant_that_follows() {
         let batch = rule("0 * * * *", CatchUp::None, None).next_batch(at("00:00:00"), missed("01:00:00", "01:30:00"));
         assert_eq!(batch.unwrap().next, Some(at("02:00:00")));
+    }
+
+    #[test]
+    fn excluded_days_and_switched_off_schedules_start_nothing() {
+        let past = missed("03:30:00", "04:00:00");
+        let mut off = rule("0 * * * *", CatchUp::All, None);
+        off.is_off = true;
+        let (outcomes, _) = settle(&off, at("02:00:00"), past);
+        assert_eq!(outcomes, ["03:00 Disabled", "04:00 Disabled"]);
+        let mut trigger = rule("0 * * * *", CatchUp::All, None).trigger;
+        trigger.timing.exclude = vec![cogwheel_definition::schedule::Exclusion::parse("05-04").unwrap()];
+        let (outcomes, _) = settle(&Rule::new(&trigger, "w", false).unwrap(), at("02:00:00"), past);
+        assert_eq!(outcomes, ["03:00 Calendar", "04:00 Calendar"]);
+    }
+
+    #[test]
+    fn the_last_missed_instant_that_is_not_excluded_is_run() {
+        let mut trigger = rule("0 */6 * * *", CatchUp::Last, None).trigger;
+        trigger.timing.exclude = vec![cogwheel_definition::schedule::Exclusion::parse("2026-05-04").unwrap()];
+        let rule = Rule::new(&trigger, "w", false).unwrap();
+        let began = at("00:00:00") - chrono::TimeDelta::hours(13);
+        let (outcomes, _) = settle(&rule, began, missed("12:30:00", "12:30:00"));
+        assert_eq!(
+            outcomes,
+            ["12:00 CatchUpSuperseded", "18:00 late", "00:00 Calendar", "06:00 Calendar", "12:00 Calendar"]
+        );
+    }
+
+    #[test]
+    fn jitter_puts_off_and_keeps_the_order() {
+        let mut trigger = rule("0 * * * *", CatchUp::None, None).trigger;
+        trigger.jitter = Duration::from_mins(10);
+        let rule = Rule::new(&trigger, "w", false).unwrap();
+        let fires_at = rule.fires_at(at("02:00:00"));
+        assert!(fires_at > at("02:00:00") && fires_at <= at("02:10:00"));
+        let early = missed("01:30:00", "02:00:00");
+        assert!(rule.next_batch(at("01:00:00"), early).is_none(), "due, but not yet to be settled");
+        let (outcomes, _) = settle(&rule, at("01:00:00"), Past { now: fires_at, ..missed("02:00:00", "02:00:00") });
+        assert_eq!(outcomes, ["02:00 fired"], "what was put off beyond the pause was not missed");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use cogwheel_definition::Overlap;
-use serde_json::json;
+use cogwheel_definition::{Overlap, ScheduleTrigger};
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
@@ -53,12 +53,27 @@ impl Settler {
 
     /// Settles one batch.
     async fn step(&self, line: &Line, position: &mut DateTime<Utc>, past: &mut Past) -> ControlFlow<()> {
+        // Held while a batch is in memory: however many schedules have missed however much, only so many are.
+        let Ok(mut permit) = self.permit().await else { return ControlFlow::Break(()) };
         let now = self.engine.clock().now();
-        let Some(first) = line.rule.next_after(*position).filter(|first| *first <= now) else {
+        let Some(first) = line.rule.next_after(*position).filter(|first| line.rule.fires_at(*first) <= now) else {
             return ControlFlow::Break(());
         };
-        if first > past.busy_until {
-            *past = self.past(missed_until(first, past.missed_until, now));
+        let fires_at = line.rule.fires_at(first);
+        if fires_at > past.busy_until {
+            let missed_until = missed_until(fires_at, past.missed_until, now);
+            if missed_until > past.missed_until {
+                // This node was still. If another one was not, the ledger has come further.
+                match self.decided_elsewhere(line, *position).await {
+                    Ok(Some(further)) => {
+                        *position = further;
+                        return ControlFlow::Continue(());
+                    }
+                    Ok(None) => {}
+                    Err(Ended) => return ControlFlow::Break(()),
+                }
+            }
+            *past = self.past(missed_until);
         }
         past.now = now;
         let Some(mut batch) = line.rule.next_batch(*position, *past) else { return ControlFlow::Break(()) };
@@ -70,14 +85,24 @@ impl Settler {
                 "not making up for missed due instants"
             );
         }
-        if batch.fire.is_some()
-            && line.trigger.overlap == Overlap::Skip
-            && self.give_way(line, &mut batch, past).await.is_err()
+        if line.trigger.overlap == Overlap::Skip
+            && line.rule.catches_up_with_all()
+            && batch.fire.as_ref().is_some_and(|due| due.is_catch_up)
         {
-            return ControlFlow::Break(());
+            drop((batch, permit));
+            if self.until_idle(line).await.is_err() {
+                return ControlFlow::Break(());
+            }
+            let Ok(again) = self.permit().await else { return ControlFlow::Break(()) };
+            permit = again;
+            let Some(same) = line.rule.next_batch(*position, *past) else { return ControlFlow::Break(()) };
+            batch = same;
+            past.busy_until = self.engine.clock().now();
         }
         let last = batch.fire.as_ref().or_else(|| batch.skipped.last()).map(|due| due.due_at);
-        match self.record(line, batch).await {
+        let recorded = self.record(line, batch).await;
+        drop(permit);
+        match recorded {
             Ok(()) => {
                 *position = last.unwrap_or(first);
                 ControlFlow::Continue(())
@@ -86,21 +111,8 @@ impl Settler {
         }
     }
 
-    /// Lets the instant pass while the previous run goes on. When every missed instant is to be run, they wait for each
-    /// other instead, and what comes due meanwhile passes.
-    async fn give_way(&self, line: &Line, batch: &mut Batch, past: &mut Past) -> Result<(), Ended> {
-        let is_catch_up = batch.fire.as_ref().is_some_and(|due| due.is_catch_up);
-        if is_catch_up && line.rule.catches_up_with_all() {
-            self.until_idle(line).await?;
-            past.busy_until = self.engine.clock().now();
-        } else if self.is_busy(line).await?
-            && let Some(due) = batch.fire.take()
-        {
-            batch.skipped.push(Due { outcome: DueOutcome::Skipped(SkipReason::Overlap), ..due });
-        }
-        Ok(())
-    }
-
+    /// Waits for the previous run: when every missed instant is to be run and none beside another, they wait for each other.
+    /// What comes due meanwhile passes.
     async fn until_idle(&self, line: &Line) -> Result<(), Ended> {
         let mut follower = self.engine.feed().follow();
         while self.is_busy(line).await? {
@@ -115,6 +127,17 @@ impl Settler {
             let _ = timeout(ASK_AGAIN, ended).await;
         }
         Ok(())
+    }
+
+    /// The last instant with an outcome, if it lies after `position`.
+    async fn decided_elsewhere(&self, line: &Line, position: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Ended> {
+        let mut retry = Retry::new(line);
+        loop {
+            match self.engine.store().last_due_at(line.id).await {
+                Ok(last) => return Ok(last.filter(|last| *last > position)),
+                Err(error) => retry.after(&error).await,
+            }
+        }
     }
 
     async fn is_busy(&self, line: &Line) -> Result<bool, Ended> {
@@ -143,11 +166,7 @@ impl Settler {
         let mut due = skipped;
         due.push(fire.clone());
         loop {
-            let started = {
-                let _permit = self.permit().await?;
-                self.engine.start(self.request(line, &fire, due.clone(), next)).await
-            };
-            match started {
+            match self.engine.start(self.request(line, &fire, due.clone(), next)).await {
                 // Recorded now, or before by an earlier life or another node.
                 Ok(_) | Err(StartError::AlreadyRecorded) => return Ok(()),
                 Err(StartError::Draining | StartError::UnknownWorkflow { .. }) => return Err(Ended),
@@ -169,11 +188,7 @@ impl Settler {
     }
 
     fn request(&self, line: &Line, fire: &Due, due: Vec<Due>, next: Option<DateTime<Utc>>) -> StartRequest {
-        let seen = json!({
-            "due_at": fire.due_at.to_rfc3339_opts(SecondsFormat::Secs, true),
-            "cron": line.trigger.cron,
-            "timezone": line.trigger.timezone.name(),
-        });
+        let seen = seen(&line.trigger, fire.due_at);
         StartRequest {
             workflow: WorkflowRef::Id(line.workflow),
             inputs: line.trigger.inputs.clone(),
@@ -188,7 +203,16 @@ impl Settler {
 
     fn new_tick(&self, line: &Line, due: Vec<Due>, next: Option<DateTime<Utc>>) -> ScheduleTick {
         let at = self.engine.clock().now();
-        ScheduleTick { schedule: line.id, tenant: line.tenant, due, next_due_at: next, at }
+        ScheduleTick {
+            schedule: line.id,
+            tenant: line.tenant,
+            due,
+            next_due_at: next,
+            next_fire_at: next.map(|next| line.rule.fires_at(next)),
+            overlap: line.trigger.overlap,
+            is_backfill: false,
+            at,
+        }
     }
 
     async fn tick(
@@ -199,17 +223,23 @@ impl Settler {
         retry: &mut Retry<'_>,
     ) -> Result<(), Ended> {
         loop {
-            let ticked = {
-                let _permit = self.permit().await?;
-                self.engine.store().tick(self.new_tick(line, due.clone(), next)).await
-            };
-            match ticked {
+            match self.engine.store().tick(self.new_tick(line, due.clone(), next)).await {
                 // Refused because another node was faster: its outcomes stand.
                 Ok(()) | Err(StoreError::Conflict(_)) => return Ok(()),
                 Err(error) => retry.after(&error).await,
             }
         }
     }
+}
+
+/// What expressions see as `trigger.schedule`.
+pub(super) fn seen(trigger: &ScheduleTrigger, due_at: DateTime<Utc>) -> Value {
+    json!({
+        "due_at": due_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        "cron": trigger.timing.expression(),
+        "every_ms": trigger.timing.interval().map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX)),
+        "timezone": trigger.timing.timezone.name(),
+    })
 }
 
 /// Waits longer and longer between attempts.

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
     AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, EventPage, HandledFile,
-    Inbox, Lease, NewNode, NewSignal, Notice, PauseWorkflow, Place, Record, SaveWorkflow, ScheduleTick, SignalAnswer,
-    Start, Started, Store, StoreError, StoredExecution, Swept, WatchHealth, WorkflowRecord,
+    Inbox, Lease, NewNode, NewSignal, Notice, PauseSchedule, PauseWorkflow, Place, Record, SaveWorkflow, ScheduleTick,
+    SignalAnswer, Start, Started, Store, StoreError, StoredExecution, Swept, WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::mpsc;
@@ -157,6 +157,14 @@ impl Store for Connection {
     }
 
     async fn tick(&self, _: ScheduleTick) -> Result<(), StoreError> {
+        unreachable!("no workflow has a schedule here")
+    }
+
+    async fn pause_schedule(&self, _: PauseSchedule) -> Result<bool, StoreError> {
+        unreachable!("no workflow has a schedule here")
+    }
+
+    async fn last_due_at(&self, _: ScheduleId) -> Result<Option<DateTime<Utc>>, StoreError> {
         unreachable!("no workflow has a schedule here")
     }
 

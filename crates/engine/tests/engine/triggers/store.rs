@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use cogwheel_definition::Overlap;
 use cogwheel_engine::ports::{
     AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, Due, DueOutcome,
-    EventPage, FileVersion, HandledFile, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseWorkflow, Place,
-    Record, SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, Start, StartFrom, Started, Store, StoreError,
-    StoredExecution, Swept, WatchHealth, WatchRecord, WorkflowRecord,
+    EventPage, FileVersion, HandledFile, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseSchedule,
+    PauseWorkflow, Place, Record, SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start,
+    StartFrom, Started, Store, StoreError, StoredExecution, Swept, WatchHealth, WatchRecord, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::{mpsc, watch};
@@ -97,9 +98,16 @@ impl Tables {
         }
         let schedules = self.schedules.values_mut().chain(self.workflows.values_mut().flat_map(|w| &mut w.schedules));
         for schedule in schedules.filter(|schedule| schedule.id == tick.schedule) {
+            if tick.is_backfill {
+                continue;
+            }
             schedule.last_due_at = schedule.last_due_at.max(tick.due.last().map(|due| due.due_at));
             schedule.next_due_at = tick.next_due_at;
         }
+    }
+
+    fn is_busy(&self, schedule: ScheduleId) -> bool {
+        self.live.iter().any(|execution| self.started_by.get(execution) == Some(&schedule))
     }
 
     fn was_fired(&self, tick: &ScheduleTick) -> bool {
@@ -190,6 +198,7 @@ impl Store for MemoryStore {
                     last_due_at: None,
                     next_due_at: None,
                     since: save.at,
+                    is_paused: false,
                 };
                 let schedule = tables.schedules.entry((name.clone(), key.clone())).or_insert_with(new);
                 schedule.next_due_at = next;
@@ -251,6 +260,10 @@ impl Store for MemoryStore {
                 StartFrom::Request => {}
                 StartFrom::Schedule(tick) => {
                     assert_eq!(tick.due.last().map(|due| &due.outcome), Some(&DueOutcome::Fired));
+                    if tick.overlap == Overlap::Skip && tables.is_busy(tick.schedule) {
+                        tables.record(&tick.passed_over(SkipReason::Overlap));
+                        return Ok(Started::PassedOver);
+                    }
                     tables.started_by.insert(start.row.id, tick.schedule);
                     tables.record(&tick);
                 }
@@ -288,9 +301,22 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError> {
+    async fn pause_schedule(&self, pause: PauseSchedule) -> Result<bool, StoreError> {
+        Ok(self.change(|tables| {
+            let schedules = tables.workflows.values_mut().flat_map(|workflow| &mut workflow.schedules);
+            let known = schedules.into_iter().find(|schedule| schedule.id == pause.schedule);
+            known.map(|schedule| schedule.is_paused = pause.paused).is_some()
+        }))
+    }
+
+    async fn last_due_at(&self, schedule: ScheduleId) -> Result<Option<DateTime<Utc>>, StoreError> {
         let tables = self.tables();
-        Ok(tables.live.iter().any(|execution| tables.started_by.get(execution) == Some(&schedule)))
+        let mut schedules = tables.workflows.values().flat_map(|workflow| &workflow.schedules);
+        Ok(schedules.find(|known| known.id == schedule).and_then(|known| known.last_due_at))
+    }
+
+    async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError> {
+        Ok(self.tables().is_busy(schedule))
     }
 
     async fn handled_files(&self, watch: WatchId) -> Result<Vec<HandledFile>, StoreError> {

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod retry;
+mod schedules;
 mod secrets;
 mod signal;
 mod start;
@@ -19,4 +20,5 @@ pub(crate) struct Mutation(
     signal::SignalMutations,
     secrets::SecretMutations,
     workflows::WorkflowMutations,
+    schedules::ScheduleMutations,
 );

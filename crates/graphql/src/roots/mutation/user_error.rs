@@ -63,6 +63,11 @@ pub(crate) enum UserErrorCode {
     UnknownSecret,
     /// It is needed.
     InUse,
+
+    /// There is no such schedule, or its workflow defines it no more.
+    UnknownSchedule,
+    /// The range ends before it begins, or holds too much.
+    InvalidRange,
     /// The record of the execution, or its definition, cannot be read by this release.
     UnusableRecord,
 }

@@ -16,10 +16,10 @@ use cogwheel_engine::views::{
     ScheduleView, StepView, WatchView, WorkflowStatus, WorkflowView,
 };
 use cogwheel_engine::{
-    Call, CallAnswer, CallError, CancelError, Changed, ExecutionId, ExecutionStatus, Feed, FileId, Follower, Hook,
-    OutputError, PauseError, RetryError, RetryRequest, ScheduleId, SecretError, SecretInfo, SentSignal, SetSecret,
-    SignalError, SignalRequest, StartError, StartRequest, StartedExecution, StepStatus, TenantId, VersionId, WatchId,
-    WorkflowFile, WorkflowId, WorkflowRef,
+    BackfillError, BackfillRequest, Backfilled, Call, CallAnswer, CallError, CancelError, Changed, ExecutionId,
+    ExecutionStatus, Feed, FileId, Follower, Hook, OutputError, PauseError, PauseScheduleError, RetryError,
+    RetryRequest, ScheduleId, SecretError, SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest, StartError,
+    StartRequest, StartedExecution, StepStatus, TenantId, VersionId, WatchId, WorkflowFile, WorkflowId, WorkflowRef,
 };
 use cogwheel_graphql::{Limits, Schema, Services};
 use serde_json::{Value, json};
@@ -130,6 +130,12 @@ impl Fake {
                 trigger_key: "nightly".to_owned(),
                 cron: Some("0 2 * * *".to_owned()),
                 timezone: "UTC".to_owned(),
+                interval_seconds: None,
+                dst_gap: "shift".to_owned(),
+                dst_overlap: "first".to_owned(),
+                details: Some(json!({ "exclude": ["12-25"] })),
+                jitter_ms: 0,
+                catch_up_window_seconds: Some(60),
                 catch_up: "last".to_owned(),
                 overlap: "skip".to_owned(),
                 is_enabled: true,
@@ -437,4 +443,29 @@ impl Services for Fake {
     }
 
     fn refuse_call(&self, _: &Hook) {}
+
+    async fn set_schedule_enabled(&self, id: ScheduleId, enabled: bool) -> Result<(), PauseScheduleError> {
+        self.rows(|rows| {
+            let known = rows.schedules.iter_mut().find(|known| known.id == id);
+            known.ok_or(PauseScheduleError::UnknownSchedule { id })?.is_enabled = enabled;
+            Ok(())
+        })
+    }
+
+    async fn backfill(&self, request: BackfillRequest) -> Result<Backfilled, BackfillError> {
+        self.rows(|rows| {
+            let id = request.schedule;
+            let known = rows.schedules.iter().find(|known| known.id == id);
+            known.ok_or(BackfillError::UnknownSchedule { id })?;
+            if request.until < request.from {
+                return Err(BackfillError::Backwards);
+            }
+            let started = vec![(request.from, ExecutionId(Uuid::from_u128(7)))];
+            Ok(Backfilled { due: 3, known: 1, excluded: 1, started })
+        })
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
 }

@@ -1,7 +1,7 @@
 //! Starts whose key may be in full use.
 
-use cogwheel_definition::Overflow;
-use cogwheel_engine::ports::{ConcurrencySlot, Started};
+use cogwheel_definition::{Overflow, Overlap};
+use cogwheel_engine::ports::{ConcurrencySlot, NewRow, ScheduleTick, StartFrom, Started};
 use cogwheel_machine::ExecutionId;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
 use serde::Serialize;
@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use super::super::columns::{HeadColumns, Instant, Key, WakeColumns};
 use super::super::counts::Counts;
-use super::super::overflow::{decided_now, is_full, replaced_by, skipped};
+use super::super::overflow::{also_replacing, decided_now, is_full, replaced_by, skipped};
 use super::super::sql::postgres as sql;
 use super::put;
 use super::starts::Placed;
+use crate::store::LIVE_OF_SCHEDULE;
 use crate::values::storable_text;
 
 /// A key that is locked.
@@ -44,9 +45,38 @@ pub(super) async fn decide(
             Some(slot) => limited(tx, &starts[place..], slot, counts).await?,
             None => Started::Accepted,
         };
-        decided.push(started);
+        decided.push(match &start.from {
+            StartFrom::Schedule(tick) if tick.overlap == Overlap::Replace => {
+                replace_previous(tx, tick, &start.row, started).await?
+            }
+            _ => started,
+        });
     }
     Ok(decided)
+}
+
+/// Asks the earlier executions of a schedule to end.
+async fn replace_previous(
+    tx: &DatabaseTransaction,
+    tick: &ScheduleTick,
+    row: &NewRow,
+    started: Started,
+) -> Result<Started, DbErr> {
+    let live = Statement::from_sql_and_values(DbBackend::Postgres, LIVE_OF_SCHEDULE, [Value::from(tick.schedule.0)]);
+    let live = tx.query_all_raw(live).await?;
+    let live: Vec<Uuid> = live.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
+    let previous = live.into_iter().map(ExecutionId).filter(|other| *other != row.id).collect();
+    let (started, previous) = also_replacing(started, previous);
+    if !previous.is_empty() {
+        let previous: Vec<Uuid> = previous.into_iter().map(|id| id.0).collect();
+        replace(tx, previous, row).await?;
+    }
+    Ok(started)
+}
+
+async fn replace(tx: &DatabaseTransaction, others: Vec<Uuid>, row: &NewRow) -> Result<(), DbErr> {
+    let values: [Value; 3] = [others.into(), row.created_at.into(), replaced_by(row.id).into()];
+    tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql::REPLACE, values)).await.map(drop)
 }
 
 /// Decides on the first of `starts`.
@@ -81,8 +111,7 @@ async fn limited(
         }
         Overflow::Replace => {
             let others: Vec<Uuid> = others.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
-            let values: [Value; 3] = [others.clone().into(), row.created_at.into(), replaced_by(row.id).into()];
-            tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql::REPLACE, values)).await?;
+            replace(tx, others.clone(), row).await?;
             Ok(Started::Replacing(others.into_iter().map(ExecutionId).collect()))
         }
     }

@@ -4,13 +4,15 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use cogwheel_engine::ports::{ScheduleTick, Start, StartFrom, Started};
+use cogwheel_definition::Overlap;
+use cogwheel_engine::ports::{ScheduleTick, SkipReason, Start, StartFrom, Started};
 use cogwheel_machine::ExecutionId;
 use sea_orm::{DatabaseTransaction, DbErr};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::super::columns::{
-    ArtifactColumns, ExecutionColumns, FileColumns, FireColumns, ScheduleColumns, StepColumns,
+    ArtifactColumns, ExecutionColumns, FileColumns, FireColumns, Key, ScheduleColumns, StepColumns,
 };
 use super::super::counts::Counts;
 use super::super::sql::postgres as sql;
@@ -30,6 +32,7 @@ pub(super) async fn write(
     mut counts: Counts,
 ) -> Result<(), Failure> {
     let starts = refuse_known_instants(tx, starts, answers).await?;
+    let (starts, passed_over) = pass_over(tx, starts).await?;
     let (starts, files) = insert_files(tx, starts, answers).await?;
     let starts = insert_executions(tx, starts, answers).await?;
     put(tx, sql::LINK_FILES, &files).await?;
@@ -41,12 +44,16 @@ pub(super) async fn write(
     let decided = overflow::decide(tx, &starts, &mut counts).await?;
     // Workflows are locked before schedules, as everywhere.
     put(tx, sql::COUNT_ENDS, &counts.into_rows()).await?;
-    move_schedules(tx, &starts, ticks).await?;
+    let skipping = ticks.iter().copied().chain(passed_over.iter().map(|(unit, tick)| (*unit, tick)));
+    move_schedules(tx, &starts, skipping).await?;
     for ((unit, _), started) in starts.iter().zip(decided) {
         answers.give(*unit, Ok(started));
     }
     for (unit, _) in ticks {
         answers.give(*unit, Ok(Started::Accepted));
+    }
+    for (unit, _) in &passed_over {
+        answers.give(*unit, Ok(Started::PassedOver));
     }
     Ok(())
 }
@@ -97,6 +104,47 @@ async fn refuse_known_instants<'u>(
         }
     }
     Ok(fresh)
+}
+
+/// Takes those starts out whose schedule lets an instant pass while its previous execution is going, and those of
+/// schedules that another server has just switched off.
+async fn pass_over<'u>(
+    tx: &DatabaseTransaction,
+    starts: Vec<Placed<'u>>,
+) -> Result<(Vec<Placed<'u>>, Vec<(usize, ScheduleTick)>), DbErr> {
+    // A backfill was asked for: it takes place even while the schedule is off.
+    let coming = |start: &'u Start| match &start.from {
+        StartFrom::Schedule(tick) if !tick.is_backfill => Some(tick),
+        StartFrom::Schedule(_) | StartFrom::Request | StartFrom::File(_) => None,
+    };
+    let schedules: Vec<ScheduleKey> =
+        starts.iter().filter_map(|(_, start)| Some(ScheduleKey { id: Key(coming(start)?.schedule.0) })).collect();
+    let (mut busy, mut off) = (HashSet::new(), HashSet::new());
+    for row in ask(tx, sql::SCHEDULES_NOW, &schedules).await? {
+        let id: Uuid = row.try_get("", "id")?;
+        busy.extend(row.try_get::<bool>("", "is_busy")?.then_some(id));
+        off.extend(row.try_get::<bool>("", "is_off")?.then_some(id));
+    }
+    let (mut fresh, mut passed_over) = (Vec::with_capacity(starts.len()), Vec::new());
+    for (unit, start) in starts {
+        match coming(start) {
+            Some(tick) if off.contains(&tick.schedule.0) => {
+                passed_over.push((unit, tick.passed_over(SkipReason::Disabled)));
+            }
+            // The next one of this batch finds the schedule busy.
+            Some(tick) if !busy.insert(tick.schedule.0) && tick.overlap == Overlap::Skip => {
+                passed_over.push((unit, tick.passed_over(SkipReason::Overlap)));
+            }
+            _ => fresh.push((unit, start)),
+        }
+    }
+    Ok((fresh, passed_over))
+}
+
+/// A schedule that is asked about.
+#[derive(Serialize)]
+struct ScheduleKey {
+    id: Key,
 }
 
 async fn insert_files<'u>(
@@ -173,10 +221,10 @@ async fn insert_executions<'u>(
     Ok(fresh)
 }
 
-async fn move_schedules(
+async fn move_schedules<'u>(
     tx: &DatabaseTransaction,
-    starts: &[Placed<'_>],
-    ticks: &[(usize, &ScheduleTick)],
+    starts: &[Placed<'u>],
+    ticks: impl Iterator<Item = (usize, &'u ScheduleTick)>,
 ) -> Result<(), Failure> {
     let started = starts.iter().filter_map(|(_, start)| match &start.from {
         StartFrom::Schedule(tick) => Some((tick, Some(start.row.id.0))),
@@ -184,9 +232,14 @@ async fn move_schedules(
     });
     let mut fires = Vec::new();
     let mut schedules: HashMap<Uuid, ScheduleColumns> = HashMap::new();
-    for (tick, execution) in started.chain(ticks.iter().map(|(_, tick)| (*tick, None))) {
+    let mut backfilled: HashMap<Uuid, ScheduleColumns> = HashMap::new();
+    for (tick, execution) in started.chain(ticks.map(|(_, tick)| (tick, None))) {
         fires.extend(FireColumns::of(tick, execution));
         let moved = ScheduleColumns::of(tick);
+        if tick.is_backfill {
+            backfilled.insert(tick.schedule.0, moved);
+            continue;
+        }
         match schedules.get_mut(&tick.schedule.0) {
             Some(schedule) => schedule.go_on(&moved),
             None => drop(schedules.insert(tick.schedule.0, moved)),
@@ -199,7 +252,8 @@ async fn move_schedules(
         return Err(Failure::TooLate(Started::Duplicate { execution: None }));
     }
     let schedules: Vec<ScheduleColumns> = schedules.into_values().collect();
-    Ok(put(tx, sql::MOVE_SCHEDULES, &schedules).await?)
+    put(tx, sql::MOVE_SCHEDULES, &schedules).await?;
+    Ok(put(tx, sql::BACKFILLED, &backfilled.into_values().collect::<Vec<_>>()).await?)
 }
 
 fn ids(rows: &[sea_orm::QueryResult]) -> Result<HashSet<Uuid>, DbErr> {

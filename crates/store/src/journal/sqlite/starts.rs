@@ -1,7 +1,9 @@
 //! New executions with what set them off, and due instants that set nothing off.
 
-use cogwheel_definition::Overflow;
-use cogwheel_engine::ports::{ConcurrencySlot, FileVersion, NewRow, ScheduleTick, Start, StartFrom, Started};
+use cogwheel_definition::{Overflow, Overlap};
+use cogwheel_engine::ports::{
+    ConcurrencySlot, FileVersion, NewRow, ScheduleTick, SkipReason, Start, StartFrom, Started,
+};
 use cogwheel_machine::ExecutionId;
 use rusqlite::{OptionalExtension, Params, params};
 use uuid::Uuid;
@@ -14,6 +16,7 @@ use super::super::counts::Counts;
 use super::super::overflow;
 use super::super::sql::sqlite as sql;
 use super::{Refused, Writer};
+use crate::store::LIVE_OF_SCHEDULE;
 use crate::values::storable_text;
 
 /// What was recorded first for a cause.
@@ -30,6 +33,12 @@ impl Writer {
             let itself = execution == Some(row.id.0);
             let execution = execution.map(ExecutionId);
             return Ok(if itself { Started::Accepted } else { Started::Duplicate { execution } });
+        }
+        if let StartFrom::Schedule(tick) = &start.from
+            && let Some(reason) = self.passes_over(tick)?
+        {
+            self.tick(&tick.passed_over(reason), None)?;
+            return Ok(Started::PassedOver);
         }
         let e = ExecutionColumns::of(start);
         let inserted = self.run(
@@ -82,10 +91,46 @@ impl Writer {
         if let Some(first) = &start.first {
             self.follow(first, counts)?;
         }
-        match overflow::decided_now(start) {
-            Some(slot) => self.limited(row, slot, counts),
-            None => Ok(Started::Accepted),
+        let started = match overflow::decided_now(start) {
+            Some(slot) => self.limited(row, slot, counts)?,
+            None => Started::Accepted,
+        };
+        match &start.from {
+            StartFrom::Schedule(tick) if tick.overlap == Overlap::Replace => self.replace_previous(tick, row, started),
+            _ => Ok(started),
         }
+    }
+
+    /// Why the fired instant starts nothing after all: the schedule has just been switched off, or its previous execution is
+    /// still going. A backfill was asked for, and takes place.
+    fn passes_over(&self, tick: &ScheduleTick) -> rusqlite::Result<Option<SkipReason>> {
+        if tick.is_backfill {
+            return Ok(None);
+        }
+        let schedule = params![Key(tick.schedule.0)];
+        if self.connection.prepare_cached(sql::IS_PAUSED)?.exists(schedule)? {
+            return Ok(Some(SkipReason::Disabled));
+        }
+        let gives_way =
+            tick.overlap == Overlap::Skip && self.connection.prepare_cached(LIVE_OF_SCHEDULE)?.exists(schedule)?;
+        Ok(gives_way.then_some(SkipReason::Overlap))
+    }
+
+    /// Asks the earlier executions of the schedule to end.
+    fn replace_previous(&self, tick: &ScheduleTick, row: &NewRow, started: Started) -> Result<Started, Refused> {
+        let previous = self
+            .connection
+            .prepare_cached(LIVE_OF_SCHEDULE)?
+            .query_map(params![Key(tick.schedule.0)], |row| row.get::<_, [u8; 16]>(0))?
+            .map(|id| id.map(|id| ExecutionId(Uuid::from_bytes(id))))
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let previous = previous.into_iter().filter(|other| *other != row.id).collect();
+        let (started, previous) = overflow::also_replacing(started, previous);
+        for other in previous {
+            let reason = overflow::replaced_by(row.id);
+            self.run(sql::REPLACE, params![Key(other.0), Instant(row.created_at), reason])?;
+        }
+        Ok(started)
     }
 
     /// Decides what becomes of a start whose key may be in full use.
@@ -188,7 +233,12 @@ impl Writer {
             )?;
         }
         let s = ScheduleColumns::of(tick);
-        self.run(sql::MOVE_SCHEDULE, params![s.id, s.last_due_at, s.next_due_at, s.last_fired_at, s.updated_at])?;
+        if tick.is_backfill {
+            self.run(sql::BACKFILLED, params![s.id, s.last_fired_at, s.updated_at])?;
+        } else {
+            let moved = params![s.id, s.last_due_at, s.next_due_at, s.next_fire_at, s.last_fired_at, s.updated_at];
+            self.run(sql::MOVE_SCHEDULE, moved)?;
+        }
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Queued executions whose key limits how many may be live at once. A slot is in use by whatever is live and not in the
 //! queue: what was claimed counts before it has begun.
 
+use std::collections::{HashMap, HashSet};
+
 use cogwheel_engine::ports::StoreError;
 use sea_orm::Value;
 use uuid::Uuid;
@@ -42,7 +44,30 @@ pub(super) async fn candidates(tx: &mut dyn WriteTx, question: &Question) -> Res
             candidates.extend(fitting(tx, question, &key).await?);
         }
     }
+    let candidates = taking_turns(tx, candidates).await?;
     if is_shared(tx) { lock(tx, candidates).await } else { Ok(candidates) }
+}
+
+/// Leaves those out whose schedule wants its executions one after the other while an earlier one is going. Each schedule's
+/// own key sees to that where the workflow has none; where it has one, several of a schedule may fit or have several keys.
+async fn taking_turns(tx: &mut dyn WriteTx, candidates: Vec<Candidate>) -> Result<Vec<Candidate>, StoreError> {
+    if candidates.is_empty() {
+        return Ok(candidates);
+    }
+    let sql = format!("{}{}", sql::TURNS, any_of(tx.backend(), 1));
+    let wanted = ids(tx, candidates.iter().map(|candidate| candidate.id));
+    let (mut waiting, mut first_of) = (HashSet::new(), HashMap::new());
+    for row in tx.query(raw(tx, &sql, [wanted])).await? {
+        let id: Uuid = row.get("id")?;
+        let first: &mut Uuid = first_of.entry(row.get::<Uuid>("schedule_id")?).or_insert(id);
+        // Of several of a schedule the earliest is next.
+        waiting.extend((id != *first).then_some(id.max(*first)));
+        *first = id.min(*first);
+        if row.get("is_busy")? {
+            waiting.insert(id);
+        }
+    }
+    Ok(candidates.into_iter().filter(|candidate| !waiting.contains(&candidate.id)).collect())
 }
 
 async fn free_keys(tx: &mut dyn WriteTx, question: &Question) -> Result<Vec<FreeKey>, StoreError> {
@@ -96,7 +121,7 @@ async fn lock(tx: &mut dyn WriteTx, candidates: Vec<Candidate>) -> Result<Vec<Ca
     );
     let wanted = ids(tx, candidates.iter().map(|candidate| candidate.id));
     let rows = tx.query(raw(tx, &sql, [wanted])).await?;
-    let held: std::collections::HashSet<Uuid> = rows.iter().map(|row| row.get("id")).collect::<Result<_, _>>()?;
+    let held: HashSet<Uuid> = rows.iter().map(|row| row.get("id")).collect::<Result<_, _>>()?;
     Ok(candidates.into_iter().filter(|candidate| held.contains(&candidate.id)).collect())
 }
 

@@ -96,3 +96,12 @@ pub(crate) const OF_KEY: &str = "select id, cast(priority_rank as bigint) as ran
 /// Makes an execution due; one that is owned is told by its owner.
 pub(crate) const WAKE: &str = "update workflow_executions set next_wake_at = $1, updated_at = $1
     where id = $2 and owner_node_id is null and status in ('running', 'waiting', 'compensating')";
+
+/// The candidates among `id in` that a schedule started which wants its executions one after the other, and whether another
+/// one of it is going.
+pub(crate) const TURNS: &str = "select c.id, s.id as schedule_id, exists (
+        select 1 from workflow_executions e where e.workflow_id = s.workflow_id and e.trigger_key = s.trigger_key
+          and e.trigger_type = 'schedule' and e.completed_at is null
+          and (e.owner_node_id is not null or e.status <> 'queued')) as is_busy
+    from workflow_executions c join schedules s on s.workflow_id = c.workflow_id and s.trigger_key = c.trigger_key
+    where c.trigger_type = 'schedule' and c.completed_at is null and s.overlap_policy <> 'allow' and c.id in ";
