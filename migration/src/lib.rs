@@ -18,6 +18,7 @@ mod m20261122_000005_events_sagas;
 mod m20261122_000006_agents_approvals;
 mod m20261122_000007_integrations;
 mod m20261125_000008_pool;
+mod m20261125_000010_file_watches;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 

@@ -9,6 +9,7 @@ pub mod cron;
 mod diagnostic;
 mod duration;
 mod expression;
+mod files;
 mod functions;
 mod graph;
 mod inputs;
@@ -32,13 +33,14 @@ pub use action::{Action, Case, LogLevel, Wait};
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use duration::parse as parse_duration;
 pub use expression::ExpressionError;
+pub use files::{After, DoneMarker, FileBatch, FileEvent, FileEvents, FileTrigger, Poll};
 pub use inputs::{InputField, InputProblem, Inputs};
 pub use jq::jq;
 pub use policy::{Backoff, Concurrency, Condition, Foreach, MAX_ITEMS, OnLost, Overflow, Priority, Retry, Until};
 pub use schema::json_schema;
 pub use seen::{Names, SeenStep};
 pub use template::Template;
-pub use triggers::{CatchUp, FileTrigger, Overlap, ScheduleTrigger, Triggers};
+pub use triggers::{CatchUp, Overlap, ScheduleTrigger, Triggers};
 pub use workflow::{Block, MAIN_BLOCK, Step, Workflow};
 
 /// The version of the workflow language that this crate reads.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 
+use crate::FileTrigger;
 use crate::workflow::milliseconds;
 
 /// What starts executions of a workflow.
@@ -57,23 +58,6 @@ pub enum Overlap {
     Skip,
 }
 
-/// One watched folder.
-#[derive(Debug, Clone)]
-pub struct FileTrigger {
-    /// Unique among the workflow's triggers: the given id or `file-<index>`.
-    pub key: String,
-    /// The folder as written; a relative one is taken from the configured root.
-    pub path: String,
-    /// Globs over the path below the folder; one must match.
-    pub include: Vec<String>,
-    /// Globs over the path below the folder, or over the file name; none may match.
-    pub ignore: Vec<String>,
-    /// Whether a pattern of `include` reaches into subfolders.
-    pub recursive: bool,
-    /// How long a file must have been unchanged before it counts as whole.
-    pub settle: Duration,
-}
-
 impl CatchUp {
     /// Every word.
     pub(crate) const ALL: [Self; 3] = [Self::None, Self::Last, Self::All];
@@ -120,19 +104,6 @@ impl ScheduleTrigger {
             "catch_up_window_ms": self.catch_up_window.map(milliseconds),
             "overlap": self.overlap.as_str(),
             "inputs": self.inputs,
-        })
-    }
-}
-
-impl FileTrigger {
-    fn to_json(&self) -> Value {
-        json!({
-            "key": self.key,
-            "path": self.path,
-            "include": self.include,
-            "ignore": self.ignore,
-            "recursive": self.recursive,
-            "settle_ms": milliseconds(self.settle),
         })
     }
 }

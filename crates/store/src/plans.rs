@@ -10,7 +10,8 @@ use crate::reads::plans::{
     executions, executions_of_status, executions_of_workflow, files as list_files, files_of_status, fires, fires_of,
     page_by_time, together, workflows as list_workflows,
 };
-use crate::store::{HANDLED_FILES, SCHEDULE_IS_BUSY};
+use crate::store::SCHEDULE_IS_BUSY;
+use crate::writes::files::{HANDLED, PENDING};
 use crate::tx::any_of;
 use crate::verify::DeclaredQuery;
 use crate::writes::nodes::DEAD_OWNERS;
@@ -72,7 +73,8 @@ pub fn declared_queries() -> Vec<DeclaredQuery> {
             fires_of(backend, tenant, ScheduleId(Uuid::nil()), &LATER_PAGE)
         }),
         written("schedule_is_busy", "workflow_executions", "idx_workflow_executions_live", SCHEDULE_IS_BUSY),
-        written("handled_files", "files", "uq_files_file_watch_id_fingerprint", HANDLED_FILES),
+        written("handled_files", "files", "uq_files_file_watch_id_fingerprint", HANDLED),
+        written("pending_afters", "files", "idx_files_after", PENDING),
         claimed("claim_queue", "idx_workflow_executions_queue", QUEUE),
         claimed("claim_overdue", "idx_workflow_executions_queue_deadline", OVERDUE),
         claimed("claim_due", "idx_workflow_executions_due", DUE),

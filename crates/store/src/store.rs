@@ -1,6 +1,6 @@
 //! The engine's port on both databases.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{
-    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice,
-    PauseWorkflow, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
+    AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, EndedAfter, FileDecision, FileLedger, HandledFile,
+    Inbox, Lease, NewNode, NewSignal, Notice, PauseWorkflow, PendingAfter, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
     StoredExecution, Swept, WatchHealth, WorkflowRecord,
 };
-use cogwheel_engine::{NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_machine::ExecutionId;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, Value};
 use tokio::sync::mpsc;
@@ -23,7 +23,7 @@ use crate::journal::{Journal, JournalStats};
 use crate::notices::Notices;
 use crate::tx::Reading;
 use crate::writes::pool::{self, Misread};
-use crate::writes::{cancel, installer, nodes, restore, signals, triggers, workflows as saving};
+use crate::writes::{cancel, files, installer, nodes, restore, signals, workflows as saving};
 
 /// The store of one open database. Clones share it.
 #[derive(Clone)]
@@ -207,26 +207,37 @@ impl Store for SqlStore {
         let rows = ask(self.engine(), SCHEDULE_IS_BUSY, schedule.0).await?;
         Ok(!rows.is_empty())
     }
+}
 
+#[async_trait]
+impl FileLedger for SqlStore {
     async fn handled_files(&self, watch: WatchId) -> Result<Vec<HandledFile>, StoreError> {
-        let rows = ask(self.engine(), HANDLED_FILES, watch.0).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(HandledFile {
-                    path: row.try_get("", "file_path")?,
-                    size: row.try_get("", "file_size")?,
-                    modified_at: row.try_get("", "modified_at")?,
-                    device: row.try_get("", "device_identity")?,
-                    inode: row.try_get("", "inode_identity")?,
-                })
-            })
-            .collect::<Result<_, sea_orm::DbErr>>()
-            .map_err(|error| fault::from_db(&error))
+        files::handled(&mut Reading(self.engine()), watch).await
+    }
+
+    async fn known_versions(&self, watch: WatchId, fingerprints: &[String]) -> Result<HashSet<String>, StoreError> {
+        files::known(&mut Reading(self.engine()), watch, fingerprints).await
+    }
+
+    async fn record_decisions(&self, decisions: Vec<FileDecision>) -> Result<(), StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(async move { files::decide(tx, &decisions).await }))).await
     }
 
     async fn set_watch_health(&self, watch: WatchId, health: WatchHealth) -> Result<(), StoreError> {
         let at = SystemClock.now();
-        self.journal().write(Box::new(move |tx| Box::pin(triggers::set_health(tx, watch, health, at)))).await
+        self.journal().write(Box::new(move |tx| Box::pin(files::set_health(tx, watch, health, at)))).await
+    }
+
+    async fn pending_afters(&self, before: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError> {
+        files::pending(&mut Reading(self.engine()), before).await
+    }
+
+    async fn plan_afters(&self, plans: Vec<AfterPlan>) -> Result<HashSet<FileId>, StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(async move { files::plan(tx, &plans).await }))).await
+    }
+
+    async fn end_afters(&self, ended: Vec<EndedAfter>) -> Result<(), StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(async move { files::end(tx, &ended).await }))).await
     }
 }
 
@@ -240,14 +251,6 @@ pub(crate) const SCHEDULE_IS_BUSY: &str = "select e.id from schedules s
     join workflow_executions e on e.tenant_id = s.tenant_id and e.workflow_id = s.workflow_id
     where s.id = $1 and e.trigger_type = 'schedule' and e.trigger_key = s.trigger_key and e.status = 'queued'
     limit 1";
-
-/// The newest version of each path; only versions that were handled have a fingerprint.
-pub(crate) const HANDLED_FILES: &str =
-    "select file_path, file_size, modified_at, device_identity, inode_identity from (
-        select file_path, file_size, modified_at, device_identity, inode_identity,
-            row_number() over (partition by path_hash order by first_seen_at desc, id desc) as place
-        from files where file_watch_id = $1 and fingerprint is not null
-    ) versions where place = 1";
 
 async fn ask(connection: &DatabaseConnection, sql: &str, id: Uuid) -> Result<Vec<sea_orm::QueryResult>, StoreError> {
     let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, [Value::from(id)]);

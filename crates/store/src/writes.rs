@@ -1,6 +1,7 @@
 //! Units of work that are rare enough to decide inside a transaction of their own.
 
 pub(crate) mod cancel;
+pub(crate) mod files;
 pub(crate) mod installer;
 pub(crate) mod nodes;
 pub(crate) mod pool;

@@ -24,7 +24,7 @@ const EXECUTION: [&str; 3] = ["id", "attempt", "started_at"];
 /// What only the steps of `on_failure` and `finally` may read of the execution.
 const EXECUTION_AFTER: [&str; 2] = ["status", "error"];
 const WORKFLOW: [&str; 2] = ["name", "version"];
-const FILE: [&str; 5] = ["path", "name", "size", "sha256", "modified_at"];
+const FILE: [&str; 6] = ["path", "name", "size", "sha256", "modified_at", "event"];
 const SCHEDULE: [&str; 3] = ["due_at", "cron", "timezone"];
 
 /// Where an expression stands, which decides what it may read.
@@ -77,6 +77,9 @@ pub(crate) struct Known {
     pub(crate) inputs: Option<Vec<String>>,
     pub(crate) env: Option<Vec<String>>,
     pub(crate) has_files: bool,
+    /// Whether some of them start one execution each, and whether some are batched.
+    pub(crate) has_single_files: bool,
+    pub(crate) has_batches: bool,
     pub(crate) has_schedules: bool,
 }
 
@@ -245,8 +248,19 @@ impl Check<'_, '_> {
     }
 
     fn trigger(&mut self, path: Path<'_>) {
-        self.one_of(path.get(1), "trigger", &["type", "key", "file", "schedule"]);
+        self.one_of(path.get(1), "trigger", &["type", "key", "file", "files", "schedule"]);
         let Some((name, span)) = path.get(1) else { return };
+        if name == "files" {
+            if !self.known.has_batches {
+                let message = "`trigger.files` is never there: no `on.file` of the workflow has a `batch`";
+                self.report.add(Code::UnknownName, span, message, "one file is `trigger.file`".to_owned());
+            }
+            return;
+        }
+        if name == "file" && self.known.has_files && !self.known.has_single_files {
+            let message = "`trigger.file` is never there: every `on.file` of the workflow has a `batch`";
+            return self.report.add(Code::UnknownName, span, message, "the files of a batch are `trigger.files`".to_owned());
+        }
         let (fields, is_declared): (&[&str], bool) = match name {
             "file" => (&FILE, self.known.has_files),
             "schedule" => (&SCHEDULE, self.known.has_schedules),

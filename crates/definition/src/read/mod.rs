@@ -4,6 +4,7 @@ mod actions;
 mod blocks;
 mod execution;
 mod fields;
+mod files;
 mod flow;
 mod groups;
 mod inputs;
@@ -27,6 +28,7 @@ use crate::{MAX_SOURCE_BYTES, Template, Workflow, graph, keys};
 
 pub(crate) use blocks::{Draft, Drafts, Level};
 pub(crate) use execution::MAX_LIMIT;
+pub(crate) use files::{LONGEST_MARKER, MAX_BATCH};
 use fields::Fields;
 pub(crate) use flow::MAX_ATTEMPTS;
 pub(crate) use loops::MAX_ROUNDS;
@@ -119,11 +121,14 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
             Some(read) => read.is_whole.then(|| read.values.keys().cloned().collect()),
         },
         has_files: false,
+        has_single_files: false,
+        has_batches: false,
         has_schedules: false,
     };
     let inputs = inputs.unwrap_or_default();
     let triggers = fields.get("on").map(|node| reader.triggers(node, &inputs)).unwrap_or_default();
     known.has_files = triggers.has_files;
+    (known.has_single_files, known.has_batches) = (triggers.has_single_files, triggers.has_batches);
     known.has_schedules = triggers.has_schedules;
     let (report, drafts, used) = reader.finish();
     drafts.check_ids(report);

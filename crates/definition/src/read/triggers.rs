@@ -1,10 +1,8 @@
 //! Reads what starts a workflow: `on`.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use chrono_tz::{TZ_VARIANTS, Tz};
-use globset::GlobBuilder;
 use serde_json::{Map, Value};
 
 use crate::cron::Cron;
@@ -12,16 +10,13 @@ use crate::diagnostic::{Code, quoted};
 use crate::source::Span;
 use crate::suggest;
 use crate::tree::Node;
-use crate::{CatchUp, FileTrigger, Overlap, ScheduleTrigger, Triggers, keys};
+use crate::{CatchUp, Overlap, ScheduleTrigger, Triggers, keys};
 
 use super::fields::Fields;
 use super::inputs::ReadInputs;
 use super::reader::Reader;
 
-/// How long a file must be unchanged when the document does not say.
-const DEFAULT_SETTLE: Duration = Duration::from_secs(1);
-
-/// The longest text of a cron expression and of a pattern, as records keep them.
+/// The longest text of a cron expression, as records keep it.
 const MAX_TEXT: usize = 255;
 
 /// The triggers as far as they could be read.
@@ -30,12 +25,21 @@ pub(crate) struct ReadTriggers {
     pub(crate) triggers: Triggers,
     /// Whether the document has file triggers, readable or not.
     pub(crate) has_files: bool,
+    /// Whether some of them start one execution each, and whether some are batched.
+    pub(crate) has_single_files: bool,
+    pub(crate) has_batches: bool,
     pub(crate) has_schedules: bool,
 }
 
 impl Reader<'_, '_> {
     pub(crate) fn triggers(&mut self, node: &Node, inputs: &ReadInputs) -> ReadTriggers {
-        let mut read = ReadTriggers { has_files: true, has_schedules: true, ..ReadTriggers::default() };
+        let mut read = ReadTriggers {
+            has_files: true,
+            has_single_files: true,
+            has_batches: true,
+            has_schedules: true,
+            ..ReadTriggers::default()
+        };
         let Some(fields) = self.fields(node, &keys::ON) else {
             return read;
         };
@@ -47,6 +51,11 @@ impl Reader<'_, '_> {
             read.triggers.schedules.extend(self.schedule(index, node, inputs, &mut keys));
         }
         let files = fields.get("file").map(Self::one_or_more).unwrap_or_default();
+        if fields.get("file").is_some() {
+            let has_batch = |node: &Node| Self::keys(node).iter().any(|(key, _)| key == "batch");
+            read.has_batches = files.iter().any(has_batch);
+            read.has_single_files = !files.iter().all(has_batch);
+        }
         for (index, node) in files.iter().enumerate() {
             read.triggers.files.extend(self.file(index, node, inputs, &mut keys));
         }
@@ -96,7 +105,7 @@ impl Reader<'_, '_> {
     }
 
     /// The trigger's id; each may be used once.
-    fn key(&mut self, fields: &Fields<'_>, default: String, keys: &mut HashMap<String, Span>) -> String {
+    pub(super) fn key(&mut self, fields: &Fields<'_>, default: String, keys: &mut HashMap<String, Span>) -> String {
         let node = fields.get("id");
         let key = node.and_then(|node| self.id(node, "the trigger's id")).unwrap_or(default);
         let span = node.unwrap_or(fields.node).span;
@@ -160,84 +169,5 @@ impl Reader<'_, '_> {
             self.report.add(Code::InvalidInput, span, message, help);
         }
         given
-    }
-
-    fn file(
-        &mut self,
-        index: usize,
-        node: &Node,
-        inputs: &ReadInputs,
-        keys: &mut HashMap<String, Span>,
-    ) -> Option<FileTrigger> {
-        let fields = self.fields(node, &keys::FILE)?;
-        let key = self.key(&fields, format!("file-{index}"), keys);
-        let include = match fields.get("match") {
-            Some(node) => self.patterns(node, "match"),
-            None => vec!["*".to_owned()],
-        };
-        let ignore = fields.get("ignore").map(|node| self.patterns(node, "ignore")).unwrap_or_default();
-        let settle = fields.get("settle").and_then(|node| self.duration(node, "settle"));
-        let required = inputs.inputs.fields.iter().find(|field| field.is_required());
-        if let Some(field) = required.filter(|_| !inputs.has_problems) {
-            let message = format!("a file cannot start the workflow: nothing gives the input `{}` a value", field.name);
-            let help = format!("give `{}` a default", field.name);
-            self.report.add(Code::InvalidInput, fields.node.span, message, help);
-        }
-        let path = match fields.get("path") {
-            Some(node) => self.folder(node),
-            None if fields.get("source").is_some() => None,
-            None => {
-                self.missing(&fields, "path", Code::MissingKey, "a file trigger needs the `path` of a folder");
-                None
-            }
-        };
-        let recursive = include.iter().any(|pattern| pattern.contains('/'));
-        Some(FileTrigger { key, path: path?, include, ignore, recursive, settle: settle.unwrap_or(DEFAULT_SETTLE) })
-    }
-
-    fn folder(&mut self, node: &Node) -> Option<String> {
-        let path = self.text(node, "path")?;
-        if path.contains("://") {
-            self.not_yet(node.span, "an object store as `path`");
-            return None;
-        }
-        let (problem, help) = if path.contains('*') {
-            ("names a pattern, not a folder", "put the folder here and the pattern under `match`")
-        } else if path.contains('\0') || path.len() > 4096 {
-            ("cannot be a folder", "use a shorter path without control characters")
-        } else {
-            return Some(path);
-        };
-        let message = format!("the path {} {problem}", quoted(&path));
-        self.report.add(Code::InvalidValue, node.span, message, help.to_owned());
-        None
-    }
-
-    fn patterns(&mut self, node: &Node, what: &str) -> Vec<String> {
-        let mut patterns = Vec::new();
-        let read = self.texts(node, what);
-        if read.is_empty() && Self::one_or_more(node).is_empty() && what == "match" {
-            self.report.add(
-                Code::InvalidValue,
-                node.span,
-                "match names no pattern",
-                "leave it out to take every file".to_owned(),
-            );
-        }
-        for (pattern, span) in read {
-            let problem = match GlobBuilder::new(&pattern).literal_separator(true).build() {
-                Err(error) => Some(error.kind().to_string()),
-                Ok(_) if pattern.starts_with('/') => {
-                    Some("patterns are matched below the folder, without a leading `/`".to_owned())
-                }
-                Ok(_) => None,
-            };
-            if let Some(reason) = problem {
-                let message = format!("the pattern {} is not valid: {reason}", quoted(&pattern));
-                self.report.add(Code::InvalidPattern, span, message, None);
-            }
-            patterns.push(pattern);
-        }
-        patterns
     }
 }

@@ -6,7 +6,7 @@ use crate::read::MAX_LIMIT;
 use crate::{CatchUp, Overflow, Overlap, Priority};
 
 use super::shapes::{
-    Properties, about, declarations, duration, env, id, named, one_or_more, steps, text, texts, title, values, whole,
+    Properties, about, declarations, duration, env, id, named, one_or_more, steps, text, title, values, whole,
     word,
 };
 
@@ -74,18 +74,5 @@ pub(super) fn schedule() -> Properties {
             about("What happens while the previous execution is still going.", word(Overlap::ALL.map(Overlap::as_str))),
         ),
         ("inputs", about("The inputs of the executions it starts.", json!({ "type": "object" }))),
-    ]
-}
-
-pub(super) fn file() -> Properties {
-    vec![
-        ("id", about("Its name in records.", id())),
-        ("path", about("The folder to watch; a relative one is taken from the configured root.", text())),
-        ("match", about("Patterns of the files that start it; `*` without it.", texts())),
-        ("ignore", about("Patterns of files to leave alone.", texts())),
-        (
-            "settle",
-            about("How long a file must have been unchanged before it counts as whole; 1s without it.", duration()),
-        ),
     ]
 }

@@ -4,6 +4,7 @@
 //! names in expressions, only [`crate::parse`] checks. Keys and words come from where the reader has them.
 
 mod execution;
+mod files;
 mod shapes;
 mod steps;
 mod values;
@@ -23,7 +24,7 @@ struct Object {
     rules: fn() -> Value,
 }
 
-const OBJECTS: [Object; 16] = [
+const OBJECTS: [Object; 18] = [
     Object {
         name: "workflow",
         keys: &keys::WORKFLOW,
@@ -39,7 +40,9 @@ const OBJECTS: [Object; 16] = [
         properties: execution::schedule,
         rules: || json!({ "required": ["cron"] }),
     },
-    Object { name: "file", keys: &keys::FILE, properties: execution::file, rules: || json!({ "required": ["path"] }) },
+    Object { name: "file", keys: &keys::FILE, properties: files::file, rules: || json!({ "required": ["path"] }) },
+    Object { name: "batch", keys: &keys::BATCH, properties: files::batch, rules: no_rules },
+    Object { name: "after", keys: &keys::AFTER, properties: files::after, rules: no_rules },
     Object { name: "step", keys: &keys::STEP, properties: steps::step, rules: steps::step_rules },
     Object {
         name: "case",

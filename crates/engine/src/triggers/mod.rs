@@ -44,6 +44,9 @@ pub(crate) async fn spawn(engine: &Arc<Engine>) -> Result<(), EngineError> {
     tasks.spawn(kept("workflow folders", retry, engine.stop().clone(), follow));
     tasks.spawn(file::supervise(Arc::clone(engine), rescans.files));
     let this = Arc::clone(engine);
+    let afters = move || file::keep_afters(Arc::clone(&this));
+    tasks.spawn(kept("files of ended executions", retry, engine.stop().clone(), afters));
+    let this = Arc::clone(engine);
     let keep = move || schedule::keep(Arc::clone(&this));
     tasks.spawn(kept("schedules", retry, engine.stop().clone(), keep));
     Ok(())

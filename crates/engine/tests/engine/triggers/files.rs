@@ -6,6 +6,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cogwheel_definition::FileEvent;
 use cogwheel_engine::Engine;
 use cogwheel_engine::ports::FileVersion;
 
@@ -42,12 +43,12 @@ async fn a_file_moved_into_place_is_taken_at_once_and_recorded_whole() {
     let file = taken(&rig, 1).await.remove(0);
     let path = rig.path("inbox/a b.csv");
     assert_eq!((file.filename.as_str(), file.path.as_str()), ("a b.csv", path.to_str().unwrap()));
-    assert_eq!((file.size, file.is_change), (3, false));
-    assert_eq!(file.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_eq!((file.size, file.event), (3, FileEvent::Created));
+    assert_eq!(file.sha256.as_deref().unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 
     rig.put("inbox/a b.csv", "abc");
     let again = taken(&rig, 2).await.remove(1);
-    assert!(again.is_change && again.fingerprint != file.fingerprint && again.sha256 == file.sha256);
+    assert!(again.event == FileEvent::Modified && again.fingerprint != file.fingerprint && again.sha256 == file.sha256);
     assert_eq!(rig.store.tables().starts[1].trigger["file"]["name"], "a b.csv");
     engine.shut_down().await;
 }

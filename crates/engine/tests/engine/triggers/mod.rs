@@ -2,6 +2,7 @@
 
 mod files;
 mod folders;
+mod ledger;
 mod rig;
 mod runs;
 mod schedules;

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use cogwheel_definition::FileTrigger;
 use cogwheel_engine::ports::{
-    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Due, DueOutcome, FileVersion, HandledFile, Inbox, Lease,
-    NewNode, NewRow, NewSignal, Notice, PauseWorkflow, Record, SaveWorkflow, ScheduleRecord, ScheduleTick,
-    SignalAnswer, Start, StartFrom, Started, Store, StoreError, StoredExecution, Swept, WatchHealth, WatchRecord,
+    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Due, DueOutcome, EndedAfter, FileDecision, FileVersion,
+    Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseWorkflow, Record, SaveWorkflow, ScheduleRecord, ScheduleTick,
+    SignalAnswer, Start, StartFrom, Started, Store, StoreError, StoredExecution, Swept, WatchFolders, WatchHealth, WatchRecord,
     WorkflowRecord,
 };
-use cogwheel_engine::{ExecutionId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_engine::{ExecutionId, ExecutionStatus, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -31,6 +32,19 @@ pub(crate) struct Tables {
     pub(crate) starts: Vec<NewRow>,
     pub(crate) fires: Vec<(ScheduleId, Due)>,
     pub(crate) files: Vec<FileVersion>,
+    /// The versions that are in the ledger, whatever was decided.
+    pub(crate) versions: HashSet<(WatchId, String)>,
+    /// Which execution took a file in.
+    pub(crate) took: HashMap<FileId, ExecutionId>,
+    /// Files that start nothing.
+    pub(crate) decisions: Vec<FileDecision>,
+    /// How executions ended.
+    pub(crate) ends: HashMap<ExecutionId, ExecutionStatus>,
+    /// What each watch does with files, and its folder.
+    pub(crate) afters: HashMap<WatchId, (WatchFolders, FileTrigger)>,
+    /// What was going to be done, and what was.
+    pub(crate) planned: HashMap<FileId, Option<String>>,
+    pub(crate) ended: HashMap<FileId, EndedAfter>,
     pub(crate) health: Vec<WatchHealth>,
     pub(crate) saves: usize,
     pub(crate) live: HashSet<ExecutionId>,
@@ -196,9 +210,12 @@ impl Store for MemoryStore {
                 schedule.clone()
             });
             let schedules = schedules.collect();
-            let watches = save.triggers.locations.into_iter().map(|(key, _)| {
-                let id = tables.watches.entry((name.clone(), key.clone())).or_insert_with(|| WatchId(Uuid::now_v7()));
-                WatchRecord { id: *id, trigger_key: key }
+            let triggers = save.workflow.triggers.files;
+            let watches = save.triggers.locations.into_iter().map(|(key, folders)| {
+                let id = *tables.watches.entry((name.clone(), key.clone())).or_insert_with(|| WatchId(Uuid::now_v7()));
+                let trigger = triggers.iter().find(|trigger| trigger.key == key).expect("it is in the text").clone();
+                tables.afters.insert(id, (folders, trigger));
+                WatchRecord { id, trigger_key: key }
             });
             let watches = watches.collect();
             let old = tables.workflows.get(&name);
@@ -237,10 +254,9 @@ impl Store for MemoryStore {
             let is_known = match &start.from {
                 StartFrom::Request => false,
                 StartFrom::Schedule(tick) => tables.was_fired(tick),
-                StartFrom::File(file) => tables
-                    .files
-                    .iter()
-                    .any(|known| (known.watch, &known.fingerprint) == (file.watch, &file.fingerprint)),
+                StartFrom::Files(files) => {
+                    files.iter().any(|file| tables.versions.contains(&(file.watch, file.fingerprint.clone())))
+                }
             };
             if is_known {
                 return Ok(Started::Duplicate { execution: None });
@@ -252,9 +268,17 @@ impl Store for MemoryStore {
                     tables.started_by.insert(start.row.id, tick.schedule);
                     tables.record(&tick);
                 }
-                StartFrom::File(file) => tables.files.push(file),
+                StartFrom::Files(files) => {
+                    for file in &files {
+                        tables.versions.insert((file.watch, file.fingerprint.clone()));
+                        tables.took.insert(file.id, start.row.id);
+                    }
+                    tables.files.extend(files);
+                }
             }
             let head = start.first.as_ref().and_then(|first| first.head.as_ref());
+            let end = head.filter(|head| head.completed_at.is_some());
+            tables.ends.extend(end.map(|head| (start.row.id, head.status)));
             if head.is_none_or(|head| head.completed_at.is_none()) {
                 tables.live.insert(start.row.id);
             }
@@ -273,8 +297,9 @@ impl Store for MemoryStore {
 
     async fn record(&self, record: Record) -> Result<(), StoreError> {
         self.change(|tables| {
-            if record.head.is_some_and(|head| head.completed_at.is_some()) {
+            if let Some(head) = record.head.filter(|head| head.completed_at.is_some()) {
                 tables.live.remove(&record.execution);
+                tables.ends.insert(record.execution, head.status);
             }
         });
         Ok(())
@@ -289,24 +314,5 @@ impl Store for MemoryStore {
     async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError> {
         let tables = self.tables();
         Ok(tables.live.iter().any(|execution| tables.started_by.get(execution) == Some(&schedule)))
-    }
-
-    async fn handled_files(&self, watch: WatchId) -> Result<Vec<HandledFile>, StoreError> {
-        let tables = self.tables();
-        let files = tables.files.iter().filter(|file| file.watch == watch);
-        let newest: HashMap<_, _> = files.map(|file| (file.path.clone(), file)).collect();
-        let handled = newest.into_values().map(|file| HandledFile {
-            path: file.path.clone(),
-            size: file.size,
-            modified_at: file.modified_at,
-            device: file.device.clone(),
-            inode: file.inode.clone(),
-        });
-        Ok(handled.collect())
-    }
-
-    async fn set_watch_health(&self, _: WatchId, health: WatchHealth) -> Result<(), StoreError> {
-        self.change(|tables| tables.health.push(health));
-        Ok(())
     }
 }
