@@ -206,11 +206,11 @@ impl Declared for Entity {
                 index("idx_files_storage_key", "storage_key")
                     .partial("storage_key is not null")
                     .serves("are these bytes still referenced"),
-                index("idx_files_after", "status, id")
-                    .partial("after_state = 'pending'")
-                    .serves("files whose executions have ended and with which something is to be done"),
             ])
             .key_indexes(["uploaded_by_user_id"])
+            .indexes([index("idx_files_after", "status, id")
+                .partial("after_state = 'pending'")
+                .serves("files whose executions have ended and with which something is to be done")])
             .check("ck_files_size", "file_size >= 0 and retry_count >= 0")
             .check("ck_files_skipped", "status <> 'skipped' or decision_reason is not null")
             .check("ck_files_deleted", "(status = 'deleted') = (deleted_at is not null)")

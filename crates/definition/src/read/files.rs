@@ -174,7 +174,7 @@ impl Reader<'_, '_> {
             return Some(after);
         }
         let meant = suggest::nearest(&text, After::WORDS.map(|(word, _)| word).into_iter().chain(["move"]));
-        if let Some(word) = meant {
+        if let Some(word) = meant.filter(|_| !text.contains('/')) {
             let message = format!("{what} must be `keep`, `delete` or a folder, not {}", quoted(&text));
             let help = if word == "move" {
                 "write the folder that the file is moved to, such as `archive/`".to_owned()

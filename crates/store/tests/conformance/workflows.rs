@@ -1,6 +1,6 @@
 //! Definitions come, change, go and come back.
 
-use cogwheel_engine::ports::{DueOutcome, PauseWorkflow, Reads, SkipReason, Store, WatchHealth};
+use cogwheel_engine::ports::{DueOutcome, FileLedger, PauseWorkflow, Reads, SkipReason, Store, WatchHealth};
 use cogwheel_engine::views::{PageRequest, TriggerFilter, WorkflowFilter};
 use cogwheel_engine::{TenantId, VersionId, WorkflowId};
 

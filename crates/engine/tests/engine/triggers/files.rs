@@ -12,24 +12,24 @@ use cogwheel_engine::ports::FileVersion;
 
 use super::rig::Rig;
 
-fn intake(pattern: &str, settle: &str) -> String {
+pub(super) fn intake(pattern: &str, settle: &str) -> String {
     format!("on: {{file: {{path: inbox, match: '{pattern}', settle: {settle}}}}}\nsteps: [{{run: x}}]\n")
 }
 
 /// An engine that watches the inbox and has looked at it.
-async fn watching(rig: &Rig, pattern: &str, settle: &str) -> Arc<Engine> {
+pub(super) async fn watching(rig: &Rig, pattern: &str, settle: &str) -> Arc<Engine> {
     rig.put("workflows/intake.yaml", intake(pattern, settle));
     let engine = rig.launch().await;
     healthy(rig, true).await;
     engine
 }
 
-async fn healthy(rig: &Rig, healthy: bool) {
+pub(super) async fn healthy(rig: &Rig, healthy: bool) {
     let is_it = |tables: &super::store::Tables| tables.health.last().filter(|last| last.healthy == healthy).map(|_| ());
     rig.store.until(if healthy { "a healthy watch" } else { "a failed watch" }, is_it).await;
 }
 
-async fn taken(rig: &Rig, count: usize) -> Vec<FileVersion> {
+pub(super) async fn taken(rig: &Rig, count: usize) -> Vec<FileVersion> {
     rig.store
         .until(&format!("{count} files"), |tables| (tables.files.len() >= count).then(|| tables.files.clone()))
         .await

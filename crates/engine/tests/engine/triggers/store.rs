@@ -85,6 +85,16 @@ impl MemoryStore {
 
     /// Waits until the tables hold the answer.
     pub(crate) async fn until<T>(&self, what: &str, ask: impl Fn(&Tables) -> Option<T>) -> T {
+        self.until_within(PATIENCE, what, ask).await
+    }
+
+    /// As [`Self::until`], for what takes its time.
+    pub(crate) async fn until_within<T>(
+        &self,
+        patience: Duration,
+        what: &str,
+        ask: impl Fn(&Tables) -> Option<T>,
+    ) -> T {
         let mut changes = self.changed.subscribe();
         let waiting = async {
             loop {
@@ -94,7 +104,7 @@ impl MemoryStore {
                 changes.changed().await.expect("the store lives");
             }
         };
-        let answer = tokio::time::timeout(PATIENCE, waiting).await;
+        let answer = tokio::time::timeout(patience, waiting).await;
         answer.unwrap_or_else(|_| panic!("waited in vain for {what}"))
     }
 }

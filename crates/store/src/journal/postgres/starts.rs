@@ -132,7 +132,10 @@ async fn insert_files<'u>(
         let id = start.row.id.0;
         match (recorded.get(&id), later.get(&id)) {
             (Some(earlier), _) => answers.give(unit, Ok(duplicate(start, *earlier))),
-            (None, Some(first)) => answers.give(unit, Ok(duplicate(start, Some(*first)))),
+            (None, Some(first)) => {
+                let earlier = recorded.get(first).copied().unwrap_or(Some(*first));
+                answers.give(unit, Ok(duplicate(start, earlier)));
+            }
             (None, None) => fresh.push((unit, start)),
         }
     }
