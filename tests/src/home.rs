@@ -153,6 +153,16 @@ impl Home {
         Server::start(self, &self.data(), self.command(&["serve"]))
     }
 
+    /// Starts a server by a command that turns into it: `unshare …`, `setpriv …`.
+    pub fn serve_under(&self, wrapper: &[&str]) -> Server {
+        let plain = self.command(&["serve"]);
+        let mut command = Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg(plain.get_program()).args(plain.get_args());
+        command.current_dir(self.root()).env_clear().stdin(Stdio::null());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Server::start(self, &self.data(), command)
+    }
+
     /// Starts another server with a data folder of its own, relative to the home, and waits until it answers.
     pub fn serve_from(&self, data: &str) -> Server {
         let data = self.path(data);

@@ -63,6 +63,16 @@ impl Server {
         self.send(Signal::INT);
     }
 
+    /// Holds it as it is: SIGSTOP.
+    pub fn pause(&self) {
+        self.send(Signal::STOP);
+    }
+
+    /// Lets it go on: SIGCONT.
+    pub fn go_on(&self) {
+        self.send(Signal::CONT);
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub fn stop(mut self) -> ExitStatus {
         self.ask_to_stop();

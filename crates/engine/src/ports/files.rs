@@ -193,6 +193,8 @@ pub struct PendingAfter {
     pub planned: Option<String>,
     /// The watched folder.
     pub folder: String,
+    /// Whether the folders below count.
+    pub is_recursive: bool,
     /// Whether the watch tells of files that went.
     pub tells_deletions: bool,
     /// What tells this state of the record from a later one.

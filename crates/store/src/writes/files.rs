@@ -28,7 +28,7 @@ pub(crate) const HANDLED: &str = "select file_path, file_size, modified_at, devi
 /// Files of ended executions; one that has a target is somebody's work, unless that was left long ago.
 pub(crate) const PENDING: &str = "select f.id, f.tenant_id, f.file_watch_id, f.file_path, f.file_size, f.modified_at,
         f.device_identity, f.inode_identity, f.file_hash, f.status, f.after_target, f.updated_at, w.location,
-        w.after_success, w.after_success_target, w.after_failure, w.after_failure_target, w.watch_events
+        w.after_success, w.after_success_target, w.after_failure, w.after_failure_target, w.watch_events, w.is_recursive
     from files f join file_watches w on w.id = f.file_watch_id
     where f.after_state = 'pending' and f.status in ('processed', 'failed')
       and (f.after_target is null or f.updated_at <= $1)
@@ -245,6 +245,7 @@ fn pending_after(row: &Row) -> Result<PendingAfter, StoreError> {
         action,
         planned: row.get("after_target")?,
         folder: text("location")?,
+        is_recursive: row.get("is_recursive")?,
         tells_deletions: events.as_array().is_some_and(|events| events.iter().any(|event| event == "deleted")),
         updated_at: row.get("updated_at")?,
     })

@@ -1,5 +1,7 @@
 //! Moves or deletes files once their executions have ended: what is going to be done is recorded first.
 
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,7 +95,7 @@ async fn some(engine: &Arc<Engine>, pending: Vec<PendingAfter>) -> Result<usize,
     let prepared = tasks.spawn_blocking(move || pending.into_iter().map(|file| (prepare(&file), file)).collect());
     let prepared: Vec<(Intent, PendingAfter)> = prepared.await.map_err(|panic| StoreError::Bug(panic.to_string()))?;
     // Two of one name must not be given the same free one.
-    let mut taken = std::collections::HashSet::new();
+    let mut taken = HashSet::new();
     let (now, later): (Vec<_>, Vec<_>) =
         prepared.into_iter().partition(|(intent, _)| target_of(intent).is_none_or(|target| taken.insert(target)));
     later.iter().for_each(|(intent, _)| give_up(intent));
@@ -124,14 +126,14 @@ async fn some(engine: &Arc<Engine>, pending: Vec<PendingAfter>) -> Result<usize,
     Ok(count)
 }
 
-fn target_of(intent: &Intent) -> Option<std::path::PathBuf> {
+fn target_of(intent: &Intent) -> Option<PathBuf> {
     match intent {
         Intent::Rename(target) | Intent::Replace { target, .. } => Some(target.clone()),
         Intent::Done(_) | Intent::Leave(_) => None,
     }
 }
 
-fn ended(id: FileId, outcome: Result<Option<std::path::PathBuf>, String>, at: chrono::DateTime<chrono::Utc>) -> EndedAfter {
+fn ended(id: FileId, outcome: Result<Option<PathBuf>, String>, at: chrono::DateTime<chrono::Utc>) -> EndedAfter {
     let (target, problem) = match outcome {
         Ok(target) => (target.map(|target| target.to_string_lossy().into_owned()), None),
         Err(why) => (None, Some(why)),
@@ -152,7 +154,8 @@ fn plan(engine: &Engine, intent: &Intent, file: &PendingAfter) -> AfterPlan {
             Intent::Replace { copied, .. } => copied.lasting(version.inode != 0),
             _ => version,
         };
-        let is_watched = std::path::Path::new(target).starts_with(&file.folder);
+        let relative = Path::new(target).strip_prefix(&file.folder).ok();
+        let is_watched = relative.is_some_and(|relative| file.is_recursive || relative.components().count() == 1);
         if is_watched && matches!(file.action, After::Move(_)) {
             own_doing.push(own(file, &**engine.clock(), FileEvent::Created, target, arrives));
         }

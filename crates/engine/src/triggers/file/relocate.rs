@@ -248,6 +248,7 @@ mod tests {
             action,
             planned: None,
             folder: folder.to_str().unwrap().to_owned(),
+            is_recursive: true,
             tells_deletions: false,
             updated_at: DateTime::UNIX_EPOCH,
         }

@@ -89,6 +89,7 @@ impl FileLedger for MemoryStore {
                 },
                 planned: tables.planned.get(&file.id).cloned().flatten(),
                 folder: folders.watched.clone(),
+                is_recursive: trigger.recursive,
                 tells_deletions: trigger.events.deleted,
                 updated_at: file.settled_at,
             })

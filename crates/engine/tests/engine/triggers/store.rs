@@ -30,6 +30,7 @@ pub(crate) struct Tables {
     pub(crate) schedules: HashMap<(String, String), ScheduleRecord>,
     pub(crate) watches: HashMap<(String, String), WatchId>,
     pub(crate) starts: Vec<NewRow>,
+    pub(crate) started: HashSet<ExecutionId>,
     pub(crate) fires: Vec<(ScheduleId, Due)>,
     pub(crate) files: Vec<FileVersion>,
     /// The versions that are in the ledger, whatever was decided.
@@ -258,7 +259,7 @@ impl Store for MemoryStore {
                 tables.refused += 1;
                 return Err(StoreError::Unavailable("away".to_owned()));
             }
-            if tables.starts.iter().any(|row| row.id == start.row.id) {
+            if !tables.started.insert(start.row.id) {
                 return Ok(Started::Accepted);
             }
             let is_known = match &start.from {
@@ -269,6 +270,7 @@ impl Store for MemoryStore {
                 }
             };
             if is_known {
+                tables.started.remove(&start.row.id);
                 return Ok(Started::Duplicate { execution: None });
             }
             match start.from {
