@@ -50,7 +50,10 @@ fn without_room_for_watches_scans_find_the_files(backend: Backend) {
     }
     let full = watch(&server, "a watch at its limit", |watch| watch["limitReached"] == true);
     assert_eq!(full["health"], "DEGRADED");
-    assert!(full["problem"].as_str().is_some_and(|problem| problem.contains("fs.inotify.max_user_watches")), "{full:#}");
+    assert!(
+        full["problem"].as_str().is_some_and(|problem| problem.contains("fs.inotify.max_user_watches")),
+        "{full:#}"
+    );
     assert!(full["lastError"].is_string() && full["lastErrorAt"].is_string(), "{full:#}");
     for folder in 0..8 {
         home.write(&format!("inbox/{folder}/a.csv"), "x");

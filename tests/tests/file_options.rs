@@ -26,7 +26,10 @@ fn files(server: &Server) -> Vec<Value> {
 
 fn names(folder: &std::path::Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.path().is_file()).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    entries
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 fn files_are_batched_and_moved_by_the_verdict(backend: Backend) {
@@ -66,7 +69,7 @@ steps: [{run: 'for name in $NAMES; do if [ \"$name\" = bad.csv ]; then exit 1; f
     let a = taken[0];
     assert_eq!((a["afterState"].as_str(), a["detail"].as_str()), (Some("DONE"), None), "{moved:#?}");
     assert!(a["afterTarget"].as_str().is_some_and(|target| target.ends_with("inbox/archive/a-1.csv")));
-    assert!(a["batch"].is_string() && a["batch"] == taken[2]["batch"]);
+    assert!(a["batch"].is_string() && a["batch"] == taken[1]["batch"]);
     server.stop();
     let server = home.serve();
     home.write("inbox/last.csv", "");
@@ -164,7 +167,10 @@ steps: [{uses: log, with: {message: x}}]
         (watch["health"] == "HEALTHY").then(|| watch.clone())
     });
     assert_eq!(watch["events"], json!(["DELETED"]));
-    assert_eq!((&watch["poll"], &watch["mode"], &watch["scanIntervalMs"]), (&json!("poll"), &json!("POLL"), &json!(200)));
+    assert_eq!(
+        (&watch["poll"], &watch["mode"], &watch["scanIntervalMs"]),
+        (&json!("poll"), &json!("POLL"), &json!(200))
+    );
     assert_eq!((&watch["doneMarker"], &watch["batchMaxFiles"]), (&json!("{name}.ok"), &json!(9)));
     assert_eq!((&watch["batchMaxWaitMs"], &watch["afterSuccess"]), (&json!(10_000), &json!("delete")));
     assert!(watch["afterFailure"].as_str().is_some_and(|folder| folder.ends_with("/failed")), "{watch:#}");

@@ -2,8 +2,9 @@
 //! read in part. What was written is kept in a manifest that the server's records are compared with.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,10 +15,16 @@ use cogwheel_tests::{Backend, Home, Server, on_both_databases, within};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-on_both_databases!(fifty_kills_lose_double_and_halve_nothing);
+on_both_databases!(kills_lose_double_and_halve_nothing);
 
-/// How often the server is killed.
-const KILLS: usize = 50;
+/// How often the server is killed; `COGWHEEL_KILLS` says otherwise. A server of a cluster takes longer to come back.
+fn kills(backend: Backend) -> usize {
+    let asked = std::env::var("COGWHEEL_KILLS").ok().and_then(|kills| kills.parse().ok());
+    asked.unwrap_or(match backend {
+        Backend::Sqlite => 50,
+        Backend::Postgres => 20,
+    })
+}
 
 /// Whoever writes pauses for so long, now and then.
 const BREATH: Duration = Duration::from_millis(15);
@@ -67,12 +74,12 @@ impl Writer {
         let name = format!("{number}.csv");
         let place = self.inbox.join(&name);
         match number % 12 {
-            0 => self.slowly(&place, &content),
+            0 => slowly(&place, &content),
             1 => fs::copy(self.draft(&content), &place).map(drop),
             2 => fs::hard_link(self.draft(&content), &place),
             3 => return self.deep_folder(&content),
             4 => return self.folder_moved_in(&content),
-            5 => return self.rewritten(place, &content),
+            5 => return self.rewritten(&place, &content),
             6 => return self.edited(place, &content),
             7 => {
                 let partial = self.inbox.join(format!("{name}.part"));
@@ -100,15 +107,6 @@ impl Writer {
         draft
     }
 
-    fn slowly(&self, place: &Path, content: &str) -> std::io::Result<()> {
-        let mut file = File::create(place)?;
-        for part in content.as_bytes().chunks(content.len() / 4 + 1) {
-            file.write_all(part)?;
-            pause(BREATH);
-        }
-        Ok(())
-    }
-
     /// Files are in the folders before anybody can watch them.
     fn deep_folder(&mut self, content: &str) {
         let deep = self.inbox.join(format!("{}/very/deep", self.number));
@@ -128,11 +126,11 @@ impl Writer {
     }
 
     /// Truncated and written anew.
-    fn rewritten(&mut self, place: PathBuf, content: &str) {
+    fn rewritten(&mut self, place: &Path, content: &str) {
         for round in 0..2 {
             let content = format!("{round} {content}");
-            fs::write(&place, &content).expect("it can be written");
-            self.manifest.add(place.clone(), content);
+            fs::write(place, &content).expect("it can be written");
+            self.manifest.add(place.to_owned(), content);
             pause(BREATH);
         }
     }
@@ -161,6 +159,15 @@ impl Writer {
     }
 }
 
+fn slowly(place: &Path, content: &str) -> std::io::Result<()> {
+    let mut file = File::create(place)?;
+    for part in content.as_bytes().chunks(content.len() / 4 + 1) {
+        file.write_all(part)?;
+        pause(BREATH);
+    }
+    Ok(())
+}
+
 fn pause(duration: Duration) {
     #[expect(clippy::disallowed_methods, reason = "a slow writer is what is tested")]
     thread::sleep(duration);
@@ -181,7 +188,7 @@ fn drop_files(drops: &Path, elsewhere: &Path, stop: &AtomicBool) -> Manifest {
     manifest
 }
 
-fn fifty_kills_lose_double_and_halve_nothing(backend: Backend) {
+fn kills_lose_double_and_halve_nothing(backend: Backend) {
     let mut home = Home::new(backend);
     home.set("cluster.lease", "1s");
     for (name, text) in WORKFLOWS {
@@ -191,7 +198,7 @@ fn fifty_kills_lose_double_and_halve_nothing(backend: Backend) {
         fs::create_dir(home.path(folder)).expect("a new folder");
     }
     let root = fs::canonicalize(home.root()).expect("it is there");
-    let (stop, kills) = (AtomicBool::new(false), KILLS);
+    let (stop, kills) = (AtomicBool::new(false), kills(backend));
     let (server, files, drops) = thread::scope(|scope| {
         let writer = Writer {
             inbox: root.join("inbox"),
@@ -304,6 +311,9 @@ fn seen(server: &Server, workflow: &str) -> Vec<(PathBuf, String)> {
 
 /// SHA-256, as the server tells it.
 fn fingerprint(content: &[u8]) -> String {
-    let digest = Sha256::digest(content);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in Sha256::digest(content) {
+        write!(text, "{byte:02x}").expect("a text takes everything");
+    }
+    text
 }

@@ -198,7 +198,9 @@ impl DoneMarker {
         match self {
             Self::Folder(marker) => name == marker,
             Self::File { before, after, .. } => {
-                name.len() > before.len() + after.len() && name.starts_with(before.as_str()) && name.ends_with(after.as_str())
+                name.len() > before.len() + after.len()
+                    && name.starts_with(before.as_str())
+                    && name.ends_with(after.as_str())
             }
         }
     }
@@ -256,7 +258,10 @@ mod tests {
         assert_eq!(name.of_file("a.tar.gz"), "a.tar.gz.done");
         assert!(name.is_marker("a.csv.done") && !name.is_marker(".done") && !name.is_marker("a.csv"));
         let stem = DoneMarker::parse("ok-{stem}").unwrap();
-        assert_eq!((stem.of_file("a.tar.gz"), stem.of_file("plain"), stem.of_file(".env")), ("ok-a.tar".into(), "ok-plain".into(), "ok-.env".into()));
+        assert_eq!(
+            (stem.of_file("a.tar.gz"), stem.of_file("plain"), stem.of_file(".env")),
+            ("ok-a.tar".into(), "ok-plain".into(), "ok-.env".into())
+        );
         assert_eq!((name.text(), stem.text()), ("{name}.done".into(), "ok-{stem}".into()));
         for wrong in ["{name}", "{stem}", "{nam}.done", "{name}{stem}", "a{"] {
             assert_eq!(DoneMarker::parse(wrong), None, "{wrong}");

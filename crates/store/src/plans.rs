@@ -11,9 +11,9 @@ use crate::reads::plans::{
     page_by_time, together, workflows as list_workflows,
 };
 use crate::store::SCHEDULE_IS_BUSY;
-use crate::writes::files::{HANDLED, PENDING};
 use crate::tx::any_of;
 use crate::verify::DeclaredQuery;
+use crate::writes::files::{HANDLED, PENDING};
 use crate::writes::nodes::DEAD_OWNERS;
 use crate::writes::pool::sql::{ADRIFT, DUE, HEADS, OVERDUE, Part, QUEUE};
 use crate::writes::signals::{PENDING_FOR, PENDING_IN, WAITING_FOR};

@@ -4,7 +4,9 @@
 //! mapped.
 
 use cogwheel_definition::{FileEvent, Priority};
-use cogwheel_engine::ports::{ArtifactKind, DecisionReason, LogLevel, LogStream, SkipReason, StepEffect, StoreError, TriggerType};
+use cogwheel_engine::ports::{
+    ArtifactKind, DecisionReason, LogLevel, LogStream, SkipReason, StepEffect, StoreError, TriggerType,
+};
 use cogwheel_engine::views::{FileStatus, WorkflowStatus};
 use cogwheel_entity::{
     artifacts, enums, execution_logs, files, schedule_fires, step_executions, workflow_executions, workflows,

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{
-    AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, EndedAfter, FileDecision, FileLedger, HandledFile,
-    Inbox, Lease, NewNode, NewSignal, Notice, PauseWorkflow, PendingAfter, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
-    StoredExecution, Swept, WatchHealth, WorkflowRecord,
+    AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, EndedAfter, FileDecision, FileLedger,
+    HandledFile, Inbox, Lease, NewNode, NewSignal, Notice, PauseWorkflow, PendingAfter, Record, SaveWorkflow,
+    ScheduleTick, SignalAnswer, Start, Started, Store, StoreError, StoredExecution, Swept, WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_machine::ExecutionId;

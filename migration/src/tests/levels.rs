@@ -70,10 +70,7 @@ async fn the_ledger_tells_what_ran(place: Place) {
                  and length(schema_fingerprint) = 64 and execution_time_ms >= 0";
     assert_eq!(number(&db, downs).await, 3);
     let status = crate::status(&db).await.unwrap();
-    assert_eq!(
-        status.iter().map(|step| step.pending).collect::<Vec<_>>(),
-        [vec![false; kept], vec![true; 3]].concat()
-    );
+    assert_eq!(status.iter().map(|step| step.pending).collect::<Vec<_>>(), [vec![false; kept], vec![true; 3]].concat());
     assert!(status[..kept].iter().all(|step| step.applied_at.is_some()));
     let message = crate::check(&db).await.unwrap_err().to_string();
     assert!(message.contains(steps()[kept].name()) && message.contains("cogwheel db migrate"));

@@ -72,14 +72,18 @@ pub(crate) enum Used {
     },
 }
 
+/// How the files come that start executions: each alone, or in batches.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct KnownFiles {
+    pub(crate) alone: bool,
+    pub(crate) batched: bool,
+}
+
 /// What the workflow has, apart from its steps. Nothing where it could not be read.
 pub(crate) struct Known {
     pub(crate) inputs: Option<Vec<String>>,
     pub(crate) env: Option<Vec<String>>,
-    pub(crate) has_files: bool,
-    /// Whether some of them start one execution each, and whether some are batched.
-    pub(crate) has_single_files: bool,
-    pub(crate) has_batches: bool,
+    pub(crate) files: KnownFiles,
     pub(crate) has_schedules: bool,
 }
 
@@ -251,18 +255,23 @@ impl Check<'_, '_> {
         self.one_of(path.get(1), "trigger", &["type", "key", "file", "files", "schedule"]);
         let Some((name, span)) = path.get(1) else { return };
         if name == "files" {
-            if !self.known.has_batches {
+            if !self.known.files.batched {
                 let message = "`trigger.files` is never there: no `on.file` of the workflow has a `batch`";
                 self.report.add(Code::UnknownName, span, message, "one file is `trigger.file`".to_owned());
             }
             return;
         }
-        if name == "file" && self.known.has_files && !self.known.has_single_files {
+        if name == "file" && self.known.files.batched && !self.known.files.alone {
             let message = "`trigger.file` is never there: every `on.file` of the workflow has a `batch`";
-            return self.report.add(Code::UnknownName, span, message, "the files of a batch are `trigger.files`".to_owned());
+            return self.report.add(
+                Code::UnknownName,
+                span,
+                message,
+                "the files of a batch are `trigger.files`".to_owned(),
+            );
         }
         let (fields, is_declared): (&[&str], bool) = match name {
-            "file" => (&FILE, self.known.has_files),
+            "file" => (&FILE, self.known.files.alone),
             "schedule" => (&SCHEDULE, self.known.has_schedules),
             _ => return,
         };

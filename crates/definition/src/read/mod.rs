@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
-use crate::names::{self, Known, Scope};
+use crate::names::{self, Known, KnownFiles, Scope};
 use crate::source::{Source, Span};
 use crate::tree::{self, Kind, Node};
 use crate::workflow::DEFAULT_TIMEOUT;
@@ -28,8 +28,8 @@ use crate::{MAX_SOURCE_BYTES, Template, Workflow, graph, keys};
 
 pub(crate) use blocks::{Draft, Drafts, Level};
 pub(crate) use execution::MAX_LIMIT;
-pub(crate) use files::{LONGEST_MARKER, MAX_BATCH};
 use fields::Fields;
+pub(crate) use files::{LONGEST_MARKER, MAX_BATCH};
 pub(crate) use flow::MAX_ATTEMPTS;
 pub(crate) use loops::MAX_ROUNDS;
 use reader::Reader;
@@ -120,15 +120,12 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
             None => Some(Vec::new()),
             Some(read) => read.is_whole.then(|| read.values.keys().cloned().collect()),
         },
-        has_files: false,
-        has_single_files: false,
-        has_batches: false,
+        files: KnownFiles::default(),
         has_schedules: false,
     };
     let inputs = inputs.unwrap_or_default();
     let triggers = fields.get("on").map(|node| reader.triggers(node, &inputs)).unwrap_or_default();
-    known.has_files = triggers.has_files;
-    (known.has_single_files, known.has_batches) = (triggers.has_single_files, triggers.has_batches);
+    known.files = triggers.files;
     known.has_schedules = triggers.has_schedules;
     let (report, drafts, used) = reader.finish();
     drafts.check_ids(report);

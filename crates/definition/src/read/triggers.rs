@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::cron::Cron;
 use crate::diagnostic::{Code, quoted};
+use crate::names::KnownFiles;
 use crate::source::Span;
 use crate::suggest;
 use crate::tree::Node;
@@ -23,20 +24,15 @@ const MAX_TEXT: usize = 255;
 #[derive(Default)]
 pub(crate) struct ReadTriggers {
     pub(crate) triggers: Triggers,
-    /// Whether the document has file triggers, readable or not.
-    pub(crate) has_files: bool,
-    /// Whether some of them start one execution each, and whether some are batched.
-    pub(crate) has_single_files: bool,
-    pub(crate) has_batches: bool,
+    /// What file triggers the document has, readable or not.
+    pub(crate) files: KnownFiles,
     pub(crate) has_schedules: bool,
 }
 
 impl Reader<'_, '_> {
     pub(crate) fn triggers(&mut self, node: &Node, inputs: &ReadInputs) -> ReadTriggers {
         let mut read = ReadTriggers {
-            has_files: true,
-            has_single_files: true,
-            has_batches: true,
+            files: KnownFiles { alone: true, batched: true },
             has_schedules: true,
             ..ReadTriggers::default()
         };
@@ -44,18 +40,17 @@ impl Reader<'_, '_> {
             return read;
         };
         read.has_schedules = fields.get("schedule").is_some() || fields.is_meant("schedule");
-        read.has_files = fields.get("file").is_some() || fields.is_meant("file");
+        if !fields.is_meant("file") {
+            let has_batch = |node: &Node| Self::keys(node).iter().any(|(key, _)| key == "batch");
+            let files = fields.get("file").map(Self::one_or_more).unwrap_or_default();
+            read.files = KnownFiles { alone: !files.iter().all(has_batch), batched: files.iter().any(has_batch) };
+        }
         let mut keys = HashMap::new();
         let schedules = fields.get("schedule").map(Self::one_or_more).unwrap_or_default();
         for (index, node) in schedules.iter().enumerate() {
             read.triggers.schedules.extend(self.schedule(index, node, inputs, &mut keys));
         }
         let files = fields.get("file").map(Self::one_or_more).unwrap_or_default();
-        if fields.get("file").is_some() {
-            let has_batch = |node: &Node| Self::keys(node).iter().any(|(key, _)| key == "batch");
-            read.has_batches = files.iter().any(has_batch);
-            read.has_single_files = !files.iter().all(has_batch);
-        }
         for (index, node) in files.iter().enumerate() {
             read.triggers.files.extend(self.file(index, node, inputs, &mut keys));
         }

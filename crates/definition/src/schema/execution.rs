@@ -6,8 +6,7 @@ use crate::read::MAX_LIMIT;
 use crate::{CatchUp, Overflow, Overlap, Priority};
 
 use super::shapes::{
-    Properties, about, declarations, duration, env, id, named, one_or_more, steps, text, title, values, whole,
-    word,
+    Properties, about, declarations, duration, env, id, named, one_or_more, steps, text, title, values, whole, word,
 };
 
 pub(super) fn workflow() -> Properties {

@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    AskInbox, BlobKey, Claim, Claimed, FileLedger, FileVersion, Inbox, Lease, LogLevel, LogStream, NewNode, NewSignal, Notice, SignalAnswer,
-    StoreError, Swept,
+    AskInbox, BlobKey, Claim, Claimed, FileLedger, FileVersion, Inbox, Lease, LogLevel, LogStream, NewNode, NewSignal,
+    Notice, SignalAnswer, StoreError, Swept,
 };
 use crate::{NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 

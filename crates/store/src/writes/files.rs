@@ -124,10 +124,14 @@ pub(crate) async fn known(
     fingerprints: &[String],
 ) -> Result<HashSet<String>, StoreError> {
     let sql = match ask.backend() {
-        DbBackend::Sqlite => "select fingerprint from files where file_watch_id = $1
-            and fingerprint in (select value from json_each($2))",
-        _ => "select fingerprint from files where file_watch_id = $1
-            and fingerprint in (select json_array_elements_text($2::json))",
+        DbBackend::Sqlite => {
+            "select fingerprint from files where file_watch_id = $1
+            and fingerprint in (select value from json_each($2))"
+        }
+        _ => {
+            "select fingerprint from files where file_watch_id = $1
+            and fingerprint in (select json_array_elements_text($2::json))"
+        }
     };
     let values = [Value::from(watch.0), Value::from(json!(fingerprints).to_string())];
     let rows = ask.query(raw(ask, sql, values)).await?;

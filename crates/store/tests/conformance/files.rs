@@ -131,7 +131,8 @@ async fn decisions_are_recorded_once_and_known_again(world: &World) {
     assert!(files.iter().all(|file| file.status == FileStatus::Skipped && file.settled_at.is_none()));
     assert_eq!(files[4].decision_reason.as_deref(), Some("unreadable"));
     assert_eq!((files[4].detail.as_deref(), files[4].size), (Some("be\u{fffd}cause"), 3));
-    let mut handled: Vec<String> = world.store.handled_files(watch).await.unwrap().into_iter().map(|f| f.path).collect();
+    let mut handled: Vec<String> =
+        world.store.handled_files(watch).await.unwrap().into_iter().map(|f| f.path).collect();
     handled.sort();
     assert_eq!(handled, ["/data/inbox/a", "/data/inbox/b"], "those whose versions need not be looked at again");
     let again = world.version(&workflow, "/data/inbox/a", "a");
@@ -198,7 +199,9 @@ async fn what_is_done_afterwards_is_done_by_one(world: &World) {
     let files = files(world).await;
     let states: Vec<_> = files
         .iter()
-        .map(|file| (file.filename.as_str(), file.after_state.as_str(), file.after_target.as_deref(), file.detail.as_deref()))
+        .map(|file| {
+            (file.filename.as_str(), file.after_state.as_str(), file.after_target.as_deref(), file.detail.as_deref())
+        })
         .collect();
     assert_eq!(
         states,
@@ -211,7 +214,8 @@ async fn what_is_done_afterwards_is_done_by_one(world: &World) {
 }
 
 async fn a_watch_is_stored_with_all_its_options(world: &World) {
-    let text = MOVING.replace("path: inbox,", "path: inbox, poll: 90s, done_marker: _OK, batch: {max_files: 7, max_wait: 3s},");
+    let text = MOVING
+        .replace("path: inbox,", "path: inbox, poll: 90s, done_marker: _OK, batch: {max_files: 7, max_wait: 3s},");
     let workflow = world.save(&text, at(0)).await;
     let health = WatchHealth {
         healthy: true,

@@ -41,7 +41,7 @@ pub(in crate::triggers) async fn keep(engine: Arc<Engine>) {
             Ok(()) = changes.changed() => {}
             heard = follower.next(), if !concerned.is_empty() => {
                 let is_ours = match heard {
-                    Some(Followed::Changed(changed)) => concerned.contains(&changed.workflow),
+                    Some(Followed::Changed(execution)) => concerned.contains(&execution.workflow),
                     Some(Followed::Missed) => true,
                     None => return,
                 };
@@ -98,19 +98,25 @@ async fn some(engine: &Arc<Engine>, pending: Vec<PendingAfter>) -> Result<usize,
     let mut taken = HashSet::new();
     let (now, later): (Vec<_>, Vec<_>) =
         prepared.into_iter().partition(|(intent, _)| target_of(intent).is_none_or(|target| taken.insert(target)));
-    later.iter().for_each(|(intent, _)| give_up(intent));
+    for (intent, _) in &later {
+        give_up(intent);
+    }
     let plans = now.iter().map(|(intent, file)| plan(engine, intent, file)).collect();
     let ours = match engine.store().plan_afters(plans).await {
         Ok(ours) => ours,
         Err(error) => {
-            now.iter().for_each(|(intent, _)| give_up(intent));
+            for (intent, _) in &now {
+                give_up(intent);
+            }
             return Err(error);
         }
     };
     let clock = Arc::clone(engine.clock());
     let act = move || {
         let (ours, others): (Vec<_>, Vec<_>) = now.into_iter().partition(|(_, file)| ours.contains(&file.id));
-        others.iter().for_each(|(intent, _)| give_up(intent));
+        for (intent, _) in &others {
+            give_up(intent);
+        }
         let acted = ours.iter().map(|(intent, file)| {
             let outcome = carry_out(file, intent);
             if let Err(why) = &outcome {
@@ -149,7 +155,9 @@ fn plan(engine: &Engine, intent: &Intent, file: &PendingAfter) -> AfterPlan {
     };
     let target = target.map(|target| target.to_string_lossy().into_owned());
     let mut own_doing: Vec<FileDecision> = Vec::new();
-    if let (Some(target), Some(version), true) = (&target, Identity::of_seen(&file.version), target_of(intent).is_some()) {
+    if let (Some(target), Some(version), true) =
+        (&target, Identity::of_seen(&file.version), target_of(intent).is_some())
+    {
         let arrives = match intent {
             Intent::Replace { copied, .. } => copied.lasting(version.inode != 0),
             _ => version,

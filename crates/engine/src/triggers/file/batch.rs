@@ -40,7 +40,7 @@ impl Batches {
 
     /// Takes a file that has settled.
     pub(super) fn add(&mut self, settled: Settled, now: Instant) {
-        let folder = settled.ready.path.parent().filter(|_| self.by_folder).unwrap_or(Path::new("")).to_owned();
+        let folder = settled.ready.path.parent().filter(|_| self.by_folder).unwrap_or_else(|| Path::new("")).to_owned();
         self.open.entry(folder).or_insert_with(|| Open { files: Vec::new(), since: now }).files.push(settled);
     }
 

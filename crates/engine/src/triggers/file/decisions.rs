@@ -137,7 +137,9 @@ pub(super) fn own(
     let sha256 = of.version.sha256.clone().unwrap_or_default();
     let (fingerprint, detail) = match event {
         FileEvent::Deleted => (super::identity::end_fingerprint(path, identity), "the watch itself took it away"),
-        FileEvent::Created | FileEvent::Modified => (fingerprint(path, identity, &sha256), "the watch itself moved it here"),
+        FileEvent::Created | FileEvent::Modified => {
+            (fingerprint(path, identity, &sha256), "the watch itself moved it here")
+        }
     };
     let now = clock.now();
     FileDecision {

@@ -109,7 +109,11 @@ fn try_examine(look: &Look) -> io::Result<Found> {
     let Some(sha256) = hash(&look.path, &look.stop)? else { return Ok(Found::Stopped) };
     // Written to, or replaced, while it was read: what was read may be half of each.
     let after = look.identity(&fs::metadata(&look.path)?);
-    Ok(if after == identity { Found::Whole { identity, inode: metadata.ino(), sha256 } } else { Found::Changing(after) })
+    Ok(if after == identity {
+        Found::Whole { identity, inode: metadata.ino(), sha256 }
+    } else {
+        Found::Changing(after)
+    })
 }
 
 impl Look {
@@ -241,16 +245,16 @@ mod tests {
         let folder = dir.path();
         let marker = folder.join("_SUCCESS");
         fs::write(folder.join("a.csv"), "abc").unwrap();
-        let marked = |quiet| Look { marker: Some(marker.clone()), ..look(folder, "a.csv", quiet) };
-        assert!(matches!(examine(&marked(Quiet::Closed)), Found::Unmarked));
+        let under_it = |quiet| Look { marker: Some(marker.clone()), ..look(folder, "a.csv", quiet) };
+        assert!(matches!(examine(&under_it(Quiet::Closed)), Found::Unmarked));
         fs::write(&marker, "").unwrap();
         let early = Quiet::Since(DateTime::UNIX_EPOCH);
-        assert!(matches!(examine(&marked(early)), Found::Whole { .. }), "the marker's word is enough");
+        assert!(matches!(examine(&under_it(early)), Found::Whole { .. }), "the marker's word is enough");
         // The kernel's clock goes in steps of some milliseconds.
         let marked_at = changed_at(&fs::metadata(&marker).unwrap());
         while changed_at(&fs::metadata(folder.join("a.csv")).unwrap()) <= marked_at {
             fs::write(folder.join("a.csv"), "more").unwrap();
         }
-        assert!(matches!(examine(&marked(Quiet::Closed)), Found::Unmarked), "the marker is of an earlier version");
+        assert!(matches!(examine(&under_it(Quiet::Closed)), Found::Unmarked), "the marker is of an earlier version");
     }
 }

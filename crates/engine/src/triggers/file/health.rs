@@ -106,11 +106,8 @@ impl Health {
             None => true,
             Some((written, at)) => {
                 let age = now.duration_since(*at);
-                let seldom = WatchHealth {
-                    last_scan_at: wanted.last_scan_at,
-                    ignored: wanted.ignored,
-                    ..written.clone()
-                };
+                let seldom =
+                    WatchHealth { last_scan_at: wanted.last_scan_at, ignored: wanted.ignored, ..written.clone() };
                 let is_other = seldom != wanted;
                 let is_scanned = written.last_scan_at != wanted.last_scan_at;
                 is_other || (is_scanned && (age >= RECORD_SCANS || (self.has_news && age >= RECORD_FINDS)))

@@ -134,7 +134,10 @@ mod tests {
 
     #[test]
     fn markers_are_no_files_and_every_file_has_one() {
-        let marked = Matcher { marker: Some(DoneMarker::File { before: String::new(), is_stem: false, after: ".ok".into() }), ..matcher(&["*"], &["b*"]) };
+        let marked = Matcher {
+            marker: Some(DoneMarker::File { before: String::new(), is_stem: false, after: ".ok".into() }),
+            ..matcher(&["*"], &["b*"])
+        };
         let named = |name: &str| marked.named(Path::new(name));
         assert_eq!((named("a.csv"), named("a.csv.ok"), named("b.csv")), (Named::Wanted, Named::Marker, Named::Ignored));
         assert_eq!((named(".a"), named("sub/a")), (Named::Unfinished, Named::Foreign));

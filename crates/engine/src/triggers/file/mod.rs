@@ -46,7 +46,11 @@ struct Shared {
 /// Keeps one task for each enabled watch of the catalog, as its workflow defines it now.
 pub(super) async fn supervise(engine: Arc<Engine>, rescans: notice::Receiver<()>) {
     let mut changes = engine.catalog().changes();
-    let shared = Arc::new(Shared { engine: Arc::clone(&engine), hashing: Semaphore::new(HASHED_AT_ONCE), writers: Arc::default() });
+    let shared = Arc::new(Shared {
+        engine: Arc::clone(&engine),
+        hashing: Semaphore::new(HASHED_AT_ONCE),
+        writers: Arc::default(),
+    });
     let mut running: HashMap<WatchId, (WatchSpec, CancellationToken)> = HashMap::new();
     loop {
         let mut wanted = spec::of_workflows(&engine.catalog().triggered(), &engine.config().root);

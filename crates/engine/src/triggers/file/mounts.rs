@@ -5,8 +5,30 @@ use std::path::{Path, PathBuf};
 
 /// File systems that others change as well: their changes make no reports here.
 const REMOTE: [&str; 24] = [
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "ceph", "glusterfs", "lustre", "afs", "ncpfs", "coda",
-    "ocfs2", "gfs2", "beegfs", "orangefs", "pvfs2", "gpfs", "vboxsf", "vmhgfs", "prl_fs", "drvfs", "acfs",
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "virtiofs",
+    "ceph",
+    "glusterfs",
+    "lustre",
+    "afs",
+    "ncpfs",
+    "coda",
+    "ocfs2",
+    "gfs2",
+    "beegfs",
+    "orangefs",
+    "pvfs2",
+    "gpfs",
+    "vboxsf",
+    "vmhgfs",
+    "prl_fs",
+    "drvfs",
+    "acfs",
 ];
 
 /// What is known of the file system of a folder.
@@ -52,7 +74,11 @@ impl Mount {
     /// Whether a file may bear another inode number after the next mount, or on another host.
     pub(super) fn has_unsteady_inodes(&self) -> bool {
         let name = self.filesystem.as_str();
-        name.starts_with("fuse") || matches!(name, "cifs" | "smb3" | "smbfs" | "9p" | "vboxsf" | "vmhgfs" | "drvfs" | "vfat" | "exfat" | "msdos")
+        name.starts_with("fuse")
+            || matches!(
+                name,
+                "cifs" | "smb3" | "smbfs" | "9p" | "vboxsf" | "vmhgfs" | "drvfs" | "vfat" | "exfat" | "msdos"
+            )
     }
 
     fn is_remote(&self) -> bool {

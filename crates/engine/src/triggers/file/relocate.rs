@@ -60,8 +60,7 @@ fn try_prepare(file: &PendingAfter) -> io::Result<Intent> {
         }
     }
     let folder = match (&file.action, &here) {
-        (After::Keep, _) => return Ok(Intent::Done(None)),
-        (After::Delete, None) => return Ok(Intent::Done(None)),
+        (After::Keep, _) | (After::Delete, None) => return Ok(Intent::Done(None)),
         (After::Move(_), None) => return Ok(Intent::Leave("it is there no more".to_owned())),
         (_, Some(here)) if here.is_symlink() => {
             return Ok(Intent::Leave("it is a link, which is left alone".to_owned()));
@@ -71,7 +70,7 @@ fn try_prepare(file: &PendingAfter) -> io::Result<Intent> {
         (After::Move(folder), Some(_)) => PathBuf::from(folder),
     };
     let relative = source.strip_prefix(&file.folder).unwrap_or(source);
-    let folder = folder.join(relative.parent().unwrap_or(Path::new("")));
+    let folder = folder.join(relative.parent().unwrap_or_else(|| Path::new("")));
     fs::create_dir_all(&folder)?;
     let name = source.file_name().unwrap_or_default();
     let target = free_name(&folder, name)?;
@@ -129,13 +128,7 @@ pub(super) fn give_up(intent: &Intent) {
 }
 
 /// Copies a file to a hidden name beside its target, down to the disk.
-fn copy(
-    source: &Path,
-    version: Identity,
-    file: &PendingAfter,
-    hidden: PathBuf,
-    target: PathBuf,
-) -> io::Result<Intent> {
+fn copy(source: &Path, version: Identity, file: &PendingAfter, hidden: PathBuf, target: PathBuf) -> io::Result<Intent> {
     let mut from = File::open(source)?;
     let metadata = from.metadata()?;
     let mut to = OpenOptions::new().write(true).create(true).truncate(true).open(&hidden)?;
@@ -225,7 +218,7 @@ fn remove_durably(path: &Path) -> io::Result<()> {
 
 /// Brings the names of a file's folder down to the disk.
 fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+    File::open(path.parent().unwrap_or_else(|| Path::new("/")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -298,7 +291,8 @@ mod tests {
     fn what_is_gone_or_a_link_is_told() {
         let (_dir, inbox, archive) = inbox();
         fs::write(inbox.join("a"), "one").unwrap();
-        let (delete, moving) = (pending(&inbox, "a", After::Delete), pending(&inbox, "a", After::Move(archive.clone())));
+        let (delete, moving) =
+            (pending(&inbox, "a", After::Delete), pending(&inbox, "a", After::Move(archive.clone())));
         assert_eq!(act(&delete), Ok(None));
         assert_eq!((act(&delete), act(&moving)), (Ok(None), Err("it is there no more".to_owned())));
         fs::write(inbox.join("b"), "one").unwrap();

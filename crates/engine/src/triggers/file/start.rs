@@ -78,7 +78,10 @@ pub(super) async fn start(
     };
     let (identity, version) = match found {
         Ok(Found::Whole { identity, inode, sha256 }) => {
-            if !is_marked && !matches!(ready.quiet, Quiet::Closed) && is_open(&shared, &spec, ready, (identity.device, inode)).await {
+            if !is_marked
+                && !matches!(ready.quiet, Quiet::Closed)
+                && is_open(&shared, &spec, ready, (identity.device, inode)).await
+            {
                 return Verdict::Changing(identity);
             }
             (identity, version(&shared, &spec, ready, identity, Some(sha256), handled.is_some()))

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use cogwheel_definition::{After, Workflow};
 use cogwheel_definition::cron::Cron;
+use cogwheel_definition::{After, Workflow};
 
 use crate::ports::{SavedTriggers, WatchFolders};
 use crate::triggers::location;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
-    AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, EndedAfter, FileDecision, FileLedger, HandledFile,
-    Inbox, Lease, NewNode, NewSignal, Notice, PauseWorkflow, PendingAfter, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
-    StoredExecution, Swept, WatchHealth, WorkflowRecord,
+    AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, EndedAfter, FileDecision, FileLedger,
+    HandledFile, Inbox, Lease, NewNode, NewSignal, Notice, PauseWorkflow, PendingAfter, Record, SaveWorkflow,
+    ScheduleTick, SignalAnswer, Start, Started, Store, StoreError, StoredExecution, Swept, WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::mpsc;

@@ -41,11 +41,12 @@ async fn a_moved_file_is_no_new_one_and_the_old_one_is_not_told_deleted() {
     rig.put("inbox/last", "x");
     taken(&rig, 21).await;
     ended(&rig, 21).await;
-    let tables = rig.store.tables();
-    assert!(tables.files.len() == 21 && tables.files.iter().all(|file| file.event == FileEvent::Created));
-    let own = tables.decisions.iter().filter(|decision| decision.reason == DecisionReason::DuplicateVersion);
-    assert_eq!(own.count(), 42);
-    drop(tables);
+    {
+        let tables = rig.store.tables();
+        assert!(tables.files.len() == 21 && tables.files.iter().all(|file| file.event == FileEvent::Created));
+        let own = tables.decisions.iter().filter(|decision| decision.reason == DecisionReason::DuplicateVersion);
+        assert_eq!(own.count(), 42);
+    }
     engine.shut_down().await;
 }
 

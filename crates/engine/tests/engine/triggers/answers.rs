@@ -1,5 +1,6 @@
 //! What becomes of a file, however it comes: the table of `docs/files.md`, line by line.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;
@@ -29,9 +30,8 @@ fn told(files: &[FileVersion]) -> Vec<(&str, FileEvent, i64)> {
 }
 
 async fn decided(rig: &Rig, name: &str) -> FileDecision {
-    let find = |tables: &super::store::Tables| {
-        tables.decisions.iter().find(|decision| decision.filename == name).cloned()
-    };
+    let find =
+        |tables: &super::store::Tables| tables.decisions.iter().find(|decision| decision.filename == name).cloned();
     rig.store.until(&format!("the decision on {name}"), find).await
 }
 
@@ -184,9 +184,7 @@ async fn an_open_file_is_waited_for_although_it_is_quiet() {
     assert!(all_taken(&rig).await.is_empty());
     open.write_all(b" and half").unwrap();
     drop(open);
-    let is_there = |tables: &super::store::Tables| {
-        tables.files.iter().find(|file| file.filename == "open").cloned()
-    };
+    let is_there = |tables: &super::store::Tables| tables.files.iter().find(|file| file.filename == "open").cloned();
     assert_eq!(rig.store.until("the file", is_there).await.size, 13);
     engine.shut_down().await;
 }
@@ -197,7 +195,8 @@ async fn two_watches_on_one_folder_both_take_a_file() {
     rig.put("workflows/one.yaml", intake("*", "0s"));
     rig.put("workflows/two.yaml", intake("*.csv", "0s"));
     let engine = rig.launch().await;
-    let both = |tables: &super::store::Tables| (tables.health.iter().filter(|last| last.healthy).count() >= 2).then_some(());
+    let both =
+        |tables: &super::store::Tables| (tables.health.iter().filter(|last| last.healthy).count() >= 2).then_some(());
     rig.store.until("two healthy watches", both).await;
     rig.put("inbox/a.csv", "x");
     rig.put("inbox/b.txt", "x");
@@ -210,7 +209,8 @@ async fn two_watches_on_one_folder_both_take_a_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deletions_are_told_on_request_and_no_others_made_up() {
     let rig = Rig::new();
-    let text = "on: {file: {path: inbox, match: '**/*', events: [created, deleted], settle: 50ms}}\nsteps: [{run: x}]\n";
+    let text =
+        "on: {file: {path: inbox, match: '**/*', events: [created, deleted], settle: 50ms}}\nsteps: [{run: x}]\n";
     rig.put("workflows/intake.yaml", text);
     fs::create_dir(rig.path("inbox/sub")).unwrap();
     for name in ["a", "sub/b", "sub/c", "d"] {
@@ -295,9 +295,10 @@ async fn a_hundred_thousand_files_are_taken_once_each() {
     let engine = watching(&rig, "*", "0s").await;
     let enough = |tables: &super::store::Tables| (tables.files.len() >= FILES).then_some(());
     rig.store.until_within(Duration::from_mins(3), "all files", enough).await;
-    let tables = rig.store.tables();
-    let paths: std::collections::HashSet<_> = tables.files.iter().map(|file| &file.path).collect();
-    assert_eq!((tables.files.len(), paths.len()), (FILES, FILES));
-    drop(tables);
+    {
+        let tables = rig.store.tables();
+        let paths: HashSet<_> = tables.files.iter().map(|file| &file.path).collect();
+        assert_eq!((tables.files.len(), paths.len()), (FILES, FILES));
+    }
     engine.shut_down().await;
 }

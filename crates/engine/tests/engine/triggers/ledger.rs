@@ -48,7 +48,8 @@ impl FileLedger for MemoryStore {
 
     async fn known_versions(&self, watch: WatchId, fingerprints: &[String]) -> Result<HashSet<String>, StoreError> {
         let tables = self.tables();
-        let known = fingerprints.iter().filter(|fingerprint| tables.versions.contains(&(watch, (*fingerprint).clone())));
+        let known =
+            fingerprints.iter().filter(|fingerprint| tables.versions.contains(&(watch, (*fingerprint).clone())));
         Ok(known.cloned().collect())
     }
 

@@ -9,11 +9,13 @@ use chrono::{DateTime, Utc};
 use cogwheel_definition::FileTrigger;
 use cogwheel_engine::ports::{
     AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Due, DueOutcome, EndedAfter, FileDecision, FileVersion,
-    Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseWorkflow, Record, SaveWorkflow, ScheduleRecord, ScheduleTick,
-    SignalAnswer, Start, StartFrom, Started, Store, StoreError, StoredExecution, Swept, WatchFolders, WatchHealth, WatchRecord,
-    WorkflowRecord,
+    Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseWorkflow, Record, SaveWorkflow, ScheduleRecord,
+    ScheduleTick, SignalAnswer, Start, StartFrom, Started, Store, StoreError, StoredExecution, Swept, WatchFolders,
+    WatchHealth, WatchRecord, WorkflowRecord,
 };
-use cogwheel_engine::{ExecutionId, ExecutionStatus, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_engine::{
+    ExecutionId, ExecutionStatus, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId,
+};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 

@@ -26,9 +26,7 @@ async fn save(rig: &Rig, name: &str, text: &str) -> WorkflowRecord {
             .triggers
             .files
             .iter()
-            .map(|file| {
-                (file.key.clone(), WatchFolders { watched: file.path.clone(), success: None, failure: None })
-            })
+            .map(|file| (file.key.clone(), WatchFolders { watched: file.path.clone(), success: None, failure: None }))
             .collect(),
     };
     let (tenant, at) = (TenantId(Uuid::from_u128(1)), rig.clock.now());

@@ -109,12 +109,11 @@ async fn insert_files<'u>(
     for (_, start) in &starts {
         let StartFrom::Files(versions) = &start.from else { continue };
         let key = |version: &'u FileVersion| (version.watch.0, version.fingerprint.as_str());
-        match versions.iter().find_map(|version| firsts.get(&key(version))) {
-            Some(first) => drop(later.insert(start.row.id.0, *first)),
-            None => {
-                firsts.extend(versions.iter().map(|version| (key(version), start.row.id.0)));
-                files.extend(FileColumns::all(versions, &start.row));
-            }
+        if let Some(first) = versions.iter().find_map(|version| firsts.get(&key(version))) {
+            later.insert(start.row.id.0, *first);
+        } else {
+            firsts.extend(versions.iter().map(|version| (key(version), start.row.id.0)));
+            files.extend(FileColumns::all(versions, &start.row));
         }
     }
     let inserted = ids(&ask(tx, sql::INSERT_FILES, &files).await?)?;

@@ -31,7 +31,7 @@ use super::start::{Known, Verdict, start, start_batch};
 use crate::ports::{DecisionReason, FileDecision, HandledFile, WatchHealth};
 
 /// How many files are on their way side by side, so that their starts are committed together.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
 
 /// How long until a file is tried again that the store could not take.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -132,11 +132,18 @@ struct Scanning {
     observer: Option<Observer>,
     /// Counts the full scans.
     number: u64,
-    found_new: bool,
-    /// Whether the last full scan found any file.
-    found_any: bool,
+    found: Finds,
     wants_all: bool,
     wants: Vec<PathBuf>,
+}
+
+/// What scans found.
+#[derive(Default)]
+struct Finds {
+    /// Whether the scan found a file that is not handled.
+    new: bool,
+    /// Whether the last full scan found any file.
+    any: bool,
 }
 
 enum Done {
@@ -213,7 +220,7 @@ impl Watch {
         if std::mem::take(&mut scanning.wants_all) {
             only.clear();
             scanning.number += 1;
-            scanning.found_any = false;
+            scanning.found.any = false;
         }
         only.sort_unstable();
         only.dedup();
@@ -238,7 +245,8 @@ impl Watch {
             Hint::Everything => self.scanning.wants_all = true,
             Hint::Overflow => {
                 self.health.overflows += 1;
-                self.health.failed("reports of the kernel were lost; the folder was scanned instead".to_owned(), now.at);
+                self.health
+                    .failed("reports of the kernel were lost; the folder was scanned instead".to_owned(), now.at);
                 self.scanning.wants_all = true;
             }
             Hint::Touched(path) => {

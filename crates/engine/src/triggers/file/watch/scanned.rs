@@ -54,7 +54,7 @@ impl Watch {
         if !self.takes(&sighting.path, now) {
             return;
         }
-        self.scanning.found_any = true;
+        self.scanning.found.any = true;
         if let Some(seen) = sighting.path.to_str().and_then(|path| self.handled.get_mut(path)) {
             seen.scan = self.scanning.number;
             if seen.identity == sighting.identity {
@@ -63,7 +63,7 @@ impl Watch {
                 return;
             }
         }
-        self.scanning.found_new = true;
+        self.scanning.found.new = true;
         self.candidates.scanned(sighting, now);
     }
 
@@ -71,7 +71,7 @@ impl Watch {
         let ScanReport { observer, is_full, failure, mut trouble, limit_reached, device } = report;
         self.scanning.is_running = false;
         self.scanning.observer = observer;
-        let found_new = std::mem::take(&mut self.scanning.found_new);
+        let found_new = std::mem::take(&mut self.scanning.found.new);
         if !is_full {
             // What went wrong in a part shows again, and is dealt with, in the whole.
             self.scanning.wants_all |= trouble.is_some() && !self.health.needs_retry();
@@ -100,7 +100,7 @@ impl Watch {
     /// Looks after the files that a full scan did not find. Those of another device are not gone: what they lie on is
     /// not mounted, or not here. Answers what is wrong then.
     fn missed(&mut self, device: u64, now: Now) -> Option<String> {
-        if self.scanning.found_any {
+        if self.scanning.found.any {
             self.home = Some(device);
         }
         if self.home.is_some_and(|home| home != device) {
