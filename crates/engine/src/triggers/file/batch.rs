@@ -38,10 +38,14 @@ impl Batches {
         Self { rule: spec.batch, by_folder, open: BTreeMap::new() }
     }
 
-    /// Takes a file that has settled.
-    pub(super) fn add(&mut self, settled: Settled, now: Instant) {
-        let folder = settled.ready.path.parent().filter(|_| self.by_folder).unwrap_or_else(|| Path::new("")).to_owned();
-        self.open.entry(folder).or_insert_with(|| Open { files: Vec::new(), since: now }).files.push(settled);
+    /// Takes a file that has settled. Answers whether it is the first of a marked folder, whose other files have to be
+    /// looked for: they may have been looked at before the marker was there.
+    pub(super) fn add(&mut self, settled: Settled, now: Instant) -> bool {
+        let parent = settled.ready.path.parent().filter(|_| self.by_folder);
+        let folder = parent.unwrap_or_else(|| Path::new("")).to_owned();
+        let open = self.open.entry(folder).or_insert_with(|| Open { files: Vec::new(), since: now });
+        open.files.push(settled);
+        self.by_folder && open.files.len() == 1
     }
 
     /// How many files wait.

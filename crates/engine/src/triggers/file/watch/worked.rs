@@ -1,5 +1,7 @@
 //! What came of the candidates.
 
+use std::path::Path;
+
 use tokio::time::Instant;
 
 use super::{Done, STORE_RETRY, Seen, Watch};
@@ -37,8 +39,11 @@ impl Watch {
             Verdict::TryAgain => return self.candidates.try_again(&ready, now.instant + STORE_RETRY),
             Verdict::Changing(identity) => return self.candidates.wait_again(&ready.path, identity, now),
             Verdict::Settled(identity, version) => {
-                let settled = Settled { ready, identity, version: *version };
-                return self.batches.add(settled, now.instant);
+                let folder = ready.path.parent().map(Path::to_owned);
+                if self.batches.add(Settled { ready, identity, version: *version }, now.instant) {
+                    self.scanning.wants.extend(folder);
+                }
+                return;
             }
             Verdict::Folder => self.want(ready.path.clone()),
             Verdict::Unreadable(why) => {
