@@ -176,6 +176,7 @@ fn config(root: &Path) -> EngineConfig {
         kill_grace: Duration::from_secs(1),
         shutdown_grace: Duration::from_secs(20),
         watch_retry: Duration::from_secs(5),
+        poll_interval: Duration::from_secs(10),
         file_rescan: "30 * * * * *".to_owned(),
         workflow_rescan: "0 * * * * *".to_owned(),
     }

@@ -113,7 +113,7 @@ pub struct Model {
     #[sea_orm(column_type = "String(StringLen::N(64))")]
     pub inode_identity: Option<String>,
     /// SHA-256 over path, size, `modified_at`, device, inode, `file_hash` (a deletion: over the
-    /// version it ended); set when settled; null on a duplicate.
+    /// version it ended), or over path and reason of what starts nothing; each is in the ledger of a watch once.
     #[sea_orm(column_type = "Char(Some(64))")]
     pub fingerprint: Option<String>,
     #[sea_orm(default_value = "detected")]
@@ -139,6 +139,9 @@ pub struct Model {
     pub processed_at: Option<DateTimeUtc>,
     pub deleted_at: Option<DateTimeUtc>,
     pub bytes_removed_at: Option<DateTimeUtc>,
+    /// Where it was moved, or is about to be, once its execution has ended.
+    #[sea_orm(column_type = "String(StringLen::N(4096))")]
+    pub after_target: Option<String>,
     #[sea_orm(default_value = "now")]
     pub created_at: DateTimeUtc,
     #[sea_orm(default_value = "now")]
@@ -205,6 +208,9 @@ impl Declared for Entity {
                     .serves("are these bytes still referenced"),
             ])
             .key_indexes(["uploaded_by_user_id"])
+            .indexes([index("idx_files_after", "status, id")
+                .partial("after_state = 'pending'")
+                .serves("files whose executions have ended and with which something is to be done")])
             .check("ck_files_size", "file_size >= 0 and retry_count >= 0")
             .check("ck_files_skipped", "status <> 'skipped' or decision_reason is not null")
             .check("ck_files_deleted", "(status = 'deleted') = (deleted_at is not null)")

@@ -25,7 +25,8 @@ pub(crate) fn steps() -> Vec<Step> {
         step!(m20261122_000006_agents_approvals),
         step!(m20261122_000007_integrations),
         change!(m20261125_000008_pool),
-        change!(m20261125_000011_outside),
         change!(m20261125_000009_schedules),
+        change!(m20261125_000010_file_watches),
+        change!(m20261125_000011_outside),
     ]
 }

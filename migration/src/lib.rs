@@ -19,6 +19,7 @@ mod m20261122_000006_agents_approvals;
 mod m20261122_000007_integrations;
 mod m20261125_000008_pool;
 mod m20261125_000009_schedules;
+mod m20261125_000010_file_watches;
 mod m20261125_000011_outside;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;

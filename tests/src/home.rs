@@ -127,18 +127,15 @@ impl Home {
     /// The binary with these arguments in this home.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary::path());
-        self.place(command.args(arguments));
         command
-    }
-
-    fn place(&self, command: &mut Command) {
-        command
+            .args(arguments)
             .current_dir(self.root())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.root())
             .envs(&self.settings)
             .stdin(Stdio::null());
+        command
     }
 
     /// Runs the binary to its end.
@@ -156,11 +153,13 @@ impl Home {
         Server::start(self, &self.data(), self.command(&["serve"]))
     }
 
-    /// Starts a server out of a shell that runs `before` first, and waits until it answers.
-    pub fn serve_after(&self, before: &str) -> Server {
-        let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(format!("{before}; exec \"$0\" serve")).arg(binary::path());
-        self.place(&mut command);
+    /// Starts a server by a command that turns into it: `unshare …`, `setpriv …`.
+    pub fn serve_under(&self, wrapper: &[&str]) -> Server {
+        let plain = self.command(&["serve"]);
+        let mut command = Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg(plain.get_program()).args(plain.get_args());
+        command.current_dir(self.root()).env_clear().stdin(Stdio::null());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
         Server::start(self, &self.data(), command)
     }
 

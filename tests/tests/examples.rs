@@ -17,7 +17,8 @@ on_both_databases!(
     the_morning_round_runs_others,
     a_job_is_looked_at_until_it_is_done,
     a_region_is_imported_once_at_a_time,
-    the_digest_is_planned
+    the_digest_is_planned,
+    a_delivery_is_loaded_together_and_put_away
 );
 
 /// A home with the examples and the settings of the repository; for PostgreSQL one line of these is changed.
@@ -215,4 +216,21 @@ fn the_digest_is_planned(backend: Backend) {
     assert_eq!(of("nightly")["exclude"], json!(["12-24..12-26", "01-01"]));
     assert_eq!((&of("pulse")["everyMs"], &of("pulse")["overlap"]), (&json!(900_000), &json!("REPLACE")));
     assert!(nodes.iter().all(|node| node["nextFires"].as_array().map(Vec::len) == Some(3)), "{schedules:#}");
+}
+
+fn a_delivery_is_loaded_together_and_put_away(backend: Backend) {
+    let home = home(backend);
+    fs::create_dir_all(home.path("deliveries/monday")).expect("a new folder");
+    let server = home.serve();
+    for name in ["a", "b", "c"] {
+        home.write(&format!("deliveries/monday/{name}.csv"), "1\n2\n");
+    }
+    home.write("deliveries/monday/_SUCCESS", "");
+    let ids = server.ended_executions("nightly-drop", 1);
+    assert_eq!(server.ended_as(&ids[0], "COMPLETED")["result"], json!({"files": 3, "rows": 6}));
+    until("the files to be put away", || {
+        let is_away = |name| home.path("archive/deliveries/monday").join(format!("{name}.csv")).exists();
+        ["a", "b", "c"].into_iter().all(is_away).then_some(())
+    });
+    assert!(home.path("deliveries/monday/_SUCCESS").exists());
 }

@@ -136,7 +136,7 @@ fn a_full_disk_is_waited_for() {
     let home = Home::new(Backend::Sqlite);
     home.write("workflows/work.yaml", WORK);
     // The signal that the system sends beside the error would end any process that does not ignore it.
-    let server = home.serve_after("trap '' XFSZ");
+    let server = home.serve_under(&["/bin/sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
     let id = server.start("work", &json!({}));
     until("the first step", || (times(&home, "first.txt") == 1).then_some(()));
     let_files_grow(&server, false);

@@ -135,6 +135,27 @@ fn a_dry_run_shows_inputs_waves_and_due_instants() {
 }
 
 #[test]
+fn a_dry_run_shows_the_folders_that_are_watched() {
+    let home = home();
+    home.write(
+        "watching.yaml",
+        "on: {file: {path: in, events: deleted, poll: 90s, done_marker: _OK, batch: {max_files: 7}, after: {success: done/}}}
+steps: [{run: 'true'}]
+",
+    );
+    let plan = home.run(&["dry-run", "watching.yaml", "--output", "json"]).with_code(0).json();
+    assert_eq!(
+        plan["files"][0],
+        json!({"key": "file-0", "path": "in", "match": ["*"], "ignore": [], "events": ["deleted"], "settle_ms": 1000,
+               "poll": "1m30s", "done_marker": "_OK", "batch": {"max_files": 7, "max_wait_ms": 10_000},
+               "after_success": "done/", "after_failure": "keep"})
+    );
+    let shown = home.run(&["dry-run", "watching.yaml"]).with_code(0).stdout;
+    let line = "folder `in` (file-0): deleted of *, once _OK is there, up to 7 together after 10s; afterwards done/ (failed: keep)";
+    assert!(shown.contains(line), "{shown}");
+}
+
+#[test]
 fn a_dry_run_refuses_wrong_inputs_and_broken_files() {
     let home = home();
     let refused = home.run(&["dry-run", "sound.yaml", "--input", "regoin=us", "--input", "count=many"]).with_code(1);

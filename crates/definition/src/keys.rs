@@ -63,8 +63,8 @@ pub(crate) const DST: Keys = Keys { what: "`dst`", known: &["gap", "overlap"], n
 
 pub(crate) const FILE: Keys = Keys {
     what: "a file trigger",
-    known: &["id", "path", "match", "ignore", "settle"],
-    not_yet: &["events", "poll", "batch", "after", "source", "mime", "min_size", "max_size"],
+    known: &["id", "path", "match", "ignore", "events", "settle", "poll", "done_marker", "batch", "after"],
+    not_yet: &["source", "mime", "min_size", "max_size"],
 };
 
 pub(crate) const WEBHOOK: Keys = Keys {
@@ -85,6 +85,9 @@ pub(crate) const WEBHOOK: Keys = Keys {
 };
 
 pub(crate) const EVENT: Keys = Keys { what: "an event trigger", known: &["id", "type", "if", "inputs"], not_yet: &[] };
+pub(crate) const BATCH: Keys = Keys { what: "`batch`", known: &["max_files", "max_wait"], not_yet: &[] };
+
+pub(crate) const AFTER: Keys = Keys { what: "`after`", known: &["success", "failure"], not_yet: &[] };
 
 pub(crate) const STEP: Keys = Keys {
     what: "a step",

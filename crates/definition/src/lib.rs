@@ -8,6 +8,7 @@ mod action;
 mod diagnostic;
 mod duration;
 mod expression;
+mod files;
 mod functions;
 mod graph;
 mod inputs;
@@ -34,6 +35,7 @@ pub use action::{Action, Case, LogLevel, Wait};
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use duration::parse as parse_duration;
 pub use expression::ExpressionError;
+pub use files::{After, DoneMarker, FileBatch, FileEvent, FileEvents, FileTrigger, Poll};
 pub use inputs::{InputField, InputProblem, Inputs};
 pub use jq::jq;
 pub use outside::{EventPattern, EventTrigger, Method, Signature, WebhookTrigger};
@@ -43,7 +45,7 @@ pub use schema::json_schema;
 pub use seen::{Names, SeenStep};
 pub use size::parse as parse_size;
 pub use template::Template;
-pub use triggers::{FileTrigger, Triggers};
+pub use triggers::Triggers;
 pub use workflow::{Block, MAIN_BLOCK, Step, Workflow};
 
 /// The version of the workflow language that this crate reads.

@@ -47,6 +47,8 @@ pub struct EngineConfig {
     pub shutdown_grace: Duration,
     /// How long until an unreadable watch folder is tried again.
     pub watch_retry: Duration,
+    /// How often folders are scanned whose file systems do not report all changes.
+    pub poll_interval: Duration,
     /// When watch folders are scanned in full whatever the kernel reported: a cron line with seconds, UTC.
     pub file_rescan: String,
     /// When workflow folders are read in full whatever the kernel reported: a cron line with seconds, UTC.

@@ -86,12 +86,14 @@ pub enum StartCause {
         /// What expressions see as `trigger.workflow`, and how deep executions have started one another by now.
         seen: Value,
     },
-    /// A settled file version seen by the watch with this trigger key.
-    File {
+    /// Settled file versions seen by the watch with this trigger key.
+    Files {
         /// The trigger's key in the definition.
         trigger_key: String,
-        /// The version; expressions see it as `trigger.file`.
-        version: Box<FileVersion>,
+        /// The versions: one, which expressions see as `trigger.file`, or a batch.
+        versions: Vec<FileVersion>,
+        /// Whether they are a batch, which expressions see as `trigger.files`.
+        is_batch: bool,
     },
 }
 
@@ -199,6 +201,18 @@ fn not_storable(name: &str, value: &Value) -> Option<InputProblem> {
     contains_nul(value).then(|| InputProblem {
         path: vec![name.to_owned()],
         message: "holds the character U+0000, which cannot be stored".to_owned(),
+    })
+}
+
+/// A file as expressions see it.
+fn seen_file(version: &FileVersion) -> Value {
+    json!({
+        "path": version.path,
+        "name": version.filename,
+        "size": version.size,
+        "sha256": version.sha256,
+        "modified_at": version.modified_at,
+        "event": version.event.as_str(),
     })
 }
 
@@ -400,15 +414,10 @@ impl Engine {
                 correlation = correlation_id;
                 (TriggerType::Event, Some(trigger_key), json!({ "event": seen, "depth": depth }), StartFrom::Request)
             }
-            StartCause::File { trigger_key, version } => {
-                let seen = json!({ "file": {
-                    "path": version.path,
-                    "name": version.filename,
-                    "size": version.size,
-                    "sha256": version.sha256,
-                    "modified_at": version.modified_at,
-                }});
-                (TriggerType::File, Some(trigger_key), seen, StartFrom::File(*version))
+            StartCause::Files { trigger_key, versions, is_batch } => {
+                let files: Vec<Value> = versions.iter().map(seen_file).collect();
+                let seen = if is_batch { json!({ "files": files }) } else { json!({ "file": files.first() }) };
+                (TriggerType::File, Some(trigger_key), seen, StartFrom::Files(versions))
             }
         };
         let mut trigger = seen;

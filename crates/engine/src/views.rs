@@ -279,6 +279,14 @@ pub struct FileView {
     pub settled_at: Option<DateTime<Utc>>,
     /// When its execution ended.
     pub processed_at: Option<DateTime<Utc>>,
+    /// What it has in common with the other files of its batch.
+    pub batch: Option<String>,
+    /// Why it started nothing, or was left where it is, for people.
+    pub detail: Option<String>,
+    /// `none`, `pending`, `done` or `failed`: what is done with it once its execution has ended.
+    pub after_state: String,
+    /// Where it was moved, or is about to be.
+    pub after_target: Option<String>,
     /// When the row was made.
     pub created_at: DateTime<Utc>,
 }
@@ -391,6 +399,36 @@ pub struct WatchView {
     pub problem: Option<String>,
     /// The last full scan.
     pub last_scan_at: Option<DateTime<Utc>>,
+    /// What must have happened to a file.
+    pub events: Value,
+    /// How it was asked to look: `auto`, `events` or `poll`.
+    pub observe_mode: String,
+    /// How it looks: `events` or `poll`.
+    pub active_mode: Option<String>,
+    /// The type of the file system.
+    pub filesystem: Option<String>,
+    /// How often the folder is scanned, beside the rare scan that all folders have.
+    pub scan_every_ms: Option<i64>,
+    /// The file that says that others are whole.
+    pub done_marker: Option<String>,
+    /// How many files start one execution at most.
+    pub batch_max_files: i32,
+    /// How long the first file of a batch waits.
+    pub batch_max_wait_ms: i32,
+    /// `keep`, `delete`, or the folder that files are moved to whose executions completed.
+    pub after_success: String,
+    /// The same for executions that ended otherwise.
+    pub after_failure: String,
+    /// How often reports of the kernel were lost, since the watch began.
+    pub overflows: i64,
+    /// Whether a limit of the system keeps the kernel from reporting changes.
+    pub limit_reached: bool,
+    /// The last thing that went wrong.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_at: Option<DateTime<Utc>>,
+    /// How many names were left alone since the watch began.
+    pub ignored: i64,
     /// When the row was made.
     pub created_at: DateTime<Utc>,
 }

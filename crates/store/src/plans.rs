@@ -10,9 +10,10 @@ use crate::reads::plans::{
     executions, executions_of_status, executions_of_workflow, files as list_files, files_of_status, fires, fires_of,
     page_by_time, together, workflows as list_workflows,
 };
-use crate::store::{HANDLED_FILES, LIVE_OF_SCHEDULE};
+use crate::store::LIVE_OF_SCHEDULE;
 use crate::tx::any_of;
 use crate::verify::DeclaredQuery;
+use crate::writes::files::{HANDLED, PENDING};
 use crate::writes::nodes::DEAD_OWNERS;
 use crate::writes::pool::sql::{ADRIFT, DUE, HEADS, OVERDUE, Part, QUEUE};
 use crate::writes::signals::{PENDING_FOR, PENDING_IN, WAITING_FOR};
@@ -72,7 +73,8 @@ pub fn declared_queries() -> Vec<DeclaredQuery> {
             fires_of(backend, tenant, ScheduleId(Uuid::nil()), &LATER_PAGE)
         }),
         written("live_of_schedule", "workflow_executions", "idx_workflow_executions_scheduled", LIVE_OF_SCHEDULE),
-        written("handled_files", "files", "uq_files_file_watch_id_fingerprint", HANDLED_FILES),
+        written("handled_files", "files", "uq_files_file_watch_id_fingerprint", HANDLED),
+        written("pending_afters", "files", "idx_files_after", PENDING),
         claimed("claim_queue", "idx_workflow_executions_queue", QUEUE),
         claimed("claim_overdue", "idx_workflow_executions_queue_deadline", OVERDUE),
         claimed("claim_due", "idx_workflow_executions_due", DUE),

@@ -3,8 +3,10 @@
 //! Each pair of vocabularies is matched word by word in both directions, so a new word does not compile until it is
 //! mapped.
 
-use cogwheel_definition::Priority;
-use cogwheel_engine::ports::{ArtifactKind, LogLevel, LogStream, SkipReason, StepEffect, StoreError, TriggerType};
+use cogwheel_definition::{FileEvent, Priority};
+use cogwheel_engine::ports::{
+    ArtifactKind, DecisionReason, LogLevel, LogStream, SkipReason, StepEffect, StoreError, TriggerType,
+};
 use cogwheel_engine::views::{FileStatus, WorkflowStatus};
 use cogwheel_entity::{
     artifacts, enums, execution_logs, files, schedule_fires, step_executions, workflow_executions, workflows,
@@ -63,6 +65,7 @@ same_words!(TriggerType, workflow_executions::TriggerType: Manual Schedule File 
 same_words!(LogLevel, execution_logs::LogLevel: Debug Info Warn Error);
 same_words!(LogStream, execution_logs::LogStream: Engine Stdout Stderr);
 same_words!(WorkflowStatus, workflows::WorkflowStatus: Draft Active Paused Inactive);
+same_words!(FileEvent, files::ChangeKind: Created Modified Deleted);
 same_words!(FileStatus, files::FileStatus: Detected Settling Ready Processing Processed Failed Skipped Deleted);
 
 /// The stored form of a reason; the ledger knows more of them than this engine decides.
@@ -75,6 +78,17 @@ pub(crate) fn skip_reason(reason: SkipReason) -> schedule_fires::SkipReason {
         SkipReason::Calendar => schedule_fires::SkipReason::Calendar,
         SkipReason::Disabled => schedule_fires::SkipReason::Disabled,
         SkipReason::WorkflowNotExecutable => schedule_fires::SkipReason::WorkflowNotExecutable,
+    }
+}
+
+/// The stored form of a reason; the ledger knows more of them than this engine decides.
+pub(crate) fn decision_reason(reason: DecisionReason) -> files::DecisionReason {
+    match reason {
+        DecisionReason::DuplicateVersion => files::DecisionReason::DuplicateVersion,
+        DecisionReason::FilteredPattern => files::DecisionReason::FilteredPattern,
+        DecisionReason::HiddenOrTemporary => files::DecisionReason::HiddenOrTemporary,
+        DecisionReason::Vanished => files::DecisionReason::Vanished,
+        DecisionReason::Unreadable => files::DecisionReason::Unreadable,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The engine's port on both databases.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{
-    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DataKey, DeadLetter, DeletedSecret,
-    EventPage, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice, PauseSchedule, PauseWorkflow, Place, PutSecret,
-    Record, SaveWorkflow, ScheduleTick, SecretStore, SignalAnswer, Start, Started, Store, StoreError, StoredExecution,
-    StoredSecret, Swept, WatchHealth, WorkflowRecord, WrappedKey,
+    AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DataKey, DeadLetter,
+    DeletedSecret, EndedAfter, EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal,
+    Notice, PauseSchedule, PauseWorkflow, PendingAfter, Place, PutSecret, Record, SaveWorkflow, ScheduleTick,
+    SecretStore, SignalAnswer, Start, Started, Store, StoreError, StoredExecution, StoredSecret, Swept, WatchHealth,
+    WorkflowRecord, WrappedKey,
 };
-use cogwheel_engine::{NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_machine::ExecutionId;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, Value};
 use tokio::sync::mpsc;
@@ -25,7 +26,7 @@ use crate::notices::Notices;
 use crate::tx::Reading;
 use crate::writes::pool::{self, Misread};
 use crate::writes::{
-    cancel, endpoints, events, installer, nodes, restore, schedules, secrets, signals, triggers, workflows as saving,
+    cancel, endpoints, events, files, installer, nodes, restore, schedules, secrets, signals, workflows as saving,
 };
 
 /// The store of one open database. Clones share it.
@@ -219,27 +220,6 @@ impl Store for SqlStore {
         Ok(!rows.is_empty())
     }
 
-    async fn handled_files(&self, watch: WatchId) -> Result<Vec<HandledFile>, StoreError> {
-        let rows = ask(self.engine(), HANDLED_FILES, watch.0).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(HandledFile {
-                    path: row.try_get("", "file_path")?,
-                    size: row.try_get("", "file_size")?,
-                    modified_at: row.try_get("", "modified_at")?,
-                    device: row.try_get("", "device_identity")?,
-                    inode: row.try_get("", "inode_identity")?,
-                })
-            })
-            .collect::<Result<_, sea_orm::DbErr>>()
-            .map_err(|error| fault::from_db(&error))
-    }
-
-    async fn set_watch_health(&self, watch: WatchId, health: WatchHealth) -> Result<(), StoreError> {
-        let at = SystemClock.now();
-        self.journal().write(Box::new(move |tx| Box::pin(triggers::set_health(tx, watch, health, at)))).await
-    }
-
     async fn event_consumer(&self, name: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError> {
         if let Some(known) = events::find(&mut Reading(self.engine()), name).await? {
             return Ok(known);
@@ -267,6 +247,38 @@ impl Store for SqlStore {
     async fn count_calls(&self, calls: &[CountedCalls]) -> Result<(), StoreError> {
         let calls = calls.to_vec();
         self.journal().write(Box::new(move |tx| Box::pin(async move { endpoints::count(tx, &calls).await }))).await
+    }
+}
+
+#[async_trait]
+impl FileLedger for SqlStore {
+    async fn handled_files(&self, watch: WatchId) -> Result<Vec<HandledFile>, StoreError> {
+        files::handled(&mut Reading(self.engine()), watch).await
+    }
+
+    async fn known_versions(&self, watch: WatchId, fingerprints: &[String]) -> Result<HashSet<String>, StoreError> {
+        files::known(&mut Reading(self.engine()), watch, fingerprints).await
+    }
+
+    async fn record_decisions(&self, decisions: Vec<FileDecision>) -> Result<(), StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(async move { files::decide(tx, &decisions).await }))).await
+    }
+
+    async fn set_watch_health(&self, watch: WatchId, health: WatchHealth) -> Result<(), StoreError> {
+        let at = SystemClock.now();
+        self.journal().write(Box::new(move |tx| Box::pin(files::set_health(tx, watch, health, at)))).await
+    }
+
+    async fn pending_afters(&self, before: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError> {
+        files::pending(&mut Reading(self.engine()), before).await
+    }
+
+    async fn plan_afters(&self, plans: Vec<AfterPlan>) -> Result<HashSet<FileId>, StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(async move { files::plan(tx, &plans).await }))).await
+    }
+
+    async fn end_afters(&self, ended: Vec<EndedAfter>) -> Result<(), StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(async move { files::end(tx, &ended).await }))).await
     }
 }
 
@@ -304,14 +316,6 @@ impl SecretStore for SqlStore {
 pub(crate) const LIVE_OF_SCHEDULE: &str = "select e.id from schedules s
     join workflow_executions e on e.workflow_id = s.workflow_id and e.trigger_key = s.trigger_key
     where s.id = $1 and e.trigger_type = 'schedule' and e.completed_at is null";
-
-/// The newest version of each path; only versions that were handled have a fingerprint.
-pub(crate) const HANDLED_FILES: &str =
-    "select file_path, file_size, modified_at, device_identity, inode_identity from (
-        select file_path, file_size, modified_at, device_identity, inode_identity,
-            row_number() over (partition by path_hash order by first_seen_at desc, id desc) as place
-        from files where file_watch_id = $1 and fingerprint is not null
-    ) versions where place = 1";
 
 async fn ask(connection: &DatabaseConnection, sql: &str, id: Uuid) -> Result<Vec<sea_orm::QueryResult>, StoreError> {
     let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, [Value::from(id)]);

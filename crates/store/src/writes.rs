@@ -3,6 +3,7 @@
 pub(crate) mod cancel;
 pub(crate) mod endpoints;
 pub(crate) mod events;
+pub(crate) mod files;
 pub(crate) mod installer;
 pub(crate) mod nodes;
 pub(crate) mod pool;

@@ -167,6 +167,7 @@ pub(super) fn engine_config(settings: &Settings) -> EngineConfig {
         kill_grace: settings.kill_grace,
         shutdown_grace: settings.shutdown_grace,
         watch_retry: settings.watch_retry,
+        poll_interval: settings.poll_interval,
         file_rescan: settings.file_rescan.clone(),
         workflow_rescan: settings.workflow_rescan.clone(),
     }

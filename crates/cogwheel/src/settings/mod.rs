@@ -40,6 +40,7 @@ pub(crate) struct Settings {
     pub(crate) workflow_rescan: String,
     pub(crate) file_rescan: String,
     pub(crate) watch_retry: Duration,
+    pub(crate) poll_interval: Duration,
     pub(crate) max_running_executions: u32,
     pub(crate) max_parallel_steps: u32,
     pub(crate) kill_grace: Duration,
@@ -113,6 +114,7 @@ impl Settings {
             workflow_rescan: read.cron("workflows.rescan"),
             file_rescan: read.cron("files.rescan"),
             watch_retry: read.duration("files.watch_retry"),
+            poll_interval: read.duration("files.poll_interval"),
             max_running_executions: read.count("engine.max_running_executions"),
             max_parallel_steps: read.count("engine.max_parallel_steps"),
             kill_grace: read.duration("engine.kill_grace"),
@@ -142,6 +144,9 @@ impl Settings {
         }
         if settings.watch_retry.is_zero() {
             problems.push("setting `files.watch_retry`: must be longer than nothing".to_owned());
+        }
+        if settings.poll_interval.is_zero() {
+            problems.push("setting `files.poll_interval`: must be longer than nothing".to_owned());
         }
         if settings.request_timeout.is_zero() {
             problems.push("setting `server.request_timeout`: must be longer than nothing".to_owned());

@@ -118,6 +118,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long until a watch folder that is missing or unreadable is tried again.",
     ),
     setting(
+        "files.poll_interval",
+        Kind::Duration,
+        "\"10s\"",
+        "How often watch folders are scanned that lie on network, bind, FUSE or overlay mounts.",
+    ),
+    setting(
         "engine.max_running_executions",
         Kind::Count(100_000),
         "16",

@@ -28,7 +28,7 @@ const EXECUTION: [&str; 3] = ["id", "attempt", "started_at"];
 /// What only the steps of `on_failure` and `finally` may read of the execution.
 const EXECUTION_AFTER: [&str; 2] = ["status", "error"];
 const WORKFLOW: [&str; 2] = ["name", "version"];
-const FILE: [&str; 5] = ["path", "name", "size", "sha256", "modified_at"];
+const FILE: [&str; 6] = ["path", "name", "size", "sha256", "modified_at", "event"];
 const WEBHOOK: [&str; 7] = ["id", "method", "path", "query", "headers", "content_type", "body"];
 const EVENT: [&str; 8] = ["id", "type", "subject", "data", "stream", "position", "correlation_id", "at"];
 const SCHEDULE: [&str; 4] = ["due_at", "cron", "every_ms", "timezone"];
@@ -82,12 +82,20 @@ pub(crate) enum Used {
     },
 }
 
+/// How the files come that start executions: each alone, or in batches.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct KnownFiles {
+    pub(crate) alone: bool,
+    pub(crate) batched: bool,
+}
+
 /// What the workflow has, apart from its steps. Nothing where it could not be read.
 pub(crate) struct Known {
     pub(crate) inputs: Option<Vec<String>>,
     pub(crate) env: Option<Vec<String>>,
     /// The kinds of triggers.
     pub(crate) triggers: Vec<&'static str>,
+    pub(crate) files: KnownFiles,
 }
 
 /// Reports every name that does not exist, or not where it is used.
@@ -264,8 +272,24 @@ impl Check<'_, '_> {
     }
 
     fn trigger(&mut self, path: Path<'_>) {
-        self.one_of(path.get(1), "trigger", &["type", "key", "file", "schedule", "webhook", "event", "depth"]);
+        self.one_of(path.get(1), "trigger", &["type", "key", "file", "files", "schedule", "webhook", "event", "depth"]);
         let Some((name, span)) = path.get(1) else { return };
+        if name == "files" {
+            if !self.known.files.batched {
+                let message = "`trigger.files` is never there: no `on.file` of the workflow has a `batch`";
+                self.report.add(Code::UnknownName, span, message, "one file is `trigger.file`".to_owned());
+            }
+            return;
+        }
+        if name == "file" && self.known.files.batched && !self.known.files.alone {
+            let message = "`trigger.file` is never there: every `on.file` of the workflow has a `batch`";
+            return self.report.add(
+                Code::UnknownName,
+                span,
+                message,
+                "the files of a batch are `trigger.files`".to_owned(),
+            );
+        }
         let fields: &[&str] = match name {
             "file" => &FILE,
             "schedule" => &SCHEDULE,

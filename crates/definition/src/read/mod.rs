@@ -4,6 +4,7 @@ mod actions;
 mod blocks;
 mod execution;
 mod fields;
+mod files;
 mod flow;
 mod groups;
 mod inputs;
@@ -21,7 +22,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
-use crate::names::{self, Known, Scope};
+use crate::names::{self, Known, KnownFiles, Scope};
 use crate::source::{Source, Span};
 use crate::tree::{self, Kind, Node};
 use crate::workflow::DEFAULT_TIMEOUT;
@@ -30,6 +31,7 @@ use crate::{MAX_SOURCE_BYTES, Template, Workflow, graph, keys};
 pub(crate) use blocks::{Draft, Drafts, Level};
 pub(crate) use execution::MAX_LIMIT;
 use fields::Fields;
+pub(crate) use files::{LONGEST_MARKER, MAX_BATCH};
 pub(crate) use flow::MAX_ATTEMPTS;
 pub(crate) use loops::MAX_ROUNDS;
 use reader::Reader;
@@ -121,10 +123,12 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
             Some(read) => read.is_whole.then(|| read.values.keys().cloned().collect()),
         },
         triggers: Vec::new(),
+        files: KnownFiles::default(),
     };
     let inputs = inputs.unwrap_or_default();
     let triggers = fields.get("on").map(|node| reader.triggers(node, &inputs)).unwrap_or_default();
     known.triggers = triggers.kinds;
+    known.files = triggers.files;
     let (report, drafts, used) = reader.finish();
     drafts.check_ids(report);
     let graph = graph::resolve(report, &drafts);

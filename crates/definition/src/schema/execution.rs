@@ -6,8 +6,8 @@ use crate::read::MAX_LIMIT;
 use crate::{Method, Overflow, Priority, Signature};
 
 use super::shapes::{
-    Properties, about, declarations, duration, env, expression, id, named, one_or_more, steps, text, texts, title,
-    truth, values, whole, word,
+    Properties, about, declarations, duration, env, expression, id, named, one_or_more, steps, text, title, truth,
+    values, whole, word,
 };
 
 pub(super) fn workflow() -> Properties {
@@ -109,18 +109,5 @@ pub(super) fn event() -> Properties {
             ),
         ),
         ("inputs", about("The inputs of the executions it starts; may read trigger and workflow.", values())),
-    ]
-}
-
-pub(super) fn file() -> Properties {
-    vec![
-        ("id", about("Its name in records.", id())),
-        ("path", about("The folder to watch; a relative one is taken from the configured root.", text())),
-        ("match", about("Patterns of the files that start it; `*` without it.", texts())),
-        ("ignore", about("Patterns of files to leave alone.", texts())),
-        (
-            "settle",
-            about("How long a file must have been unchanged before it counts as whole; 1s without it.", duration()),
-        ),
     ]
 }

@@ -4,6 +4,7 @@
 //! names in expressions, only [`crate::parse`] checks. Keys and words come from where the reader has them.
 
 mod execution;
+mod files;
 mod schedules;
 mod shapes;
 mod steps;
@@ -24,7 +25,7 @@ struct Object {
     rules: fn() -> Value,
 }
 
-const OBJECTS: [Object; 19] = [
+const OBJECTS: [Object; 21] = [
     Object {
         name: "workflow",
         keys: &keys::WORKFLOW,
@@ -41,7 +42,9 @@ const OBJECTS: [Object; 19] = [
         rules: schedules::schedule_rules,
     },
     Object { name: "dst", keys: &keys::DST, properties: schedules::dst, rules: no_rules },
-    Object { name: "file", keys: &keys::FILE, properties: execution::file, rules: || json!({ "required": ["path"] }) },
+    Object { name: "file", keys: &keys::FILE, properties: files::file, rules: || json!({ "required": ["path"] }) },
+    Object { name: "batch", keys: &keys::BATCH, properties: files::batch, rules: no_rules },
+    Object { name: "after", keys: &keys::AFTER, properties: files::after, rules: no_rules },
     Object { name: "webhook", keys: &keys::WEBHOOK, properties: execution::webhook, rules: execution::webhook_rules },
     Object {
         name: "event",

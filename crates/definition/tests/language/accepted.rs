@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cogwheel_definition::{Action, Backoff, CatchUp, LogLevel, Overlap};
+use cogwheel_definition::{Action, After, Backoff, CatchUp, FileBatch, LogLevel, Overlap, Poll};
 use serde_json::json;
 
 use super::good;
@@ -231,4 +231,25 @@ fn an_if_knows_whether_it_asks_for_the_status() {
         let step = good(&text).steps[0].clone();
         assert_eq!(step.condition.expect("a condition").asks_for_status, asks, "{condition}");
     }
+}
+
+#[test]
+fn reads_every_option_of_a_file_trigger() {
+    let text = "on:
+  file:
+    - {path: in, events: deleted, poll: 250ms, done_marker: '{stem}.ok', batch: {max_files: 7}, after: {success: delete, failure: ./keep}}
+    - {path: in, poll: never, batch: {max_wait: 1m}, after: {success: archive/}}
+    - {path: in}
+steps: [{run: x, env: {N: \"${{ trigger.files | length if trigger.files is defined else trigger.file.event }}\"}}]
+";
+    let files = good(text).triggers.files;
+    let [first, second, third] = files.as_slice() else { panic!("three triggers") };
+    assert_eq!((first.events.words(), first.poll), (vec!["deleted"], Poll::Every(Duration::from_millis(250))));
+    assert_eq!(first.done_marker.as_ref().map(|marker| marker.of_file("a.csv")), Some("a.ok".to_owned()));
+    assert_eq!(first.batch, Some(FileBatch { max_files: 7, max_wait: Duration::from_secs(10) }));
+    assert_eq!((&first.after_success, &first.after_failure), (&After::Delete, &After::Move("./keep".to_owned())));
+    assert_eq!(second.batch, Some(FileBatch { max_files: 100, max_wait: Duration::from_mins(1) }));
+    assert_eq!((second.poll, &second.after_success), (Poll::Never, &After::Move("archive/".to_owned())));
+    assert_eq!((third.events.words(), third.poll, third.batch), (vec!["created", "modified"], Poll::Auto, None));
+    assert_eq!((&third.after_success, &third.after_failure), (&After::Keep, &After::Keep));
 }

@@ -87,7 +87,7 @@ fn keys_and_types() {
         "`compensate` is part of the workflow language, but this release does not run it yet",
     );
     one(&with_steps("¦saga: {deadline: 1h}\n"), "COG0102", "`saga` is part");
-    one(&with_steps("on: {file: {path: inbox, ¦poll: auto}}\n"), "COG0102", "`poll`");
+    one(&with_steps("on: {file: {path: inbox, ¦mime: text/csv}}\n"), "COG0102", "`mime`");
     one("steps: [{uses: ¦sql, with: {query: x}}]", "COG0102", "`uses: sql` is part");
     one("steps: [{uses: ¦sehll, with: {}}]", "COG0112", "did you mean `shell`?");
     one("steps:\n  - run: ¦5\n", "COG0104", "the script must be text, not the number `5` (put it in quotes: \"5\")");
@@ -308,4 +308,52 @@ fn flow() {
 fn every_mistake_of_a_retry_is_reported_at_once() {
     let retry = "{attempts: 0, backoff: odd, delay: soon, max_delay: late, jitter: 1, max_elapsed: 0s, on: [exti]}";
     assert_eq!(problems(&format!("steps: [{{run: x, retry: {retry}}}]")).items.len(), 7);
+}
+
+#[test]
+fn file_triggers() {
+    let bad = |option: &str, code: &str, message: &str| {
+        one(&with_steps(&format!("on: {{file: {{path: in, {option}}}}}\n")), code, message);
+    };
+    bad("events: [created, ¦modifed]", "COG0106", "did you mean `modified`?");
+    bad("events: ¦[]", "COG0106", "events names no event");
+    bad("poll: ¦atuo", "COG0106", "did you mean `auto`?");
+    bad("poll: ¦sometimes", "COG0106", "a duration such as `30s`, not `sometimes`");
+    bad("poll: ¦30", "COG0108", "poll: `30` is not a duration");
+    bad("poll: ¦10ms", "COG0108", "poll must be from 100ms to 1d");
+    bad("poll: ¦2d", "COG0108", "poll must be from 100ms to 1d");
+    bad("poll: ¦[1s]", "COG0104", "poll must be a duration");
+    bad("batch: ¦100", "COG0104", "`batch` must be a mapping");
+    bad("batch: {max_files: ¦0}", "COG0106", "max_files must be a whole number from 1 to 10000");
+    bad("batch: {max_wait: ¦0}", "COG0108", "max_wait must be longer than nothing");
+    bad("batch: {¦max_fils: 3}", "COG0101", "did you mean `max_files`?");
+    bad("done_marker: ¦done/_SUCCESS", "COG0106", "a marker lies beside its files");
+    bad("done_marker: ¦'*.done'", "COG0106", "a marker has one name");
+    bad("done_marker: ¦'{file}.done'", "COG0106", "such as `{name}.done` or `{stem}.ok`");
+    bad("done_marker: ¦'{name}'", "COG0106", "is not the name of a marker");
+    bad("after: ¦delete", "COG0104", "`after` must be a mapping");
+    bad("after: {¦sucess: keep}", "COG0101", "did you mean `success`?");
+    bad("after: {success: ¦delte}", "COG0106", "did you mean `delete`? A folder of that name is written `./delte`");
+    bad("after: {failure: ¦move}", "COG0106", "write the folder that the file is moved to");
+    bad("after: {success: ¦./in/}", "COG0106", "moves files to the folder that they are in");
+    bad("after: {success: ¦'s3://bucket/done'}", "COG0102", "an object store as `after.success`");
+    bad("after: {success: ¦'done/*'}", "COG0106", "after.success `done/*` names a pattern");
+    let named = |option: &str, name: &str| {
+        format!(
+            "on: {{file: [{{path: in{option}}}]}}\nsteps: [{{uses: log, with: {{message: '${{{{ trigger.{name} }}}}'}}}}]\n"
+        )
+    };
+    one(&named("", "¦files"), "COG0131", "no `on.file` of the workflow has a `batch`");
+    one(&named(", batch: {}", "¦file.name"), "COG0131", "the files of a batch are `trigger.files`");
+    one(&named("", "file.¦evnt"), "COG0131", "did you mean `event`?");
+}
+
+#[test]
+fn every_problem_of_a_file_trigger_is_told_at_once() {
+    let text = with_steps(
+        "on:\n  file:\n    path: in\n    events: [creatd]\n    poll: maybe\n    batch: {max_files: 0}\n    after: {success: kep}\n    settle: soon\n",
+    );
+    let problems = parse(text.as_bytes(), "x").unwrap_err();
+    let lines: Vec<usize> = problems.items.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [4, 5, 6, 7, 8].map(|line| line + lines[0] - 4));
 }

@@ -3,6 +3,7 @@
 mod blobs;
 mod error;
 mod events;
+mod files;
 mod ownership;
 mod reads;
 mod schedule;
@@ -17,6 +18,10 @@ pub use blobs::{BlobError, BlobKey, Blobs, OpenBlob};
 pub use cogwheel_definition::jq;
 pub use error::StoreError;
 pub use events::{Consumer, DeadLetter, EventPage, Place, RecordedEvent};
+pub use files::{
+    AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, FileVersion, HandledFile, PendingAfter,
+    SeenVersion, WatchHealth,
+};
 pub use ownership::{Claim, Claimed, Lease, NewNode, Notice, Swept};
 pub use reads::Reads;
 pub use schedule::{Due, DueOutcome, PauseSchedule, ScheduleRecord, ScheduleTick, SkipReason};
@@ -24,8 +29,7 @@ pub use secrets::{DataKey, DeletedSecret, PutSecret, SecretStore, StoredSecret, 
 pub use signals::{AskInbox, AwaitedSignal, EndedChild, Inbox, NewSignal, SignalAnswer, TakenSignal};
 pub use step::{LogLevel, LogLine, LogSink, LogStream, StepContext, StepRegistry, StepType};
 pub use store::{
-    ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, CountedCalls, EndpointRecord, FileVersion, HandledFile,
-    Head, NewArtifact, NewEvent, NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, Start,
-    StartFrom, Started, StepEffect, StepRow, Store, StoredExecution, StoredLog, TriggerType, WatchHealth, WatchRecord,
-    WorkflowRecord,
+    ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, CountedCalls, EndpointRecord, Head, NewArtifact,
+    NewEvent, NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, Start, StartFrom, Started,
+    StepEffect, StepRow, Store, StoredExecution, StoredLog, TriggerType, WatchFolders, WatchRecord, WorkflowRecord,
 };

@@ -12,16 +12,17 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    AskInbox, BlobKey, Claim, Claimed, Consumer, DeadLetter, EventPage, Inbox, Lease, LogLevel, LogStream, NewNode,
-    NewSignal, Notice, PauseSchedule, Place, ScheduleRecord, ScheduleTick, SignalAnswer, StoreError, Swept,
+    AskInbox, BlobKey, Claim, Claimed, Consumer, DeadLetter, EventPage, FileLedger, FileVersion, Inbox, Lease,
+    LogLevel, LogStream, NewNode, NewSignal, Notice, PauseSchedule, Place, ScheduleRecord, ScheduleTick, SignalAnswer,
+    StoreError, Swept,
 };
-use crate::{EndpointId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use crate::{EndpointId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
 /// The engine's side of the database. Each call that writes is one transaction, durable when it returns.
 ///
 /// Writes from many callers are committed together; none waits for more company than is already there.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: FileLedger {
     /// The tenant that owns what has no other owner (slug `default`), made at the first start.
     async fn default_tenant(&self) -> Result<TenantId, StoreError>;
 
@@ -96,12 +97,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether an execution that this schedule started is still live.
     async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError>;
-
-    /// The newest handled version of each file that a watch has seen.
-    async fn handled_files(&self, watch: WatchId) -> Result<Vec<HandledFile>, StoreError>;
-
-    /// Records how a watch is doing.
-    async fn set_watch_health(&self, watch: WatchId, health: WatchHealth) -> Result<(), StoreError>;
 
     /// The reader of events of this name; a new one begins with what is recorded from now on.
     async fn event_consumer(&self, name: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError>;
@@ -206,8 +201,19 @@ pub struct SaveWorkflow {
 pub struct SavedTriggers {
     /// The coming due instant of each schedule, by trigger key.
     pub next_due: Vec<(String, Option<DateTime<Utc>>)>,
-    /// The absolute folder of each watch, by trigger key.
-    pub locations: Vec<(String, String)>,
+    /// The absolute folders of each watch, by trigger key.
+    pub locations: Vec<(String, WatchFolders)>,
+}
+
+/// The absolute folders of a watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchFolders {
+    /// The one that is watched.
+    pub watched: String,
+    /// Where files are moved whose executions completed.
+    pub success: Option<String>,
+    /// Where files are moved whose executions ended otherwise.
+    pub failure: Option<String>,
 }
 
 /// What sets executions off.
@@ -321,8 +327,8 @@ pub enum StartFrom {
     Request,
     /// The due instant that set it off, and those skipped on the way; the fired one is the tick's last outcome.
     Schedule(ScheduleTick),
-    /// The file version that set it off; it becomes the execution's input.
-    File(FileVersion),
+    /// The file versions that set it off; they become the execution's inputs. It is refused if one of them is known.
+    Files(Vec<FileVersion>),
 }
 
 /// What became of a start.
@@ -366,67 +372,6 @@ pub enum CancelAnswer {
     Ended(ExecutionStatus),
     /// The tenant has no such execution.
     Unknown,
-}
-
-/// A settled version of a watched file.
-#[derive(Clone, Debug)]
-pub struct FileVersion {
-    /// Its id in the ledger.
-    pub id: FileId,
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// The watch that saw it.
-    pub watch: WatchId,
-    /// Whether a version of this path was handled before.
-    pub is_change: bool,
-    /// The file's name.
-    pub filename: String,
-    /// Its absolute path.
-    pub path: String,
-    /// SHA-256 of the absolute path, in hex.
-    pub path_hash: String,
-    /// Bytes.
-    pub size: i64,
-    /// SHA-256 of the content, in hex.
-    pub sha256: String,
-    /// Its time stamp.
-    pub modified_at: DateTime<Utc>,
-    /// Device number.
-    pub device: String,
-    /// Inode number.
-    pub inode: String,
-    /// SHA-256 over path, size, time stamp, device, inode and content: the version's identity.
-    pub fingerprint: String,
-    /// When it was first seen.
-    pub first_seen_at: DateTime<Utc>,
-    /// When it had settled.
-    pub settled_at: DateTime<Utc>,
-}
-
-/// The newest handled version of a path.
-#[derive(Clone, Debug)]
-pub struct HandledFile {
-    /// Its absolute path.
-    pub path: String,
-    /// Bytes.
-    pub size: i64,
-    /// Its time stamp.
-    pub modified_at: DateTime<Utc>,
-    /// Device number.
-    pub device: String,
-    /// Inode number.
-    pub inode: String,
-}
-
-/// How a watch is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WatchHealth {
-    /// Whether it sees its folder.
-    pub healthy: bool,
-    /// What is wrong, for people; `None` when healthy.
-    pub problem: Option<String>,
-    /// The last full scan.
-    pub last_scan_at: Option<DateTime<Utc>>,
 }
 
 /// What became of an execution: written in one transaction.

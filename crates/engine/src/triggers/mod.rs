@@ -54,6 +54,9 @@ pub(crate) async fn spawn(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let hold = move || event::keep(Arc::clone(&this));
     tasks.spawn(kept("events", retry, engine.stop().clone(), hold));
     let this = Arc::clone(engine);
+    let afters = move || file::keep_afters(Arc::clone(&this));
+    tasks.spawn(kept("files of ended executions", retry, engine.stop().clone(), afters));
+    let this = Arc::clone(engine);
     let keep = move || schedule::keep(Arc::clone(&this));
     tasks.spawn(kept("schedules", retry, engine.stop().clone(), keep));
     Ok(())

@@ -287,6 +287,30 @@ stored_words! {
 }
 
 stored_words! {
+    /// How far it has come with what is done with a file once its execution has ended.
+    FileAfterState {
+        /// Nothing is to be done.
+        None = "none",
+        /// It is done when the execution has ended.
+        Pending = "pending",
+        /// It was done.
+        Done = "done",
+        /// The file was left as it is.
+        Failed = "failed",
+    }
+}
+
+stored_words! {
+    /// How a watch looks at its folder.
+    WatchMode {
+        /// The kernel reports changes.
+        Events = "events",
+        /// Scans find them.
+        Poll = "poll",
+    }
+}
+
+stored_words! {
     /// Why a due instant started nothing.
     ScheduleSkipReason {
         /// The previous run was still going.

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Object, Result};
 use cogwheel_engine::views::{FileView, TimeCursor};
 
 use super::connection::Listed;
-use super::enums::{FileChangeKind, FileDecisionReason};
+use super::enums::{FileAfterState, FileChangeKind, FileDecisionReason};
 use super::instant::Instant;
 use super::{Execution, FileStatus, FileWatch};
 use crate::cursor::Cursor;
@@ -66,6 +66,26 @@ impl File {
     /// Why it was taken or not.
     async fn decision_reason(&self) -> Option<Result<FileDecisionReason>> {
         self.0.decision_reason.as_deref().map(FileDecisionReason::from_word)
+    }
+
+    /// Why it started nothing, or why nothing was done with it once its execution had ended; for people.
+    async fn detail(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    /// What the files of one batch have in common.
+    async fn batch(&self) -> Option<&str> {
+        self.0.batch.as_deref()
+    }
+
+    /// How far the trigger's `after` has come.
+    async fn after_state(&self) -> Result<FileAfterState> {
+        FileAfterState::from_word(&self.0.after_state)
+    }
+
+    /// Where the trigger's `after` moved it, or is about to.
+    async fn after_target(&self) -> Option<&str> {
+        self.0.after_target.as_deref()
     }
 
     /// What happened to the file.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Workflow;
 use super::connection::Listed;
-use super::enums::WatchHealth;
+use super::enums::{FileChangeKind, WatchHealth, WatchMode};
 use super::instant::Instant;
 use crate::cursor::Cursor;
 use crate::errors::internal;
@@ -84,6 +84,82 @@ impl FileWatch {
     /// When it last looked at the whole folder.
     async fn last_scan_at(&self) -> Option<Instant> {
         self.0.last_scan_at.map(Into::into)
+    }
+
+    /// What must have happened to a file.
+    async fn events(&self) -> Result<Vec<FileChangeKind>> {
+        let events = self.0.events.as_array().map(Vec::as_slice).unwrap_or_default();
+        events.iter().filter_map(Value::as_str).map(FileChangeKind::from_word).collect()
+    }
+
+    /// How it was asked to look: `auto`, `events` or `poll`.
+    async fn poll(&self) -> &str {
+        &self.0.observe_mode
+    }
+
+    /// How it looks; null before it has looked for the first time, and while it cannot.
+    async fn mode(&self) -> Option<Result<WatchMode>> {
+        self.0.active_mode.as_deref().map(WatchMode::from_word)
+    }
+
+    /// The type of the file system that the folder lies on, as the kernel calls it.
+    async fn filesystem(&self) -> Option<&str> {
+        self.0.filesystem.as_deref()
+    }
+
+    /// Milliseconds from one regular scan to the next; null where only the rare scan of all folders is made.
+    async fn scan_interval_ms(&self) -> Option<i64> {
+        self.0.scan_every_ms
+    }
+
+    /// The file that says that others are whole.
+    async fn done_marker(&self) -> Option<&str> {
+        self.0.done_marker.as_deref()
+    }
+
+    /// How many files start one execution at most.
+    async fn batch_max_files(&self) -> i32 {
+        self.0.batch_max_files
+    }
+
+    /// Milliseconds that the first file of a batch waits for others.
+    async fn batch_max_wait_ms(&self) -> i32 {
+        self.0.batch_max_wait_ms
+    }
+
+    /// What is done with files whose executions completed: `keep`, `delete`, or the folder that they are moved to.
+    async fn after_success(&self) -> &str {
+        &self.0.after_success
+    }
+
+    /// What is done with files whose executions ended otherwise.
+    async fn after_failure(&self) -> &str {
+        &self.0.after_failure
+    }
+
+    /// How often reports of the kernel were lost, since the watch began; each time the folder was scanned instead.
+    async fn overflows(&self) -> i64 {
+        self.0.overflows
+    }
+
+    /// Whether a limit of the system keeps the kernel from reporting changes, so that scans have to find them.
+    async fn limit_reached(&self) -> bool {
+        self.0.limit_reached
+    }
+
+    /// The last thing that went wrong; it stays when all is well again.
+    async fn last_error(&self) -> Option<&str> {
+        self.0.last_error.as_deref()
+    }
+
+    /// When that was.
+    async fn last_error_at(&self) -> Option<Instant> {
+        self.0.last_error_at.map(Into::into)
+    }
+
+    /// How many names were left alone since the watch began: hidden, unfinished or ignored.
+    async fn ignored(&self) -> i64 {
+        self.0.ignored
     }
 
     /// The workflow that it starts.

@@ -188,25 +188,33 @@ pub(super) struct FileColumns {
     pub(super) file_path: String,
     pub(super) path_hash: String,
     pub(super) file_size: i64,
-    pub(super) file_hash: String,
+    pub(super) file_hash: Option<String>,
     pub(super) modified_at: Instant,
     pub(super) device_identity: String,
     pub(super) inode_identity: String,
     pub(super) fingerprint: String,
     pub(super) first_seen_at: Instant,
     pub(super) settled_at: Instant,
+    pub(super) after_state: String,
+    pub(super) batch_key: Option<String>,
     pub(super) execution_id: Key,
     pub(super) created_at: Instant,
 }
 
 impl FileColumns {
-    pub(super) fn of(file: &FileVersion, row: &NewRow) -> Self {
-        let change = if file.is_change { files::ChangeKind::Modified } else { files::ChangeKind::Created };
+    /// The files of a start; those of one execution that come together are a batch, and bear its id.
+    pub(super) fn all(files: &[FileVersion], row: &NewRow) -> Vec<Self> {
+        let batch = (files.len() > 1).then(|| row.id.0.to_string());
+        files.iter().map(|file| Self::of(file, row, batch.clone())).collect()
+    }
+
+    fn of(file: &FileVersion, row: &NewRow, batch_key: Option<String>) -> Self {
+        let after = if file.has_after { files::AfterState::Pending } else { files::AfterState::None };
         Self {
             id: Key(file.id.0),
             tenant_id: Key(file.tenant.0),
             file_watch_id: Key(file.watch.0),
-            change_kind: change.to_value(),
+            change_kind: file.event.word(),
             filename: file.filename.clone(),
             file_path: file.path.clone(),
             path_hash: file.path_hash.clone(),
@@ -218,6 +226,8 @@ impl FileColumns {
             fingerprint: file.fingerprint.clone(),
             first_seen_at: Instant(file.first_seen_at),
             settled_at: Instant(file.settled_at),
+            after_state: after.to_value(),
+            batch_key,
             execution_id: Key(row.id.0),
             created_at: Instant(row.created_at),
         }

@@ -19,7 +19,7 @@ macro_rules! execution_columns {
 macro_rules! file_columns {
     () => {
         "id, tenant_id, file_watch_id, change_kind, filename, file_path, path_hash, file_size, file_hash, modified_at, \
-         device_identity, inode_identity, fingerprint, first_seen_at, settled_at, created_at"
+         device_identity, inode_identity, fingerprint, first_seen_at, settled_at, after_state, batch_key, created_at"
     };
 }
 
@@ -149,7 +149,7 @@ pub(super) mod sqlite {
         "insert into files (",
         file_columns!(),
         ", updated_at, original_filename, file_source, status, decision_reason)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?16, ?5, 'watch', 'processing',
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?18, ?5, 'watch', 'processing',
                  'new_version')"
     );
     pub(crate) const LINK_FILE: &str = "insert into execution_files
@@ -247,7 +247,7 @@ pub(super) mod postgres {
             " from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, file_watch_id uuid, change_kind text,
               filename text, file_path text, path_hash text, file_size bigint, file_hash text, modified_at timestamptz,
               device_identity text, inode_identity text, fingerprint text, first_seen_at timestamptz,
-              settled_at timestamptz, execution_id uuid, created_at timestamptz)"
+              settled_at timestamptz, after_state text, batch_key text, execution_id uuid, created_at timestamptz)"
         };
     }
 
@@ -296,6 +296,7 @@ pub(super) mod postgres {
         files!(),
         " on conflict (file_watch_id, fingerprint) where file_watch_id is not null do nothing returning id"
     );
+    pub(crate) const REMOVE_FILES: &str = concat!("delete from files where id in (select id", files!(), ")");
     pub(crate) const LINK_FILES: &str = concat!(
         "insert into execution_files (tenant_id, execution_id, file_id, role, created_at, updated_at)
          select tenant_id, execution_id, id, 'input', created_at, created_at",

@@ -133,6 +133,10 @@ fn view(row: Model) -> FileView {
         first_seen_at: row.first_seen_at,
         settled_at: row.settled_at,
         processed_at: row.processed_at,
+        batch: row.batch_key,
+        detail: row.error.as_ref().and_then(|error| error["message"].as_str()).map(str::to_owned),
+        after_state: row.after_state.to_value(),
+        after_target: row.after_target,
         created_at: row.created_at,
     }
 }

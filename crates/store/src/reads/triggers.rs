@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cogwheel_engine::ports::StoreError;
 use cogwheel_engine::views::{FireFilter, FireView, Page, PageRequest, ScheduleView, TriggerFilter, WatchView};
 use cogwheel_engine::{ScheduleId, TenantId, WatchId, WorkflowId};
-use cogwheel_entity::file_watches::{self as watch_rows, Column as WatchColumn};
+use cogwheel_entity::file_watches::{self as watch_rows, AfterAction, Column as WatchColumn};
 use cogwheel_entity::schedule_fires::{self as fire_rows, Column as FireColumn, FireOutcome};
 use cogwheel_entity::schedules::{self as schedule_rows, Column as ScheduleColumn};
 use cogwheel_entity::workflows;
@@ -16,7 +16,6 @@ use sea_orm::{
     QueryOrder, QuerySelect, QueryTrait, Select,
     prelude::{Expr, Uuid},
 };
-use serde_json::Value as Json;
 
 use super::{literal, models, page};
 use crate::fault;
@@ -282,13 +281,15 @@ fn fire_view(row: &fire_rows::Model) -> FireView {
 }
 
 fn watch_view(row: watch_rows::Model) -> WatchView {
-    let problem = row.health_detail.as_ref().and_then(|detail| detail.get("problem")).and_then(Json::as_str);
+    let detail = row.health_detail.unwrap_or_default();
+    let text = |name: &str| detail[name].as_str().map(str::to_owned);
+    let after = |action: AfterAction, folder: Option<String>| folder.unwrap_or_else(|| action.to_value());
     WatchView {
         id: WatchId(row.id),
         workflow: WorkflowId(row.workflow_id),
         trigger_key: row.trigger_key,
         location: row.location,
-        problem: problem.map(str::to_owned),
+        problem: text("problem"),
         include: row.include_patterns,
         exclude: row.exclude_patterns,
         is_recursive: row.is_recursive,
@@ -296,6 +297,21 @@ fn watch_view(row: watch_rows::Model) -> WatchView {
         is_enabled: row.is_enabled,
         health: row.health.to_value(),
         last_scan_at: row.last_scan_at,
+        events: row.watch_events,
+        observe_mode: row.observe_mode.to_value(),
+        active_mode: row.active_mode.map(|mode| mode.to_value()),
+        filesystem: row.filesystem_type,
+        scan_every_ms: detail["scan_every_ms"].as_i64(),
+        done_marker: row.done_marker,
+        batch_max_files: row.batch_max_files,
+        batch_max_wait_ms: row.batch_window_ms,
+        after_success: after(row.after_success, row.after_success_target),
+        after_failure: after(row.after_failure, row.after_failure_target),
+        overflows: detail["overflows"].as_i64().unwrap_or_default(),
+        limit_reached: detail["limit_reached"].as_bool().unwrap_or_default(),
+        last_error: text("last_error"),
+        last_error_at: text("last_error_at").and_then(|at| at.parse().ok()),
+        ignored: detail["ignored"].as_i64().unwrap_or_default(),
         created_at: row.created_at,
     }
 }

@@ -1,18 +1,17 @@
-//! Keeps the rows of triggers in line with the active definition, and the watches' health.
+//! Keeps the rows of triggers in line with the active definition.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use cogwheel_engine::WatchId;
-use cogwheel_engine::ports::{SaveWorkflow, ScheduleRecord, StoreError, WatchHealth, WatchRecord};
+use cogwheel_engine::ports::{SaveWorkflow, ScheduleRecord, StoreError, WatchRecord};
 use cogwheel_entity::file_watches;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
-use serde_json::json;
 use uuid::Uuid;
 
-use super::{execute, rows, schedules};
+use super::{execute, files, rows, schedules};
 use crate::tx::{Row, WriteTx};
-use crate::values::{new_id, storable};
+use crate::values::new_id;
 
 /// A stored watch, as far as it decides what a new definition changes.
 struct KnownWatch {
@@ -38,31 +37,6 @@ pub(crate) async fn switch_off(tx: &mut dyn WriteTx, workflow: Uuid, at: DateTim
     execute(tx, watches).await.map(drop)
 }
 
-/// Records how a watch is doing.
-pub(crate) async fn set_health(
-    tx: &mut dyn WriteTx,
-    watch: WatchId,
-    health: WatchHealth,
-    at: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let state = match (health.healthy, &health.problem) {
-        (true, None) => file_watches::WatchHealth::Healthy,
-        (true, Some(_)) => file_watches::WatchHealth::Degraded,
-        (false, _) => file_watches::WatchHealth::Failed,
-    };
-    let mut row = file_watches::ActiveModel {
-        health: Set(state),
-        health_detail: Set(health.problem.map(|problem| storable(&json!({ "problem": problem })))),
-        updated_at: Set(at),
-        ..Default::default()
-    };
-    if health.last_scan_at.is_some() {
-        row.last_scan_at = Set(health.last_scan_at);
-    }
-    let update = file_watches::Entity::update_many().set(row).filter(file_watches::Column::Id.eq(watch.0));
-    execute(tx, update).await.map(drop)
-}
-
 fn watch_off(at: DateTime<Utc>) -> file_watches::ActiveModel {
     file_watches::ActiveModel { is_enabled: Set(false), updated_at: Set(at), ..Default::default() }
 }
@@ -75,21 +49,12 @@ async fn align_watches(
     let mut known = known_watches(tx, workflow).await?;
     let mut records = Vec::new();
     for trigger in &save.workflow.triggers.files {
-        let location =
-            save.triggers.locations.iter().find(|(key, _)| *key == trigger.key).map(|(_, folder)| folder.clone());
+        let folders = save.triggers.locations.iter().find(|(key, _)| *key == trigger.key).map(|(_, folders)| folders);
         let before = known.remove(&trigger.key);
         let id = before.as_ref().map_or_else(|| new_id(save.at), |known| known.id);
-        let goes_on = before.as_ref().is_some_and(|known| known.is_enabled && known.location == location);
-        let mut row = file_watches::ActiveModel {
-            location: Set(location),
-            include_patterns: Set(json!(trigger.include)),
-            exclude_patterns: Set(json!(trigger.ignore)),
-            is_recursive: Set(trigger.recursive),
-            settle_ms: Set(i32::try_from(trigger.settle.as_millis()).unwrap_or(i32::MAX)),
-            is_enabled: Set(true),
-            updated_at: Set(save.at),
-            ..Default::default()
-        };
+        let location = folders.map(|folders| &folders.watched);
+        let goes_on = before.as_ref().is_some_and(|known| known.is_enabled && known.location.as_ref() == location);
+        let mut row = files::columns(trigger, folders, save.at);
         if !goes_on {
             row.health = Set(file_watches::WatchHealth::Starting);
             row.health_detail = Set(None);

@@ -131,7 +131,7 @@ async fn a_skipped_start_keeps_its_ledgers(world: &World) {
         one.row.concurrency.clone_from(&slot);
         one.row.owner = None;
         assert_eq!(start(world, &one).await, Started::Skipped);
-        if let StartFrom::File(_) = one.from {
+        if let StartFrom::Files(_) = one.from {
             let files = world.store.files_of_executions(world.tenant, &[one.row.id]).await.unwrap();
             assert_eq!(files[&one.row.id][0].status, FileStatus::Failed);
         } else {

@@ -5,6 +5,7 @@ mod batches;
 mod cancels;
 mod concurrency;
 mod events;
+mod files;
 mod journal;
 mod nodes;
 mod notices;

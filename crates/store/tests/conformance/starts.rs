@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use cogwheel_definition::{Overflow, Priority};
-use cogwheel_engine::ports::{DueOutcome, Parent, Reads, Rerun, SkipReason, Start, Started, Store, WorkflowRecord};
+use cogwheel_engine::ports::{
+    DueOutcome, FileLedger, Parent, Reads, Rerun, SkipReason, Start, Started, Store, WorkflowRecord,
+};
 use cogwheel_engine::views::{FileStatus, FireFilter, PageRequest};
 use cogwheel_machine::{ExecutionId, ExecutionStatus, StepStatus};
 

@@ -1,6 +1,6 @@
 //! Definitions come, change, go and come back.
 
-use cogwheel_engine::ports::{DueOutcome, PauseWorkflow, Reads, SkipReason, Store, WatchHealth};
+use cogwheel_engine::ports::{DueOutcome, FileLedger, PauseWorkflow, Reads, SkipReason, Store, WatchHealth};
 use cogwheel_engine::views::{PageRequest, TriggerFilter, WorkflowFilter};
 use cogwheel_engine::{TenantId, VersionId, WorkflowId};
 
@@ -166,7 +166,7 @@ async fn the_health_of_a_watch_is_kept(world: &World) {
         (true, problem, None, "degraded"),
         (true, None, None, "healthy"),
     ] {
-        let health = WatchHealth { healthy, problem: problem.clone(), last_scan_at: scanned };
+        let health = WatchHealth { healthy, problem: problem.clone(), last_scan_at: scanned, ..WatchHealth::default() };
         world.store.set_watch_health(watch, health).await.unwrap();
         let view = &world.store.watches_by_id(world.tenant, &[watch]).await.unwrap()[0];
         assert_eq!((view.health.as_str(), &view.problem, view.last_scan_at), (expected, &problem, Some(at(3))));

@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use cogwheel_definition::{Overflow, Overlap, Priority};
+use cogwheel_definition::{After, FileEvent, FileTrigger, Overflow, Overlap, Priority};
 use cogwheel_engine::ports::{
     Claim, Claimed, ConcurrencySlot, Due, DueOutcome, FileVersion, Head, NewNode, NewRow, Record, SaveWorkflow,
-    SavedTriggers, ScheduleTick, Start, StartFrom, Started, StepRow, Store, StoredLog, TriggerType, WorkflowRecord,
+    SavedTriggers, ScheduleTick, Start, StartFrom, Started, StepRow, Store, StoredLog, TriggerType, WatchFolders,
+    WorkflowRecord,
 };
 use cogwheel_engine::ports::{LogLevel, LogStream, StepEffect};
 use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, WatchId};
@@ -148,7 +149,7 @@ impl World {
         let workflow = cogwheel_definition::parse(source.as_bytes(), "fallback").unwrap();
         let triggers = SavedTriggers {
             next_due: workflow.triggers.schedules.iter().map(|s| (s.key.clone(), Some(at(300)))).collect(),
-            locations: workflow.triggers.files.iter().map(|f| (f.key.clone(), "/data/inbox".to_owned())).collect(),
+            locations: workflow.triggers.files.iter().map(|file| (file.key.clone(), folders(file))).collect(),
         };
         SaveWorkflow {
             tenant: self.tenant,
@@ -246,24 +247,29 @@ impl World {
         let mut start = self.request(workflow, at(10));
         start.row.trigger_type = TriggerType::File;
         start.row.trigger_key = Some("inbox".to_owned());
-        start.from = StartFrom::File(FileVersion {
+        start.from = StartFrom::Files(vec![self.version(workflow, path, content)]);
+        start
+    }
+
+    pub(super) fn version(&self, workflow: &WorkflowRecord, path: &str, content: &str) -> FileVersion {
+        FileVersion {
             id: FileId(Uuid::now_v7()),
             tenant: self.tenant,
             watch: workflow.watches.first().map_or(WatchId(Uuid::nil()), |watch| watch.id),
-            is_change: false,
+            event: FileEvent::Created,
             filename: path.rsplit('/').next().unwrap_or_default().to_owned(),
             path: path.to_owned(),
             path_hash: sha256(path),
             size: i64::try_from(content.len()).unwrap(),
-            sha256: sha256(content),
+            sha256: Some(sha256(content)),
             modified_at: at(5) + TimeDelta::nanoseconds(123_456_789),
             device: "8:1".to_owned(),
             inode: "42".to_owned(),
             fingerprint: sha256(&format!("{path}\n{content}")),
+            has_after: false,
             first_seen_at: at(8),
             settled_at: at(9),
-        });
-        start
+        }
     }
 
     /// A record that changes nothing yet.
@@ -364,4 +370,17 @@ fn sha256(text: &str) -> String {
         write!(hex, "{byte:02x}").unwrap();
         hex
     })
+}
+
+/// The absolute folders of a watch.
+fn folders(file: &FileTrigger) -> WatchFolders {
+    let moved = |after: &After| match after {
+        After::Move(folder) => Some(format!("/data/{folder}")),
+        After::Keep | After::Delete => None,
+    };
+    WatchFolders {
+        watched: "/data/inbox".to_owned(),
+        success: moved(&file.after_success),
+        failure: moved(&file.after_failure),
+    }
 }

@@ -1,5 +1,6 @@
 //! `cogwheel dry-run`: shows what a workflow file would do, and does nothing.
 
+mod files;
 mod known;
 mod plan;
 mod schedules;

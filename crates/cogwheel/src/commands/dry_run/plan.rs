@@ -7,6 +7,7 @@ use cogwheel_definition::{Action, Concurrency, MAIN_BLOCK, MAX_ITEMS, Step, Temp
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::files::PlannedWatch;
 use super::known::{Decision, Known};
 use super::schedules::PlannedSchedule;
 use crate::commands::validate::Report;
@@ -29,6 +30,7 @@ pub(super) struct Plan {
     /// What always runs last.
     pub(super) finally: Option<Waves>,
     pub(super) schedules: Vec<PlannedSchedule>,
+    pub(super) files: Vec<PlannedWatch>,
 }
 
 /// Steps that can run side by side, after those of the waves before.
@@ -158,6 +160,7 @@ impl Plan {
             on_failure: workflow.on_failure.map(|block| planner.waves(block)),
             finally: workflow.finally.map(|block| planner.waves(block)),
             schedules,
+            files: workflow.triggers.files.iter().map(PlannedWatch::of).collect(),
         }
     }
 }
@@ -317,7 +320,7 @@ fn waves(workflow: &Workflow, block: usize) -> Vec<Vec<usize>> {
     waves
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+pub(super) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

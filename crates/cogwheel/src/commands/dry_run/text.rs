@@ -36,6 +36,7 @@ impl Plan {
             sections.extend(waves.as_ref().map(|waves| format!("{title}:\n{}", steps(waves))));
         }
         sections.extend(self.schedules.iter().map(super::PlannedSchedule::to_text));
+        sections.extend(self.files.iter().map(super::files::PlannedWatch::to_text));
         sections.join("\n")
     }
 
@@ -183,7 +184,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// Milliseconds as the language writes them: `1h30m`.
-fn written(milliseconds: u64) -> String {
+pub(super) fn written(milliseconds: u64) -> String {
     const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
     let mut rest = milliseconds;
     let mut text = String::new();

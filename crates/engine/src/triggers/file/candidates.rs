@@ -121,6 +121,11 @@ impl Candidates {
         }
     }
 
+    /// How many there are, those that are worked on among them.
+    pub(super) fn len(&self) -> usize {
+        self.by_path.len()
+    }
+
     /// When the next waiting candidate may have settled.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.timers.first().map(|(until, _)| *until)

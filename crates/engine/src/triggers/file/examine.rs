@@ -2,12 +2,12 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
 
 use super::identity::{Identity, changed_at};
 use crate::triggers::digest;
@@ -24,6 +24,10 @@ pub(super) struct Look {
     /// The version of this path that was handled last.
     pub(super) handled: Option<Identity>,
     pub(super) quiet: Quiet,
+    /// The file that says that this one is whole, if it takes one.
+    pub(super) marker: Option<PathBuf>,
+    /// Whether inode numbers last.
+    pub(super) has_steady_inodes: bool,
     /// Ends the reading of a large file.
     pub(super) stop: CancellationToken,
 }
@@ -46,8 +50,10 @@ pub(super) enum Found {
     Gone,
     /// It is a folder.
     Folder,
-    /// It is no file of this folder: a device, a link that leads nowhere or out of the folder.
-    NotOurs,
+    /// It is no file of this folder, and why: a device, a link that leads nowhere or out of the folder.
+    NotOurs(&'static str),
+    /// Nothing says yet that it is whole.
+    Unmarked,
     /// This version was handled before.
     Handled,
     /// Reading it was stopped.
@@ -60,6 +66,8 @@ pub(super) enum Found {
     Whole {
         /// Its version.
         identity: Identity,
+        /// Its inode number, whether or not that lasts.
+        inode: u64,
         /// SHA-256 of its content, in hex.
         sha256: String,
     },
@@ -78,14 +86,20 @@ fn try_examine(look: &Look) -> io::Result<Found> {
     let metadata = match regular_file(&look.folder, &look.path)? {
         Entry::File(metadata) => metadata,
         Entry::Folder => return Ok(Found::Folder),
-        Entry::Other => return Ok(Found::NotOurs),
+        Entry::Other(why) => return Ok(Found::NotOurs(why)),
     };
-    let identity = Identity::of(&metadata);
+    let identity = look.identity(&metadata);
     if look.handled == Some(identity) {
         return Ok(Found::Handled);
     }
+    if let Some(marker) = &look.marker
+        && !is_marked(&metadata, marker)?
+    {
+        return Ok(Found::Unmarked);
+    }
     let is_quiet = match look.quiet {
         Quiet::Closed => true,
+        Quiet::Since(_) | Quiet::Still(_) if look.marker.is_some() => true,
         Quiet::Since(seen) => changed_at(&metadata) <= seen,
         Quiet::Still(seen) => seen == identity,
     };
@@ -94,8 +108,27 @@ fn try_examine(look: &Look) -> io::Result<Found> {
     }
     let Some(sha256) = hash(&look.path, &look.stop)? else { return Ok(Found::Stopped) };
     // Written to, or replaced, while it was read: what was read may be half of each.
-    let after = Identity::of(&fs::metadata(&look.path)?);
-    Ok(if after == identity { Found::Whole { identity, sha256 } } else { Found::Changing(after) })
+    let after = look.identity(&fs::metadata(&look.path)?);
+    Ok(if after == identity {
+        Found::Whole { identity, inode: metadata.ino(), sha256 }
+    } else {
+        Found::Changing(after)
+    })
+}
+
+impl Look {
+    fn identity(&self, metadata: &Metadata) -> Identity {
+        Identity::of(metadata).lasting(self.has_steady_inodes)
+    }
+}
+
+/// A marker speaks for what was changed before it.
+fn is_marked(metadata: &Metadata, marker: &Path) -> io::Result<bool> {
+    match fs::metadata(marker) {
+        Ok(marker) => Ok(changed_at(&marker) >= changed_at(metadata)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// `None` if it was stopped.
@@ -118,8 +151,8 @@ pub(super) enum Entry {
     File(Metadata),
     /// A folder; links to folders are not followed.
     Folder,
-    /// Anything else.
-    Other,
+    /// Anything else, and why it is no file of the folder.
+    Other(&'static str),
 }
 
 /// Looks up what lies at `path`. A link is followed only to a regular file inside of `folder`.
@@ -139,19 +172,12 @@ pub(super) fn regular_file(folder: &Path, path: &Path) -> io::Result<Entry> {
                     return Ok(Entry::File(metadata));
                 }
             }
-            Ok(target) => {
-                debug!(link = %path.display(), target = %target.display(), "ignoring a link out of the watched folder");
-            }
-            Err(error) => debug!(link = %path.display(), %error, "ignoring a link that leads nowhere"),
+            Ok(_) => return Ok(Entry::Other("it is a link that leads out of the watched folder")),
+            Err(_) => return Ok(Entry::Other("it is a link that leads nowhere")),
         }
+        return Ok(Entry::Other("it is a link to a folder, or to something that is no file"));
     }
-    Ok(Entry::Other)
-}
-
-/// What makes a version of a file one and the same: equal for the same bytes at the same place and time only.
-pub(super) fn fingerprint(path: &str, identity: Identity, sha256: &str) -> String {
-    let Identity { size, modified_us, device, inode } = identity;
-    digest::of(format!("{path}\0{size}\0{modified_us}\0{device}\0{inode}\0{sha256}"))
+    Ok(Entry::Other("it is no regular file"))
 }
 
 #[cfg(test)]
@@ -166,6 +192,8 @@ mod tests {
             path: folder.join(name),
             handled: None,
             quiet,
+            marker: None,
+            has_steady_inodes: true,
             stop: CancellationToken::new(),
         }
     }
@@ -175,7 +203,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path();
         fs::write(folder.join("a.csv"), "abc").unwrap();
-        let Found::Whole { identity, sha256 } = examine(&look(folder, "a.csv", Quiet::Closed)) else {
+        let Found::Whole { identity, sha256, .. } = examine(&look(folder, "a.csv", Quiet::Closed)) else {
             panic!("a closed file is whole")
         };
         assert_eq!((identity.size, sha256), (3, digest::of("abc")));
@@ -205,26 +233,28 @@ mod tests {
         symlink("sub", folder.join("folder.csv")).unwrap();
         symlink("sub/real.csv", folder.join("good.csv")).unwrap();
         for name in ["out.csv", "dangling.csv", "folder.csv"] {
-            assert!(matches!(examine(&look(&folder, name, Quiet::Closed)), Found::NotOurs), "{name}");
+            assert!(matches!(examine(&look(&folder, name, Quiet::Closed)), Found::NotOurs(_)), "{name}");
         }
         assert!(matches!(examine(&look(&folder, "good.csv", Quiet::Closed)), Found::Whole { .. }));
         assert!(matches!(examine(&look(&folder, "sub", Quiet::Closed)), Found::Folder));
     }
 
     #[test]
-    fn every_part_counts_in_the_fingerprint() {
-        let identity = Identity { size: 1, modified_us: 2, device: 3, inode: 4 };
-        let same = fingerprint("/a", identity, "c");
-        assert_eq!(same, fingerprint("/a", identity, "c"));
-        for other in [
-            fingerprint("/b", identity, "c"),
-            fingerprint("/a", identity, "d"),
-            fingerprint("/a", Identity { size: 9, ..identity }, "c"),
-            fingerprint("/a", Identity { modified_us: 9, ..identity }, "c"),
-            fingerprint("/a", Identity { device: 9, ..identity }, "c"),
-            fingerprint("/a", Identity { inode: 9, ..identity }, "c"),
-        ] {
-            assert_ne!(same, other);
+    fn a_marker_speaks_for_what_was_there_before_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        let marker = folder.join("_SUCCESS");
+        fs::write(folder.join("a.csv"), "abc").unwrap();
+        let under_it = |quiet| Look { marker: Some(marker.clone()), ..look(folder, "a.csv", quiet) };
+        assert!(matches!(examine(&under_it(Quiet::Closed)), Found::Unmarked));
+        fs::write(&marker, "").unwrap();
+        let early = Quiet::Since(DateTime::UNIX_EPOCH);
+        assert!(matches!(examine(&under_it(early)), Found::Whole { .. }), "the marker's word is enough");
+        // The kernel's clock goes in steps of some milliseconds.
+        let marked_at = changed_at(&fs::metadata(&marker).unwrap());
+        while changed_at(&fs::metadata(folder.join("a.csv")).unwrap()) <= marked_at {
+            fs::write(folder.join("a.csv"), "more").unwrap();
         }
+        assert!(matches!(examine(&under_it(Quiet::Closed)), Found::Unmarked), "the marker is of an earlier version");
     }
 }

@@ -23,6 +23,19 @@ pub(super) struct Health {
     has_news: bool,
     written: Option<(WatchHealth, Instant)>,
     is_writing: bool,
+    /// Whether the kernel reports changes.
+    pub(super) has_events: Option<bool>,
+    /// The type of the file system.
+    pub(super) filesystem: Option<String>,
+    /// How often the folder is scanned regularly.
+    pub(super) scan_every: Option<Duration>,
+    /// How often reports were lost.
+    pub(super) overflows: u64,
+    /// Whether a limit of the system is in the way.
+    pub(super) limit_reached: bool,
+    /// How many names were left alone.
+    pub(super) ignored: u64,
+    last_error: Option<(String, DateTime<Utc>)>,
 }
 
 /// What a scan says about the watch.
@@ -46,6 +59,9 @@ impl Health {
         if self.state.as_ref() == Some(&state) {
             return;
         }
+        if let State::Failed(why) | State::Degraded(why) = &state {
+            self.failed(why.clone(), at);
+        }
         let (workflow, folder) = (&spec.workflow_name, spec.folder.display());
         match &state {
             State::Failed(why) => warn!(workflow, %folder, "cannot watch the folder: {why}"),
@@ -56,6 +72,16 @@ impl Health {
         self.state = Some(state);
     }
 
+    /// Notes something that went wrong.
+    pub(super) fn failed(&mut self, why: String, at: DateTime<Utc>) {
+        self.last_error = Some((why, at));
+    }
+
+    /// Whether the folder cannot be seen.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.state, Some(State::Failed(_)))
+    }
+
     /// What has to be written now, if anything; [`Health::wrote`] ends it.
     pub(super) fn begin_write(&mut self, now: Instant) -> Option<WatchHealth> {
         let state = self.state.as_ref()?;
@@ -64,12 +90,25 @@ impl Health {
             State::Degraded(why) => (true, Some(why.clone())),
             State::Failed(why) => (false, Some(why.clone())),
         };
-        let wanted = WatchHealth { healthy, problem, last_scan_at: self.last_scan_at };
+        let wanted = WatchHealth {
+            healthy,
+            problem,
+            last_scan_at: self.last_scan_at,
+            has_events: self.has_events,
+            filesystem: self.filesystem.clone(),
+            scan_every_ms: self.scan_every.map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX)),
+            overflows: self.overflows,
+            limit_reached: self.limit_reached,
+            last_error: self.last_error.clone(),
+            ignored: self.ignored,
+        };
         let is_due = match &self.written {
             None => true,
             Some((written, at)) => {
                 let age = now.duration_since(*at);
-                let is_other = (written.healthy, &written.problem) != (wanted.healthy, &wanted.problem);
+                let seldom =
+                    WatchHealth { last_scan_at: wanted.last_scan_at, ignored: wanted.ignored, ..written.clone() };
+                let is_other = seldom != wanted;
                 let is_scanned = written.last_scan_at != wanted.last_scan_at;
                 is_other || (is_scanned && (age >= RECORD_SCANS || (self.has_news && age >= RECORD_FINDS)))
             }
@@ -98,44 +137,29 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
+    use std::path::Path;
 
     use super::*;
-    use crate::{TenantId, WatchId, WorkflowId};
-
-    fn spec() -> WatchSpec {
-        WatchSpec {
-            id: WatchId(Uuid::nil()),
-            tenant: TenantId(Uuid::nil()),
-            workflow: WorkflowId(Uuid::nil()),
-            workflow_name: "w".to_owned(),
-            trigger_key: "file-0".to_owned(),
-            folder: "/in".into(),
-            include: Vec::new(),
-            ignore: Vec::new(),
-            is_recursive: false,
-            settle: Duration::ZERO,
-        }
-    }
 
     #[test]
     fn only_changes_are_written() {
         let (mut health, start) = (Health::default(), Instant::now());
         let at = |seconds: i64| DateTime::from_timestamp(seconds, 0).unwrap();
-        health.scanned(&spec(), State::Healthy, at(1), false);
+        health.scanned(&WatchSpec::plain(Path::new("/in")), State::Healthy, at(1), false);
         let first = health.begin_write(start).unwrap();
         assert!(first.healthy && first.last_scan_at == Some(at(1)));
         assert!(health.begin_write(start).is_none(), "one write at a time");
         health.wrote(first, true, start);
         for second in 2..300 {
-            health.scanned(&spec(), State::Healthy, at(second), false);
+            health.scanned(&WatchSpec::plain(Path::new("/in")), State::Healthy, at(second), false);
             assert!(health.begin_write(start + Duration::from_secs(second.unsigned_abs())).is_none(), "idle");
         }
-        health.scanned(&spec(), State::Failed("gone".to_owned()), at(301), false);
+        health.scanned(&WatchSpec::plain(Path::new("/in")), State::Failed("gone".to_owned()), at(301), false);
         let failed = health.begin_write(start + RECORD_FINDS).unwrap();
         assert_eq!((failed.healthy, failed.problem.as_deref()), (false, Some("gone")));
         assert_eq!(failed.last_scan_at, Some(at(299)), "a folder that was not seen was not scanned");
         health.wrote(failed.clone(), false, start);
+        assert_eq!(failed.last_error, Some(("gone".to_owned(), at(301))));
         assert_eq!(health.begin_write(start), Some(failed), "a failed write is made up for");
     }
 }

@@ -7,16 +7,25 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::ports::HandledFile;
+use crate::ports::{HandledFile, SeenVersion};
+use crate::triggers::digest;
 
 /// A version of a file without its content: equal as long as nobody touched it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// The device is not compared: its number may change with each mount, and from host to host.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Identity {
     pub(super) size: u64,
     /// In microseconds, as precise as the ledger.
     pub(super) modified_us: i64,
     pub(super) device: u64,
     pub(super) inode: u64,
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        (self.size, self.modified_us, self.inode) == (other.size, other.modified_us, other.inode)
+    }
 }
 
 impl Identity {
@@ -29,6 +38,11 @@ impl Identity {
         }
     }
 
+    /// Without an inode number that may be another one after the next mount.
+    pub(super) fn lasting(self, has_steady_inodes: bool) -> Self {
+        Self { inode: if has_steady_inodes { self.inode } else { 0 }, ..self }
+    }
+
     /// As the ledger has it; `None` if it was written by something else.
     pub(super) fn of_handled(file: &HandledFile) -> Option<Self> {
         Some(Self {
@@ -39,9 +53,42 @@ impl Identity {
         })
     }
 
+    /// As the ledger keeps it.
+    pub(super) fn to_seen(self, sha256: Option<String>) -> SeenVersion {
+        SeenVersion {
+            size: i64::try_from(self.size).unwrap_or(i64::MAX),
+            modified_at: self.modified_at(),
+            device: self.device.to_string(),
+            inode: self.inode.to_string(),
+            sha256,
+        }
+    }
+
+    /// As the ledger has it; `None` if it was written by something else.
+    pub(super) fn of_seen(seen: &SeenVersion) -> Option<Self> {
+        Some(Self {
+            size: u64::try_from(seen.size).ok()?,
+            modified_us: seen.modified_at.timestamp_micros(),
+            device: seen.device.parse().ok()?,
+            inode: seen.inode.parse().ok()?,
+        })
+    }
+
     pub(super) fn modified_at(self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.modified_us).unwrap_or_default()
     }
+}
+
+/// What makes a version of a file one and the same: equal for the same bytes at the same place and time only. Inode
+/// numbers that do not last are left out by whoever made the identity.
+pub(super) fn fingerprint(path: &str, identity: Identity, sha256: &str) -> String {
+    let Identity { size, modified_us, inode, .. } = identity;
+    digest::of(format!("{path}\0{size}\0{modified_us}\0{inode}\0{sha256}"))
+}
+
+/// The same for the end of a version.
+pub(super) fn end_fingerprint(path: &str, identity: Identity) -> String {
+    fingerprint(path, identity, "deleted")
 }
 
 /// When the kernel last saw a change of the content or the entry.
@@ -56,7 +103,7 @@ pub(super) fn changed_at(metadata: &Metadata) -> DateTime<Utc> {
 /// Tells a folder from another one that took its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::triggers) struct FolderIdentity {
-    device: u64,
+    pub(super) device: u64,
     inode: u64,
 }
 
@@ -68,6 +115,28 @@ impl FolderIdentity {
             Ok(Self { device: metadata.dev(), inode: metadata.ino() })
         } else {
             Err(io::ErrorKind::NotADirectory.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_but_the_device_counts_in_the_fingerprint() {
+        let identity = Identity { size: 1, modified_us: 2, device: 3, inode: 4 };
+        let same = fingerprint("/a", identity, "c");
+        assert_eq!(same, fingerprint("/a", Identity { device: 9, ..identity }, "c"));
+        for other in [
+            fingerprint("/b", identity, "c"),
+            fingerprint("/a", identity, "d"),
+            fingerprint("/a", Identity { size: 9, ..identity }, "c"),
+            fingerprint("/a", Identity { modified_us: 9, ..identity }, "c"),
+            fingerprint("/a", Identity { inode: 9, ..identity }, "c"),
+            end_fingerprint("/a", identity),
+        ] {
+            assert_ne!(same, other);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Which files of a folder a watch is for, by name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use cogwheel_definition::DoneMarker;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::spec::WatchSpec;
@@ -10,11 +11,28 @@ use super::spec::WatchSpec;
 const UNFINISHED: [&str; 10] =
     ["*~", "#*#", "*.part", "*.partial", "*.tmp", "*.temp", "*.crdownload", "*.download", "*.swp", "*.filepart"];
 
+/// What a name says about a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// It is wanted.
+    Wanted,
+    /// It says that others are whole.
+    Marker,
+    /// It is hidden, or what programs leave behind while they write; otherwise it would be wanted.
+    Unfinished,
+    /// A pattern leaves it out that would otherwise be wanted.
+    Ignored,
+    /// It is nothing that the watch is for.
+    Foreign,
+}
+
 /// The patterns of a watch.
 #[derive(Debug)]
 pub(super) struct Matcher {
     include: GlobSet,
     ignore: GlobSet,
+    unfinished: GlobSet,
+    marker: Option<DoneMarker>,
     is_recursive: bool,
 }
 
@@ -23,19 +41,38 @@ impl Matcher {
     pub(super) fn new(spec: &WatchSpec) -> Result<Self, globset::Error> {
         Ok(Self {
             include: set(spec.include.iter().map(String::as_str))?,
-            ignore: set(spec.ignore.iter().map(String::as_str).chain(UNFINISHED))?,
+            ignore: set(spec.ignore.iter().map(String::as_str))?,
+            unfinished: set(UNFINISHED.into_iter())?,
+            marker: spec.done_marker.clone(),
             is_recursive: spec.is_recursive,
         })
     }
 
-    /// Whether the file at `relative` below the folder is wanted.
-    pub(super) fn takes(&self, relative: &Path) -> bool {
+    /// What the name of the file at `relative` below the folder says.
+    pub(super) fn named(&self, relative: &Path) -> Named {
         let is_below = relative.components().count() > 1;
-        let ignored = || {
-            let by_name = relative.file_name().is_some_and(|name| self.ignore.is_match(name));
-            by_name || self.ignore.is_match(relative)
-        };
-        (self.is_recursive || !is_below) && !is_hidden(relative) && self.include.is_match(relative) && !ignored()
+        let name = relative.file_name().unwrap_or_default();
+        if is_below && !self.is_recursive {
+            return Named::Foreign;
+        }
+        if let (Some(marker), Some(name)) = (&self.marker, name.to_str())
+            && marker.is_marker(name)
+        {
+            return Named::Marker;
+        }
+        if !self.include.is_match(relative) {
+            return Named::Foreign;
+        }
+        if is_hidden(relative) || self.unfinished.is_match(name) {
+            return Named::Unfinished;
+        }
+        if self.ignore.is_match(name) || self.ignore.is_match(relative) { Named::Ignored } else { Named::Wanted }
+    }
+
+    /// The marker of a file, if it needs one.
+    pub(super) fn marker_of(&self, path: &Path) -> Option<PathBuf> {
+        let marker = self.marker.as_ref()?;
+        Some(path.with_file_name(marker.of_file(path.file_name()?.to_str()?)))
     }
 
     /// Whether wanted files can lie in the folder at `relative`.
@@ -66,13 +103,15 @@ mod tests {
     fn matcher(include: &[&str], ignore: &[&str]) -> Matcher {
         Matcher {
             include: set(include.iter().copied()).unwrap(),
-            ignore: set(ignore.iter().copied().chain(UNFINISHED)).unwrap(),
+            ignore: set(ignore.iter().copied()).unwrap(),
+            unfinished: set(UNFINISHED.into_iter()).unwrap(),
+            marker: None,
             is_recursive: include.iter().any(|pattern| pattern.contains('/')),
         }
     }
 
     fn takes(matcher: &Matcher, path: &str) -> bool {
-        matcher.takes(Path::new(path))
+        matcher.named(Path::new(path)) == Named::Wanted
     }
 
     #[test]
@@ -91,6 +130,18 @@ mod tests {
             assert!(!takes(&deep, path), "{path}");
         }
         assert!(!deep.descends(Path::new("sub/.cache")));
+    }
+
+    #[test]
+    fn markers_are_no_files_and_every_file_has_one() {
+        let marked = Matcher {
+            marker: Some(DoneMarker::File { before: String::new(), is_stem: false, after: ".ok".into() }),
+            ..matcher(&["*"], &["b*"])
+        };
+        let named = |name: &str| marked.named(Path::new(name));
+        assert_eq!((named("a.csv"), named("a.csv.ok"), named("b.csv")), (Named::Wanted, Named::Marker, Named::Ignored));
+        assert_eq!((named(".a"), named("sub/a")), (Named::Unfinished, Named::Foreign));
+        assert_eq!(marked.marker_of(Path::new("/in/a.csv")), Some("/in/a.csv.ok".into()));
     }
 
     #[test]

@@ -2,16 +2,22 @@
 //!
 //! What the kernel reports are hints, a scan of the folder is the truth, and the ledger of handled versions decides.
 
+mod after;
+mod batch;
 mod candidates;
+mod decisions;
 mod examine;
 mod health;
 mod identity;
 mod matching;
+mod mounts;
 mod observe;
+mod relocate;
 mod scan;
 mod spec;
 mod start;
 mod watch;
+mod writers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +28,9 @@ use tokio_util::sync::CancellationToken;
 use super::kept;
 use crate::{Engine, WatchId};
 use spec::WatchSpec;
+use writers::Writers;
 
+pub(super) use after::keep as keep_afters;
 pub(super) use identity::FolderIdentity;
 
 /// How many files are read side by side, over all watches.
@@ -32,12 +40,17 @@ const HASHED_AT_ONCE: usize = 4;
 struct Shared {
     engine: Arc<Engine>,
     hashing: Semaphore,
+    writers: Arc<Writers>,
 }
 
 /// Keeps one task for each enabled watch of the catalog, as its workflow defines it now.
 pub(super) async fn supervise(engine: Arc<Engine>, rescans: notice::Receiver<()>) {
     let mut changes = engine.catalog().changes();
-    let shared = Arc::new(Shared { engine: Arc::clone(&engine), hashing: Semaphore::new(HASHED_AT_ONCE) });
+    let shared = Arc::new(Shared {
+        engine: Arc::clone(&engine),
+        hashing: Semaphore::new(HASHED_AT_ONCE),
+        writers: Arc::default(),
+    });
     let mut running: HashMap<WatchId, (WatchSpec, CancellationToken)> = HashMap::new();
     loop {
         let mut wanted = spec::of_workflows(&engine.catalog().triggered(), &engine.config().root);

@@ -25,8 +25,12 @@ pub(super) enum Hint {
     MovedIn(PathBuf),
     /// This folder was made.
     NewFolder(PathBuf),
+    /// This path, a file or a folder, is there no more.
+    Gone(PathBuf),
     /// Look at everything.
     Everything,
+    /// The kernel, or this queue, had no room for all reports: look at everything.
+    Overflow,
 }
 
 /// The receiving end of the hints. A hint that finds no room is replaced by a scan.
@@ -56,7 +60,7 @@ impl Hints {
     pub(super) async fn next(&mut self) -> Hint {
         let hint = self.receiver.recv().await;
         if self.sender.lost.swap(false, Ordering::AcqRel) {
-            return Hint::Everything;
+            return Hint::Overflow;
         }
         // This end holds a sender, so that the channel never closes.
         hint.unwrap_or(Hint::Everything)
@@ -103,6 +107,17 @@ impl Observer {
     }
 }
 
+/// Whether a limit of the system is what keeps the kernel from watching.
+pub(super) fn is_limit(error: &Error) -> bool {
+    match &error.kind {
+        ErrorKind::MaxFilesWatch => true,
+        ErrorKind::Io(error) => [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOSPC]
+            .iter()
+            .any(|limit| error.raw_os_error() == Some(limit.raw_os_error())),
+        _ => false,
+    }
+}
+
 /// Why the kernel does not watch, and what to do about it.
 pub(super) fn explain(error: &Error) -> String {
     let only_scans = "changes are found by scanning only";
@@ -125,7 +140,7 @@ pub(super) fn explain(error: &Error) -> String {
 /// Reading a file makes events as well; they must not make us read it again.
 fn translate(event: Event, root: &Path, mut send: impl FnMut(Hint)) {
     if event.need_rescan() {
-        return send(Hint::Everything);
+        return send(Hint::Overflow);
     }
     let kind = event.kind;
     for path in event.paths {
@@ -135,7 +150,9 @@ fn translate(event: Event, root: &Path, mut send: impl FnMut(Hint)) {
             _ if path == root => Hint::Everything,
             EventKind::Create(CreateKind::Folder) => Hint::NewFolder(path),
             EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Hint::MovedIn(path),
-            EventKind::Modify(ModifyKind::Name(RenameMode::From | RenameMode::Both)) | EventKind::Remove(_) => continue,
+            // The two names are reported one by one as well.
+            EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => continue,
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(_) => Hint::Gone(path),
             _ => Hint::Touched(path),
         };
         send(hint);
@@ -161,8 +178,9 @@ mod tests {
         for (kind, expected) in [
             (EventKind::Access(AccessKind::Open(AccessMode::Any)), None),
             (EventKind::Access(AccessKind::Close(AccessMode::Read)), None),
-            (renamed(RenameMode::From), None),
-            (EventKind::Remove(RemoveKind::File), None),
+            (renamed(RenameMode::Both), None),
+            (renamed(RenameMode::From), Some(Hint::Gone(path.into()))),
+            (EventKind::Remove(RemoveKind::File), Some(Hint::Gone(path.into()))),
             (EventKind::Access(AccessKind::Close(AccessMode::Write)), Some(Hint::Closed(path.into()))),
             (renamed(RenameMode::To), Some(Hint::MovedIn(path.into()))),
             (EventKind::Create(CreateKind::File), Some(Hint::Touched(path.into()))),
@@ -181,10 +199,10 @@ mod tests {
         for number in 0..=BACKLOG {
             sender.send(Hint::Touched(number.to_string().into()));
         }
-        assert_eq!(hints.next().await, Hint::Everything);
+        assert_eq!(hints.next().await, Hint::Overflow);
         assert_eq!(hints.next().await, Hint::Touched("1".into()));
         let mut overflow = Vec::new();
         translate(Event::new(EventKind::Other).set_flag(Flag::Rescan), Path::new("/in"), |hint| overflow.push(hint));
-        assert_eq!(overflow, [Hint::Everything]);
+        assert_eq!(overflow, [Hint::Overflow]);
     }
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cogwheel_definition::{After, DoneMarker, FileBatch, FileEvents, Poll};
+
 use crate::triggers::location;
 use crate::{LoadedWorkflow, TenantId, WatchId, WorkflowId};
 
@@ -21,7 +23,13 @@ pub(super) struct WatchSpec {
     pub(super) include: Vec<String>,
     pub(super) ignore: Vec<String>,
     pub(super) is_recursive: bool,
+    pub(super) events: FileEvents,
     pub(super) settle: Duration,
+    pub(super) poll: Poll,
+    pub(super) done_marker: Option<DoneMarker>,
+    pub(super) batch: Option<FileBatch>,
+    /// Whether something is done with files once their executions have ended.
+    pub(super) has_after: bool,
 }
 
 /// The watches of all workflows that can be started.
@@ -39,10 +47,40 @@ pub(super) fn of_workflows(workflows: &[Arc<LoadedWorkflow>], root: &Path) -> Ha
                 include: trigger.include.clone(),
                 ignore: trigger.ignore.clone(),
                 is_recursive: trigger.recursive,
+                events: trigger.events,
                 settle: trigger.settle,
+                poll: trigger.poll,
+                done_marker: trigger.done_marker.clone(),
+                batch: trigger.batch,
+                has_after: [&trigger.after_success, &trigger.after_failure].iter().any(|after| **after != After::Keep),
             };
             specs.insert(record.id, spec);
         }
     }
     specs
+}
+
+#[cfg(test)]
+impl WatchSpec {
+    /// A watch of this folder for every file directly in it.
+    pub(super) fn plain(folder: &Path) -> Self {
+        let nil = uuid::Uuid::nil();
+        Self {
+            id: WatchId(nil),
+            tenant: TenantId(nil),
+            workflow: WorkflowId(nil),
+            workflow_name: "w".to_owned(),
+            trigger_key: "file-0".to_owned(),
+            folder: folder.to_owned(),
+            include: vec!["*".to_owned()],
+            ignore: Vec::new(),
+            is_recursive: false,
+            events: FileEvents::default(),
+            settle: Duration::ZERO,
+            poll: Poll::Auto,
+            done_marker: None,
+            batch: None,
+            has_after: false,
+        }
+    }
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use cogwheel_definition::Workflow;
 use cogwheel_definition::schedule::Calendar;
+use cogwheel_definition::{After, Workflow};
 
-use crate::ports::SavedTriggers;
+use crate::ports::{SavedTriggers, WatchFolders};
 use crate::triggers::location;
 
 /// The triggers' stored form at `now`, with relative folders below `root`.
@@ -22,8 +22,17 @@ pub(crate) fn triggers(workflow: &Workflow, root: &Path, now: DateTime<Utc>) -> 
             .collect(),
         locations: files
             .map(|file| {
-                let folder = location::absolute(root, &file.path);
-                (file.key.clone(), folder.to_string_lossy().into_owned())
+                let absolute = |path: &str| location::absolute(root, path).to_string_lossy().into_owned();
+                let moved = |after: &After| match after {
+                    After::Move(folder) => Some(absolute(folder)),
+                    After::Keep | After::Delete => None,
+                };
+                let folders = WatchFolders {
+                    watched: absolute(&file.path),
+                    success: moved(&file.after_success),
+                    failure: moved(&file.after_failure),
+                };
+                (file.key.clone(), folders)
             })
             .collect(),
     }
@@ -39,12 +48,14 @@ mod tests {
     fn names_the_coming_instant_and_the_folder() {
         let text = "on:
   schedule: {id: daily, cron: '0 6 * * *', timezone: Europe/Berlin}
-  file: {id: drop, path: ../in}
+  file: {id: drop, path: ../in, after: {success: done/}}
 steps: [{run: 'true'}]
 ";
         let workflow = parse(text.as_bytes(), "both").unwrap();
         let saved = super::triggers(&workflow, Path::new("/srv/data"), "2026-05-04T10:00:00Z".parse().unwrap());
         assert_eq!(saved.next_due, [("daily".to_owned(), "2026-05-05T04:00:00Z".parse().ok())]);
-        assert_eq!(saved.locations, [("drop".to_owned(), "/srv/in".to_owned())]);
+        let (key, folders) = &saved.locations[0];
+        assert_eq!((key.as_str(), folders.watched.as_str()), ("drop", "/srv/in"));
+        assert_eq!((folders.success.as_deref(), &folders.failure), (Some("/srv/data/done"), &None));
     }
 }

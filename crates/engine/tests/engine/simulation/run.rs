@@ -184,6 +184,7 @@ impl Run {
             kill_grace: Duration::from_secs(1),
             shutdown_grace: Duration::from_secs(2),
             watch_retry: Duration::from_secs(1),
+            poll_interval: Duration::from_hours(1),
             file_rescan: String::new(),
             workflow_rescan: String::new(),
         };

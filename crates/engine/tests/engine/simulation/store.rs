@@ -1,16 +1,17 @@
 //! One node's connection to the simulated database: slow, faulty, cut at times, and silent once the node is dead.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
-    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, EventPage, HandledFile,
-    Inbox, Lease, NewNode, NewSignal, Notice, PauseSchedule, PauseWorkflow, Place, Record, SaveWorkflow, ScheduleTick,
-    SignalAnswer, Start, Started, Store, StoreError, StoredExecution, Swept, WatchHealth, WorkflowRecord,
+    AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, EndedAfter,
+    EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice, PauseSchedule,
+    PauseWorkflow, PendingAfter, Place, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store,
+    StoreError, StoredExecution, Swept, WatchHealth, WorkflowRecord,
 };
-use cogwheel_engine::{ExecutionId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_engine::{ExecutionId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -172,10 +173,6 @@ impl Store for Connection {
         unreachable!("no workflow has a schedule here")
     }
 
-    async fn handled_files(&self, _: WatchId) -> Result<Vec<HandledFile>, StoreError> {
-        unreachable!("no folder is watched here")
-    }
-
     async fn event_consumer(&self, _: &str, _: DateTime<Utc>) -> Result<Consumer, StoreError> {
         Ok(Consumer { id: Uuid::nil(), place: Place::default() })
     }
@@ -199,8 +196,35 @@ impl Store for Connection {
     async fn count_calls(&self, _: &[CountedCalls]) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+#[async_trait]
+impl FileLedger for Connection {
+    async fn handled_files(&self, _: WatchId) -> Result<Vec<HandledFile>, StoreError> {
+        unreachable!("no folder is watched here")
+    }
+
+    async fn known_versions(&self, _: WatchId, _: &[String]) -> Result<HashSet<String>, StoreError> {
+        unreachable!("no folder is watched here")
+    }
+
+    async fn record_decisions(&self, _: Vec<FileDecision>) -> Result<(), StoreError> {
+        unreachable!("no folder is watched here")
+    }
 
     async fn set_watch_health(&self, _: WatchId, _: WatchHealth) -> Result<(), StoreError> {
+        unreachable!("no folder is watched here")
+    }
+
+    async fn pending_afters(&self, _: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn plan_afters(&self, _: Vec<AfterPlan>) -> Result<HashSet<FileId>, StoreError> {
+        unreachable!("no folder is watched here")
+    }
+
+    async fn end_afters(&self, _: Vec<EndedAfter>) -> Result<(), StoreError> {
         unreachable!("no folder is watched here")
     }
 }

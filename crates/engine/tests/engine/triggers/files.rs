@@ -6,29 +6,30 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cogwheel_definition::FileEvent;
 use cogwheel_engine::Engine;
 use cogwheel_engine::ports::FileVersion;
 
 use super::rig::Rig;
 
-fn intake(pattern: &str, settle: &str) -> String {
+pub(super) fn intake(pattern: &str, settle: &str) -> String {
     format!("on: {{file: {{path: inbox, match: '{pattern}', settle: {settle}}}}}\nsteps: [{{run: x}}]\n")
 }
 
 /// An engine that watches the inbox and has looked at it.
-async fn watching(rig: &Rig, pattern: &str, settle: &str) -> Arc<Engine> {
+pub(super) async fn watching(rig: &Rig, pattern: &str, settle: &str) -> Arc<Engine> {
     rig.put("workflows/intake.yaml", intake(pattern, settle));
     let engine = rig.launch().await;
     healthy(rig, true).await;
     engine
 }
 
-async fn healthy(rig: &Rig, healthy: bool) {
+pub(super) async fn healthy(rig: &Rig, healthy: bool) {
     let is_it = |tables: &super::store::Tables| tables.health.last().filter(|last| last.healthy == healthy).map(|_| ());
     rig.store.until(if healthy { "a healthy watch" } else { "a failed watch" }, is_it).await;
 }
 
-async fn taken(rig: &Rig, count: usize) -> Vec<FileVersion> {
+pub(super) async fn taken(rig: &Rig, count: usize) -> Vec<FileVersion> {
     rig.store
         .until(&format!("{count} files"), |tables| (tables.files.len() >= count).then(|| tables.files.clone()))
         .await
@@ -42,12 +43,12 @@ async fn a_file_moved_into_place_is_taken_at_once_and_recorded_whole() {
     let file = taken(&rig, 1).await.remove(0);
     let path = rig.path("inbox/a b.csv");
     assert_eq!((file.filename.as_str(), file.path.as_str()), ("a b.csv", path.to_str().unwrap()));
-    assert_eq!((file.size, file.is_change), (3, false));
-    assert_eq!(file.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_eq!((file.size, file.event), (3, FileEvent::Created));
+    assert_eq!(file.sha256.as_deref().unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 
     rig.put("inbox/a b.csv", "abc");
     let again = taken(&rig, 2).await.remove(1);
-    assert!(again.is_change && again.fingerprint != file.fingerprint && again.sha256 == file.sha256);
+    assert!(again.event == FileEvent::Modified && again.fingerprint != file.fingerprint && again.sha256 == file.sha256);
     assert_eq!(rig.store.tables().starts[1].trigger["file"]["name"], "a b.csv");
     engine.shut_down().await;
 }

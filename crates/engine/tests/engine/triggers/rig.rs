@@ -65,6 +65,7 @@ impl Rig {
             kill_grace: Duration::from_secs(1),
             shutdown_grace: Duration::from_millis(1),
             watch_retry: Duration::from_millis(50),
+            poll_interval: Duration::from_hours(1),
             file_rescan: NEVER.to_owned(),
             workflow_rescan: NEVER.to_owned(),
         }

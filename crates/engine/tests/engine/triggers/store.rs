@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use cogwheel_definition::Overlap;
+use cogwheel_definition::{FileTrigger, Overlap};
 use cogwheel_engine::ports::{
     AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, Due, DueOutcome,
-    EventPage, FileVersion, HandledFile, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseSchedule,
+    EndedAfter, EventPage, FileDecision, FileVersion, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseSchedule,
     PauseWorkflow, Place, Record, SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start,
-    StartFrom, Started, Store, StoreError, StoredExecution, Swept, WatchHealth, WatchRecord, WorkflowRecord,
+    StartFrom, Started, Store, StoreError, StoredExecution, Swept, WatchFolders, WatchHealth, WatchRecord,
+    WorkflowRecord,
 };
-use cogwheel_engine::{ExecutionId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_engine::{
+    ExecutionId, ExecutionStatus, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId,
+};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -30,8 +33,22 @@ pub(crate) struct Tables {
     pub(crate) schedules: HashMap<(String, String), ScheduleRecord>,
     pub(crate) watches: HashMap<(String, String), WatchId>,
     pub(crate) starts: Vec<NewRow>,
+    pub(crate) started: HashSet<ExecutionId>,
     pub(crate) fires: Vec<(ScheduleId, Due)>,
     pub(crate) files: Vec<FileVersion>,
+    /// The versions that are in the ledger, whatever was decided.
+    pub(crate) versions: HashSet<(WatchId, String)>,
+    /// Which execution took a file in.
+    pub(crate) took: HashMap<FileId, ExecutionId>,
+    /// Files that start nothing.
+    pub(crate) decisions: Vec<FileDecision>,
+    /// How executions ended.
+    pub(crate) ends: HashMap<ExecutionId, ExecutionStatus>,
+    /// What each watch does with files, and its folder.
+    pub(crate) afters: HashMap<WatchId, (WatchFolders, FileTrigger)>,
+    /// What was going to be done, and what was.
+    pub(crate) planned: HashMap<FileId, Option<String>>,
+    pub(crate) ended: HashMap<FileId, EndedAfter>,
     pub(crate) health: Vec<WatchHealth>,
     pub(crate) saves: usize,
     pub(crate) live: HashSet<ExecutionId>,
@@ -72,6 +89,16 @@ impl MemoryStore {
 
     /// Waits until the tables hold the answer.
     pub(crate) async fn until<T>(&self, what: &str, ask: impl Fn(&Tables) -> Option<T>) -> T {
+        self.until_within(PATIENCE, what, ask).await
+    }
+
+    /// As [`Self::until`], for what takes its time.
+    pub(crate) async fn until_within<T>(
+        &self,
+        patience: Duration,
+        what: &str,
+        ask: impl Fn(&Tables) -> Option<T>,
+    ) -> T {
         let mut changes = self.changed.subscribe();
         let waiting = async {
             loop {
@@ -81,7 +108,7 @@ impl MemoryStore {
                 changes.changed().await.expect("the store lives");
             }
         };
-        let answer = tokio::time::timeout(PATIENCE, waiting).await;
+        let answer = tokio::time::timeout(patience, waiting).await;
         answer.unwrap_or_else(|_| panic!("waited in vain for {what}"))
     }
 }
@@ -205,9 +232,12 @@ impl Store for MemoryStore {
                 schedule.clone()
             });
             let schedules = schedules.collect();
-            let watches = save.triggers.locations.into_iter().map(|(key, _)| {
-                let id = tables.watches.entry((name.clone(), key.clone())).or_insert_with(|| WatchId(Uuid::now_v7()));
-                WatchRecord { id: *id, trigger_key: key }
+            let triggers = save.workflow.triggers.files;
+            let watches = save.triggers.locations.into_iter().map(|(key, folders)| {
+                let id = *tables.watches.entry((name.clone(), key.clone())).or_insert_with(|| WatchId(Uuid::now_v7()));
+                let trigger = triggers.iter().find(|trigger| trigger.key == key).expect("it is in the text").clone();
+                tables.afters.insert(id, (folders, trigger));
+                WatchRecord { id, trigger_key: key }
             });
             let watches = watches.collect();
             let old = tables.workflows.get(&name);
@@ -242,18 +272,18 @@ impl Store for MemoryStore {
                 tables.refused += 1;
                 return Err(StoreError::Unavailable("away".to_owned()));
             }
-            if tables.starts.iter().any(|row| row.id == start.row.id) {
+            if !tables.started.insert(start.row.id) {
                 return Ok(Started::Accepted);
             }
             let is_known = match &start.from {
                 StartFrom::Request => false,
                 StartFrom::Schedule(tick) => tables.was_fired(tick),
-                StartFrom::File(file) => tables
-                    .files
-                    .iter()
-                    .any(|known| (known.watch, &known.fingerprint) == (file.watch, &file.fingerprint)),
+                StartFrom::Files(files) => {
+                    files.iter().any(|file| tables.versions.contains(&(file.watch, file.fingerprint.clone())))
+                }
             };
             if is_known {
+                tables.started.remove(&start.row.id);
                 return Ok(Started::Duplicate { execution: None });
             }
             match start.from {
@@ -267,9 +297,17 @@ impl Store for MemoryStore {
                     tables.started_by.insert(start.row.id, tick.schedule);
                     tables.record(&tick);
                 }
-                StartFrom::File(file) => tables.files.push(file),
+                StartFrom::Files(files) => {
+                    for file in &files {
+                        tables.versions.insert((file.watch, file.fingerprint.clone()));
+                        tables.took.insert(file.id, start.row.id);
+                    }
+                    tables.files.extend(files);
+                }
             }
             let head = start.first.as_ref().and_then(|first| first.head.as_ref());
+            let end = head.filter(|head| head.completed_at.is_some());
+            tables.ends.extend(end.map(|head| (start.row.id, head.status)));
             if head.is_none_or(|head| head.completed_at.is_none()) {
                 tables.live.insert(start.row.id);
             }
@@ -288,8 +326,9 @@ impl Store for MemoryStore {
 
     async fn record(&self, record: Record) -> Result<(), StoreError> {
         self.change(|tables| {
-            if record.head.is_some_and(|head| head.completed_at.is_some()) {
+            if let Some(head) = record.head.filter(|head| head.completed_at.is_some()) {
                 tables.live.remove(&record.execution);
+                tables.ends.insert(record.execution, head.status);
             }
         });
         Ok(())
@@ -319,20 +358,6 @@ impl Store for MemoryStore {
         Ok(self.tables().is_busy(schedule))
     }
 
-    async fn handled_files(&self, watch: WatchId) -> Result<Vec<HandledFile>, StoreError> {
-        let tables = self.tables();
-        let files = tables.files.iter().filter(|file| file.watch == watch);
-        let newest: HashMap<_, _> = files.map(|file| (file.path.clone(), file)).collect();
-        let handled = newest.into_values().map(|file| HandledFile {
-            path: file.path.clone(),
-            size: file.size,
-            modified_at: file.modified_at,
-            device: file.device.clone(),
-            inode: file.inode.clone(),
-        });
-        Ok(handled.collect())
-    }
-
     async fn event_consumer(&self, _: &str, _: DateTime<Utc>) -> Result<Consumer, StoreError> {
         Ok(Consumer { id: Uuid::nil(), place: Place::default() })
     }
@@ -354,11 +379,6 @@ impl Store for MemoryStore {
     }
 
     async fn count_calls(&self, _: &[CountedCalls]) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn set_watch_health(&self, _: WatchId, health: WatchHealth) -> Result<(), StoreError> {
-        self.change(|tables| tables.health.push(health));
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cogwheel_definition::parse;
-use cogwheel_engine::ports::{Notice, SaveWorkflow, SavedTriggers, Store, WorkflowRecord};
+use cogwheel_engine::ports::{Notice, SaveWorkflow, SavedTriggers, Store, WatchFolders, WorkflowRecord};
 use cogwheel_engine::{Engine, StartError, StartRequest, StartedExecution, TenantId, VersionId, WorkflowRef};
 use serde_json::Map;
 use uuid::Uuid;
@@ -22,7 +22,12 @@ async fn save(rig: &Rig, name: &str, text: &str) -> WorkflowRecord {
     let workflow = parse(text.as_bytes(), name).expect("a good text");
     let triggers = SavedTriggers {
         next_due: workflow.triggers.schedules.iter().map(|schedule| (schedule.key.clone(), None)).collect(),
-        locations: workflow.triggers.files.iter().map(|file| (file.key.clone(), file.path.clone())).collect(),
+        locations: workflow
+            .triggers
+            .files
+            .iter()
+            .map(|file| (file.key.clone(), WatchFolders { watched: file.path.clone(), success: None, failure: None }))
+            .collect(),
     };
     let (tenant, at) = (TenantId(Uuid::from_u128(1)), rig.clock.now());
     let source = text.to_owned();

@@ -169,6 +169,21 @@ impl Fake {
                 health: "failed".to_owned(),
                 problem: Some("no such folder".to_owned()),
                 last_scan_at: None,
+                events: json!(["created", "modified"]),
+                observe_mode: "auto".to_owned(),
+                active_mode: Some("events".to_owned()),
+                filesystem: Some("ext4".to_owned()),
+                scan_every_ms: None,
+                done_marker: None,
+                batch_max_files: 1,
+                batch_max_wait_ms: 0,
+                after_success: "keep".to_owned(),
+                after_failure: "/failed".to_owned(),
+                overflows: 2,
+                limit_reached: false,
+                last_error: Some("no such folder".to_owned()),
+                last_error_at: Some(created_at),
+                ignored: 3,
                 created_at,
             });
             id
@@ -223,6 +238,10 @@ impl Fake {
                 first_seen_at: created_at,
                 settled_at: None,
                 processed_at: None,
+                batch: None,
+                detail: None,
+                after_state: "none".to_owned(),
+                after_target: None,
                 created_at,
             });
             id

@@ -76,7 +76,7 @@ pub(super) async fn follow(tx: &DatabaseTransaction, starts: &[Placed<'_>], coun
         let Some(record) = &start.first else { continue };
         if let Some(head) = record.head.as_ref().filter(|head| head.status.is_terminal()) {
             counts.add(record.workflow, head.status, record.at);
-            if matches!(start.from, StartFrom::File(_)) {
+            if matches!(start.from, StartFrom::Files(_)) {
                 of_files.push(HeadColumns::of(record, head));
             }
         }

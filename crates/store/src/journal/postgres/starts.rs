@@ -1,11 +1,10 @@
 //! New executions with what set them off, and due instants that set nothing off.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use cogwheel_definition::Overlap;
-use cogwheel_engine::ports::{ScheduleTick, SkipReason, Start, StartFrom, Started};
+use cogwheel_engine::ports::{FileVersion, ScheduleTick, SkipReason, Start, StartFrom, Started};
 use cogwheel_machine::ExecutionId;
 use sea_orm::{DatabaseTransaction, DbErr};
 use serde::Serialize;
@@ -71,7 +70,7 @@ fn duplicate(start: &Start, first: First) -> Started {
 fn instant(start: &Start) -> Option<(Uuid, DateTime<Utc>)> {
     match &start.from {
         StartFrom::Schedule(tick) => tick.due.last().map(|due| (tick.schedule.0, due.due_at)),
-        StartFrom::Request | StartFrom::File(_) => None,
+        StartFrom::Request | StartFrom::Files(_) => None,
     }
 }
 
@@ -84,7 +83,7 @@ async fn refuse_known_instants<'u>(
         .iter()
         .filter_map(|(_, start)| match &start.from {
             StartFrom::Schedule(tick) => FireColumns::of(tick, Some(start.row.id.0)).pop(),
-            StartFrom::Request | StartFrom::File(_) => None,
+            StartFrom::Request | StartFrom::Files(_) => None,
         })
         .collect();
     let mut known: HashMap<(Uuid, DateTime<Utc>), First> = HashMap::new();
@@ -115,7 +114,7 @@ async fn pass_over<'u>(
     // A backfill was asked for: it takes place even while the schedule is off.
     let coming = |start: &'u Start| match &start.from {
         StartFrom::Schedule(tick) if !tick.is_backfill => Some(tick),
-        StartFrom::Schedule(_) | StartFrom::Request | StartFrom::File(_) => None,
+        StartFrom::Schedule(_) | StartFrom::Request | StartFrom::Files(_) => None,
     };
     let schedules: Vec<ScheduleKey> =
         starts.iter().filter_map(|(_, start)| Some(ScheduleKey { id: Key(coming(start)?.schedule.0) })).collect();
@@ -147,19 +146,22 @@ struct ScheduleKey {
     id: Key,
 }
 
+/// Inserts the files of the starts. A start of which one file is known, or is another start's by now, is refused.
 async fn insert_files<'u>(
     tx: &DatabaseTransaction,
     starts: Vec<Placed<'u>>,
     answers: &mut Answers,
 ) -> Result<(Vec<Placed<'u>>, Vec<FileColumns>), DbErr> {
     let mut firsts: HashMap<(Uuid, &str), Uuid> = HashMap::new();
-    let mut files = Vec::new();
+    let (mut files, mut later) = (Vec::new(), HashMap::new());
     for (_, start) in &starts {
-        if let StartFrom::File(file) = &start.from
-            && let Entry::Vacant(first) = firsts.entry((file.watch.0, &file.fingerprint))
-        {
-            first.insert(start.row.id.0);
-            files.push(FileColumns::of(file, &start.row));
+        let StartFrom::Files(versions) = &start.from else { continue };
+        let key = |version: &'u FileVersion| (version.watch.0, version.fingerprint.as_str());
+        if let Some(first) = versions.iter().find_map(|version| firsts.get(&key(version))) {
+            later.insert(start.row.id.0, *first);
+        } else {
+            firsts.extend(versions.iter().map(|version| (key(version), start.row.id.0)));
+            files.extend(FileColumns::all(versions, &start.row));
         }
     }
     let inserted = ids(&ask(tx, sql::INSERT_FILES, &files).await?)?;
@@ -169,17 +171,19 @@ async fn insert_files<'u>(
     for row in ask(tx, sql::FIND_BY_VERSION, &known).await? {
         recorded.insert(row.try_get("", "refused_id")?, row.try_get("", "execution_id")?);
     }
+    let (refused, files): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|file| recorded.contains_key(&file.execution_id.0));
+    put(tx, sql::REMOVE_FILES, &refused).await?;
     let mut fresh = Vec::with_capacity(starts.len());
     for (unit, start) in starts {
-        let StartFrom::File(file) = &start.from else {
-            fresh.push((unit, start));
-            continue;
-        };
-        let first = firsts[&(file.watch.0, file.fingerprint.as_str())];
-        match recorded.get(&first) {
-            Some(earlier) => answers.give(unit, Ok(duplicate(start, *earlier))),
-            None if first == start.row.id.0 => fresh.push((unit, start)),
-            None => answers.give(unit, Ok(duplicate(start, Some(first)))),
+        let id = start.row.id.0;
+        match (recorded.get(&id), later.get(&id)) {
+            (Some(earlier), _) => answers.give(unit, Ok(duplicate(start, *earlier))),
+            (None, Some(first)) => {
+                let earlier = recorded.get(first).copied().unwrap_or(Some(*first));
+                answers.give(unit, Ok(duplicate(start, earlier)));
+            }
+            (None, None) => fresh.push((unit, start)),
         }
     }
     Ok((fresh, files))
@@ -228,7 +232,7 @@ async fn move_schedules<'u>(
 ) -> Result<(), Failure> {
     let started = starts.iter().filter_map(|(_, start)| match &start.from {
         StartFrom::Schedule(tick) => Some((tick, Some(start.row.id.0))),
-        StartFrom::Request | StartFrom::File(_) => None,
+        StartFrom::Request | StartFrom::Files(_) => None,
     });
     let mut fires = Vec::new();
     let mut schedules: HashMap<Uuid, ScheduleColumns> = HashMap::new();

@@ -1,9 +1,7 @@
 //! New executions with what set them off, and due instants that set nothing off.
 
 use cogwheel_definition::{Overflow, Overlap};
-use cogwheel_engine::ports::{
-    ConcurrencySlot, FileVersion, NewRow, ScheduleTick, SkipReason, Start, StartFrom, Started,
-};
+use cogwheel_engine::ports::{ConcurrencySlot, NewRow, ScheduleTick, SkipReason, Start, StartFrom, Started};
 use cogwheel_machine::ExecutionId;
 use rusqlite::{OptionalExtension, Params, params};
 use uuid::Uuid;
@@ -86,7 +84,11 @@ impl Writer {
         match &start.from {
             StartFrom::Request => {}
             StartFrom::Schedule(tick) => self.tick(tick, Some(row.id.0))?,
-            StartFrom::File(file) => self.file(file, row)?,
+            StartFrom::Files(files) => {
+                for file in FileColumns::all(files, row) {
+                    self.file(&file)?;
+                }
+            }
         }
         if let Some(first) = &start.first {
             self.follow(first, counts)?;
@@ -162,8 +164,7 @@ impl Writer {
         }
     }
 
-    fn file(&self, file: &FileVersion, row: &NewRow) -> rusqlite::Result<()> {
-        let f = FileColumns::of(file, row);
+    fn file(&self, f: &FileColumns) -> rusqlite::Result<()> {
         self.run(
             sql::INSERT_FILE,
             params![
@@ -182,6 +183,8 @@ impl Writer {
                 f.fingerprint,
                 f.first_seen_at,
                 f.settled_at,
+                f.after_state,
+                f.batch_key,
                 f.created_at
             ],
         )?;
@@ -204,7 +207,15 @@ impl Writer {
                 Some(due) => self.find(sql::FIND_BY_DUE, params![Key(tick.schedule.0), Instant(due.due_at)]),
                 None => Ok(None),
             },
-            StartFrom::File(file) => self.find(sql::FIND_BY_VERSION, params![Key(file.watch.0), file.fingerprint]),
+            StartFrom::Files(files) => {
+                for file in files {
+                    let first = self.find(sql::FIND_BY_VERSION, params![Key(file.watch.0), file.fingerprint])?;
+                    if first.is_some() {
+                        return Ok(first);
+                    }
+                }
+                Ok(None)
+            }
         }
     }
 

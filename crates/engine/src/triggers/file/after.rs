@@ -1,0 +1,175 @@
+//! Moves or deletes files once their executions have ended: what is going to be done is recorded first.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cogwheel_definition::{After, FileEvent};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, warn};
+
+use super::decisions::own;
+use super::identity::Identity;
+use super::relocate::{Intent, carry_out, give_up, prepare};
+use crate::feed::Followed;
+use crate::ports::{AfterPlan, EndedAfter, FileDecision, PendingAfter, StoreError};
+use crate::{Engine, FileId, WorkflowId};
+
+/// How often files are looked for whatever was heard.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// How long is waited for more ends after one was heard of.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// How long another node may take before its work is taken up.
+const ABANDONED: Duration = Duration::from_mins(1);
+
+/// Looks after the files of ended executions until the engine stops.
+pub(in crate::triggers) async fn keep(engine: Arc<Engine>) {
+    let mut follower = engine.feed().follow();
+    let mut changes = engine.catalog().changes();
+    // What an earlier life left comes first.
+    let mut look_at = Some(Instant::now());
+    loop {
+        let concerned = concerned(&engine);
+        if look_at.is_none() && !concerned.is_empty() {
+            look_at = Some(Instant::now() + SWEEP);
+        }
+        tokio::select! {
+            () = engine.stop().cancelled() => return,
+            Ok(()) = changes.changed() => {}
+            heard = follower.next(), if !concerned.is_empty() => {
+                let is_ours = match heard {
+                    Some(Followed::Changed(execution)) => concerned.contains(&execution.workflow),
+                    Some(Followed::Missed) => true,
+                    None => return,
+                };
+                if is_ours {
+                    let soon = Instant::now() + GATHER;
+                    look_at = Some(look_at.map_or(soon, |at| at.min(soon)));
+                }
+            }
+            () = async { if let Some(at) = look_at { sleep_until(at).await } }, if look_at.is_some() => {
+                look_at = None;
+                if let Err(error) = work(&engine).await {
+                    warn!(%error, "files of ended executions wait for the store");
+                    look_at = Some(Instant::now() + engine.config().watch_retry);
+                }
+            }
+        }
+    }
+}
+
+/// The workflows that have something done with their files.
+fn concerned(engine: &Engine) -> Vec<WorkflowId> {
+    let has_after = |after: &After| *after != After::Keep;
+    let workflows = engine.catalog().triggered();
+    let concerned = workflows.iter().filter(|workflow| {
+        let watches = workflow.triggers.iter().flat_map(|triggers| &triggers.watches);
+        watches.into_iter().any(|(_, watch)| has_after(&watch.after_success) || has_after(&watch.after_failure))
+    });
+    concerned.map(|workflow| workflow.id).collect()
+}
+
+/// Does all there is to be done.
+async fn work(engine: &Arc<Engine>) -> Result<(), StoreError> {
+    while !engine.is_draining() {
+        let now = engine.clock().now();
+        // The only node of a database has nobody else to wait for.
+        let before = if engine.is_clustered() { now - ABANDONED } else { now };
+        let pending = engine.store().pending_afters(before).await?;
+        if pending.is_empty() {
+            return Ok(());
+        }
+        if some(engine, pending).await? == 0 {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Does what is to be done with some files; answers with how many it came to an end.
+async fn some(engine: &Arc<Engine>, pending: Vec<PendingAfter>) -> Result<usize, StoreError> {
+    let tasks = engine.trigger_tasks();
+    let prepared = tasks.spawn_blocking(move || pending.into_iter().map(|file| (prepare(&file), file)).collect());
+    let prepared: Vec<(Intent, PendingAfter)> = prepared.await.map_err(|panic| StoreError::Bug(panic.to_string()))?;
+    // Two of one name must not be given the same free one.
+    let mut taken = HashSet::new();
+    let (now, later): (Vec<_>, Vec<_>) =
+        prepared.into_iter().partition(|(intent, _)| target_of(intent).is_none_or(|target| taken.insert(target)));
+    for (intent, _) in &later {
+        give_up(intent);
+    }
+    let plans = now.iter().map(|(intent, file)| plan(engine, intent, file)).collect();
+    let ours = match engine.store().plan_afters(plans).await {
+        Ok(ours) => ours,
+        Err(error) => {
+            for (intent, _) in &now {
+                give_up(intent);
+            }
+            return Err(error);
+        }
+    };
+    let clock = Arc::clone(engine.clock());
+    let act = move || {
+        let (ours, others): (Vec<_>, Vec<_>) = now.into_iter().partition(|(_, file)| ours.contains(&file.id));
+        for (intent, _) in &others {
+            give_up(intent);
+        }
+        let acted = ours.iter().map(|(intent, file)| {
+            let outcome = carry_out(file, intent);
+            if let Err(why) = &outcome {
+                debug!(file = file.path, why, "a file of an ended execution is left as it is");
+            }
+            ended(file.id, outcome, clock.now())
+        });
+        acted.collect::<Vec<EndedAfter>>()
+    };
+    let ended = tasks.spawn_blocking(act).await.map_err(|panic| StoreError::Bug(panic.to_string()))?;
+    let count = ended.len();
+    engine.store().end_afters(ended).await?;
+    Ok(count)
+}
+
+fn target_of(intent: &Intent) -> Option<PathBuf> {
+    match intent {
+        Intent::Rename(target) | Intent::Replace { target, .. } => Some(target.clone()),
+        Intent::Done(_) | Intent::Leave(_) => None,
+    }
+}
+
+fn ended(id: FileId, outcome: Result<Option<PathBuf>, String>, at: chrono::DateTime<chrono::Utc>) -> EndedAfter {
+    let (target, problem) = match outcome {
+        Ok(target) => (target.map(|target| target.to_string_lossy().into_owned()), None),
+        Err(why) => (None, Some(why)),
+    };
+    EndedAfter { id, target, problem, at }
+}
+
+/// The record of what is going to be done, with what the watch must not take for somebody else's doing.
+fn plan(engine: &Engine, intent: &Intent, file: &PendingAfter) -> AfterPlan {
+    let target = match intent {
+        Intent::Done(target) => target.clone(),
+        _ => target_of(intent),
+    };
+    let target = target.map(|target| target.to_string_lossy().into_owned());
+    let mut own_doing: Vec<FileDecision> = Vec::new();
+    if let (Some(target), Some(version), true) =
+        (&target, Identity::of_seen(&file.version), target_of(intent).is_some())
+    {
+        let arrives = match intent {
+            Intent::Replace { copied, .. } => copied.lasting(version.inode != 0),
+            _ => version,
+        };
+        let relative = Path::new(target).strip_prefix(&file.folder).ok();
+        let is_watched = relative.is_some_and(|relative| file.is_recursive || relative.components().count() == 1);
+        if is_watched && matches!(file.action, After::Move(_)) {
+            own_doing.push(own(file, &**engine.clock(), FileEvent::Created, target, arrives));
+        }
+        if file.tells_deletions {
+            own_doing.push(own(file, &**engine.clock(), FileEvent::Deleted, &file.path, version));
+        }
+    }
+    AfterPlan { id: file.id, seen_at: file.updated_at, target, own: own_doing, at: engine.clock().now() }
+}
