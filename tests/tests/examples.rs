@@ -18,7 +18,8 @@ on_both_databases!(
     a_job_is_looked_at_until_it_is_done,
     a_region_is_imported_once_at_a_time,
     the_digest_is_planned,
-    a_delivery_is_loaded_together_and_put_away
+    a_delivery_is_loaded_together_and_put_away,
+    a_large_order_comes_in_by_webhook,
 );
 
 /// A home with the examples and the settings of the repository; for PostgreSQL one line of these is changed.
@@ -233,4 +234,17 @@ fn a_delivery_is_loaded_together_and_put_away(backend: Backend) {
         ["a", "b", "c"].into_iter().all(is_away).then_some(())
     });
     assert!(home.path("deliveries/monday/_SUCCESS").exists());
+}
+
+fn a_large_order_comes_in_by_webhook(backend: Backend) {
+    let home = home(backend);
+    let server = home.serve();
+    let set = "mutation { setSecret(input: {name: \"SHOP_HMAC\", value: \"shop\"}) { userErrors { message } } }";
+    server.ask(set, &Value::Null);
+    let answer = server.call("shop/orders", "shop", "msg_1", r#"{"id": "7", "total": 1500}"#);
+    assert_eq!((answer.status, answer.json()), (201, json!({"id": "7", "state": "accepted"})));
+    let small = server.call("shop/orders", "shop", "msg_2", r#"{"id": "8", "total": 3}"#);
+    assert_eq!(small.status, 201);
+    let large = server.ended_executions("large-orders", 1);
+    assert_eq!(messages(&server.execution(&large[0])), ["order 7 is worth 1500: somebody should look at it"]);
 }

@@ -48,6 +48,10 @@ pub struct EventPage {
     pub is_held_up: bool,
 }
 
+/// The reader that holds events against the triggers of workflows. It begins in the transaction that saves the first such
+/// workflow, so that the trigger sees whatever is recorded afterwards.
+pub const EVENT_TRIGGERS: &str = "event-triggers";
+
 /// Somebody who reads all events in order, and how far they got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Consumer {
@@ -55,6 +59,8 @@ pub struct Consumer {
     pub id: Uuid,
     /// The last event that it is done with.
     pub place: Place,
+    /// When it began: what was recorded earlier is none of its business, even where it comes later in the order.
+    pub since: DateTime<Utc>,
 }
 
 /// An event that a consumer gives up on.

@@ -17,7 +17,7 @@ pub(crate) use blobs::MemoryBlobs;
 pub use blobs::{BlobError, BlobKey, Blobs, OpenBlob};
 pub use cogwheel_definition::jq;
 pub use error::StoreError;
-pub use events::{Consumer, DeadLetter, EventPage, Place, RecordedEvent};
+pub use events::{Consumer, DeadLetter, EVENT_TRIGGERS, EventPage, Place, RecordedEvent};
 pub use files::{
     AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, FileVersion, HandledFile, PendingAfter,
     SeenVersion, WatchHealth,

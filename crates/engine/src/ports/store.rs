@@ -101,7 +101,7 @@ pub trait Store: FileLedger {
     /// The reader of events of this name; a new one begins with what is recorded from now on.
     async fn event_consumer(&self, name: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError>;
 
-    /// Forgets how far a reader of events got.
+    /// Forgets how far a reader of events got, unless a workflow has triggers for events.
     async fn forget_consumer(&self, consumer: Uuid) -> Result<(), StoreError>;
 
     /// The events after a place, in order, at most `most`. None that could still get company before it.

@@ -33,7 +33,7 @@ pub(crate) enum SignatureMode {
     /// By the headers of Standard Webhooks; where the workflow names no kind, by GitHub's as well.
     StandardWebhooks,
     /// By the header `x-hub-signature-256`.
-    HubSha256,
+    Github,
     /// By the secret itself, as a bearer token.
     Bearer,
     /// Not at all: anybody may call.
@@ -73,7 +73,7 @@ impl InboundEndpoint {
     async fn signature_mode(&self) -> Result<SignatureMode> {
         Ok(match self.0.signature_mode.as_str() {
             "standard_webhooks" => SignatureMode::StandardWebhooks,
-            "hub_sha256" => SignatureMode::HubSha256,
+            "hub_sha256" => SignatureMode::Github,
             "bearer" => SignatureMode::Bearer,
             "none" => SignatureMode::None,
             other => return Err(internal(&format_args!("`{other}` is no kind of signature"))),

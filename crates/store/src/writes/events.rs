@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use cogwheel_engine::TenantId;
 use cogwheel_engine::ports::{Consumer, DeadLetter, EventPage, Place, RecordedEvent, StoreError};
 use cogwheel_entity::{event_consumers, event_dead_letters};
-use sea_orm::{ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, QueryFilter, Value};
+use sea_orm::{ActiveValue::Set, DbBackend, EntityTrait, Value};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -14,10 +14,11 @@ use crate::values::{new_id, storable_text};
 
 /// The reader of this name, if there is one.
 pub(crate) async fn find(ask: &mut dyn Ask, name: &str) -> Result<Option<Consumer>, StoreError> {
-    const FIND: &str = "select id, last_position, last_recorded_xid from event_consumers where consumer_name = $1";
+    const FIND: &str =
+        "select id, last_position, last_recorded_xid, created_at from event_consumers where consumer_name = $1";
     let read = |row: &Row| {
         let place = Place { transaction: row.get("last_recorded_xid")?, position: row.get("last_position")? };
-        Ok(Consumer { id: row.get("id")?, place })
+        Ok(Consumer { id: row.get("id")?, place, since: row.get("created_at")? })
     };
     ask.query(raw(ask, FIND, [Value::from(name)])).await?.first().map(read).transpose()
 }
@@ -51,13 +52,14 @@ pub(crate) async fn begin(tx: &mut dyn WriteTx, name: &str, at: DateTime<Utc>) -
         ..Default::default()
     };
     execute(tx, event_consumers::Entity::insert(row)).await?;
-    Ok(Consumer { id, place })
+    Ok(Consumer { id, place, since: at })
 }
 
 /// See [`cogwheel_engine::ports::Store::forget_consumer`].
 pub(crate) async fn forget(tx: &mut dyn WriteTx, consumer: Uuid) -> Result<(), StoreError> {
-    let gone = event_consumers::Entity::delete_many().filter(event_consumers::Column::Id.eq(consumer));
-    execute(tx, gone).await.map(drop)
+    const FORGET: &str = "delete from event_consumers where id = $1
+        and not exists (select 1 from workflows where event_trigger_count > 0 and deleted_at is null)";
+    tx.execute(raw(tx, FORGET, [Value::from(consumer)])).await.map(drop)
 }
 
 /// On PostgreSQL positions are handed out before their transactions end, so that a later one may be seen first. Only what
@@ -114,7 +116,7 @@ async fn read(ask: &mut dyn Ask, place: Place, most: usize) -> Result<Vec<Record
 pub(crate) async fn advance(tx: &mut dyn WriteTx, consumer: Consumer, at: DateTime<Utc>) -> Result<(), StoreError> {
     const MOVE: &str = "update event_consumers set last_recorded_xid = $1, last_position = $2, updated_at = $3
         where id = $4 and (last_recorded_xid < $1 or last_recorded_xid = $1 and last_position < $2)";
-    let Consumer { id, place } = consumer;
+    let Consumer { id, place, .. } = consumer;
     let values = [Value::from(place.transaction), Value::from(place.position), Value::from(at), Value::from(id)];
     tx.execute(raw(tx, MOVE, values)).await.map(drop)
 }

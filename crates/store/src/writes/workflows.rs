@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
-    EndpointRecord, PauseWorkflow, SaveWorkflow, ScheduleRecord, StoreError, WatchRecord, WorkflowRecord,
+    EVENT_TRIGGERS, EndpointRecord, PauseWorkflow, SaveWorkflow, ScheduleRecord, StoreError, WatchRecord,
+    WorkflowRecord,
 };
 use cogwheel_engine::{EndpointId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_entity::{workflow_versions, workflows};
@@ -16,7 +17,7 @@ use sea_orm::{
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::{endpoints, execute, rows, triggers};
+use super::{endpoints, events, execute, rows, triggers};
 use crate::rows::corrupt;
 use crate::tx::{Ask, Row, WriteTx, any_of, ids, raw};
 use crate::values::{new_id, storable};
@@ -57,6 +58,9 @@ pub(crate) async fn save(tx: &mut dyn WriteTx, save: SaveWorkflow) -> Result<Wor
     let (schedules, watches) = triggers::align(tx, id, &save).await?;
     let endpoints = endpoints::align(tx, id, &save).await?;
     let has_events = !save.workflow.triggers.events.is_empty();
+    if has_events {
+        events::begin(tx, EVENT_TRIGGERS, save.at).await?;
+    }
     Ok(WorkflowRecord {
         id: WorkflowId(id),
         tenant: save.tenant,

@@ -10,6 +10,7 @@ mod journal;
 mod nodes;
 mod notices;
 mod opening;
+mod outside;
 mod pages;
 mod pool;
 mod records;

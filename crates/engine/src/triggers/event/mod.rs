@@ -10,14 +10,11 @@ use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::ports::{Consumer, DeadLetter, RecordedEvent, StoreError};
+use crate::ports::{Consumer, DeadLetter, EVENT_TRIGGERS, RecordedEvent, StoreError};
 use crate::start::{StartCause, StartError, StartRequest, WorkflowRef};
 use crate::{Engine, LoadedWorkflow};
 
 pub(crate) use chain::{depth_of, is_too_deep};
-
-/// The name that the place is kept under.
-const CONSUMER: &str = "event-triggers";
 
 /// How many events are read at once.
 const PAGE: usize = 256;
@@ -79,7 +76,8 @@ pub(super) async fn keep(engine: Arc<Engine>) {
 /// Reads on to the end; `None` when the database cannot be read for now.
 async fn read_on(engine: &Arc<Engine>, consumer: &mut Option<Consumer>) -> Option<Done> {
     // Other servers may have dealt with what this one did not read yet.
-    let mut known = until_stored(engine, || engine.store().event_consumer(CONSUMER, engine.clock().now())).await?;
+    let mut known =
+        until_stored(engine, || engine.store().event_consumer(EVENT_TRIGGERS, engine.clock().now())).await?;
     loop {
         let page = until_stored(engine, || engine.store().events_after(known.place, PAGE)).await?;
         let Some(last) = page.events.last().map(|event| event.place) else {
@@ -105,6 +103,9 @@ async fn forget(engine: &Arc<Engine>, consumer: &Consumer) {
 
 /// Lets an event start what it is to start. Trying again finds what was started before.
 async fn hold(engine: &Arc<Engine>, consumer: &Consumer, event: &RecordedEvent) -> Done {
+    if event.at < consumer.since {
+        return Done::All;
+    }
     let mut reasons = Vec::new();
     for (workflow, trigger) in engine.catalog().event_triggers(&event.event_type) {
         if workflow.tenant != event.tenant || !workflow.is_enabled {

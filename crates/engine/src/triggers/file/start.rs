@@ -78,11 +78,16 @@ pub(super) async fn start(
     };
     let (identity, version) = match found {
         Ok(Found::Whole { identity, inode, sha256 }) => {
-            if !is_marked
-                && !matches!(ready.quiet, Quiet::Closed)
-                && is_open(&shared, &spec, ready, (identity.device, inode)).await
-            {
-                return Verdict::Changing(identity);
+            if !is_marked && !matches!(ready.quiet, Quiet::Closed) {
+                if is_open(&shared, &spec, ready, (identity.device, inode)).await {
+                    return Verdict::Changing(identity);
+                }
+                // Who wrote to it after it was read, and closed it before the question, was not seen.
+                match look_again(&shared, ready, has_steady_inodes).await {
+                    Some(now) if now == identity => {}
+                    Some(now) => return Verdict::Changing(now),
+                    None => return Verdict::Gone,
+                }
             }
             (identity, version(&shared, &spec, ready, identity, Some(sha256), handled.is_some()))
         }
@@ -111,6 +116,14 @@ pub(super) async fn start(
         Started::Refused => Verdict::Drop,
         Started::NoStore => Verdict::TryAgain,
     }
+}
+
+/// What lies there now; `None` if nothing does.
+async fn look_again(shared: &Shared, ready: &Ready, has_steady_inodes: bool) -> Option<Identity> {
+    let path = ready.path.clone();
+    let look = move || std::fs::metadata(path).ok();
+    let metadata = shared.engine.trigger_tasks().spawn_blocking(look).await.ok().flatten()?;
+    Some(Identity::of(&metadata).lasting(has_steady_inodes))
 }
 
 /// Whether some process has the file open for writing, as far as the kernel tells.

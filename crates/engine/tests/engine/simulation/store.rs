@@ -173,8 +173,8 @@ impl Store for Connection {
         unreachable!("no workflow has a schedule here")
     }
 
-    async fn event_consumer(&self, _: &str, _: DateTime<Utc>) -> Result<Consumer, StoreError> {
-        Ok(Consumer { id: Uuid::nil(), place: Place::default() })
+    async fn event_consumer(&self, _: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError> {
+        Ok(Consumer { id: Uuid::nil(), place: Place::default(), since: at })
     }
 
     async fn forget_consumer(&self, _: Uuid) -> Result<(), StoreError> {

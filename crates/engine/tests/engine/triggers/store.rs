@@ -358,8 +358,8 @@ impl Store for MemoryStore {
         Ok(self.tables().is_busy(schedule))
     }
 
-    async fn event_consumer(&self, _: &str, _: DateTime<Utc>) -> Result<Consumer, StoreError> {
-        Ok(Consumer { id: Uuid::nil(), place: Place::default() })
+    async fn event_consumer(&self, _: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError> {
+        Ok(Consumer { id: Uuid::nil(), place: Place::default(), since: at })
     }
 
     async fn forget_consumer(&self, _: Uuid) -> Result<(), StoreError> {
