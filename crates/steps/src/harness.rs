@@ -64,10 +64,6 @@ impl Attempt {
         mut on_line: impl FnMut(&LogLine),
     ) -> Ended {
         let Self { context, lines: mut receiver, folder } = self;
-        if let Err(failure) = step_type.prepare(&context) {
-            let outcome = Outcome::Failed { failure, output: None };
-            return Ended { outcome, lines: Vec::new(), _folder: folder };
-        }
         let read = async {
             let mut lines = Vec::new();
             while let Some((step, attempt, line)) = receiver.recv().await {

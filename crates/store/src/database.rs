@@ -105,7 +105,7 @@ impl Database {
                 let engine = open_postgres::engine(connect, &self.options);
                 let app = open_postgres::app(connect, &self.options);
                 open_postgres::check_roles(&engine, &app).await?;
-                let journal = Journal::on_postgres(engine.clone());
+                let journal = Journal::on_postgres(&engine);
                 let notices = Notices::over(open_postgres::as_engine(connect));
                 SqlStore::new(Inner::Postgres { engine, app, journal }, notices)
             }

@@ -1,4 +1,4 @@
-//! The journal: everything that is written goes through one lane, which commits together what waits together.
+//! The journal: everything that is written goes through its lanes, which commit together what waits together.
 
 mod columns;
 mod counts;
@@ -44,6 +44,8 @@ struct Counters {
 #[derive(Debug)]
 pub(crate) struct Journal {
     units: mpsc::Sender<Unit>,
+    /// Where units go that have a transaction of their own.
+    rare: mpsc::Sender<Unit>,
     counters: Arc<Counters>,
 }
 
@@ -59,15 +61,19 @@ impl Journal {
             .name("journal".to_owned())
             .spawn(move || runtime.block_on(lane::run(sqlite::Writer::new(connection), waiting, counted)))
             .map_err(cannot_start)?;
-        Ok(Self { units, counters })
+        Ok(Self { rare: units.clone(), units, counters })
     }
 
-    /// Starts the writer task, which takes a connection of the engine's pool for each transaction.
-    pub(crate) fn on_postgres(engine: DatabaseConnection) -> Self {
-        let (units, waiting) = mpsc::channel(BACKLOG);
+    /// Starts two writer tasks, which take a connection of the engine's pool for each transaction: what reads a lot, such as
+    /// a claim, does not hold up what many wait for. To the database they are as two servers are.
+    pub(crate) fn on_postgres(engine: &DatabaseConnection) -> Self {
         let counters = Arc::new(Counters::default());
-        tokio::spawn(lane::run(postgres::Writer::new(engine), waiting, Arc::clone(&counters)));
-        Self { units, counters }
+        let lane = || {
+            let (units, waiting) = mpsc::channel(BACKLOG);
+            tokio::spawn(lane::run(postgres::Writer::new(engine.clone()), waiting, Arc::clone(&counters)));
+            units
+        };
+        Self { units: lane(), rare: lane(), counters }
     }
 
     /// Records a new execution, or finds the one that was recorded for the same cause.
@@ -95,7 +101,7 @@ impl Journal {
     pub(crate) async fn write<T: Send + 'static>(&self, work: Work<T>) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let unit: Box<dyn Cold> = Box::new(ColdUnit::new(work, reply));
-        self.units.send(Unit::Cold(unit)).await.map_err(|_| stopped())?;
+        self.rare.send(Unit::Cold(unit)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -109,10 +115,12 @@ impl Journal {
 
     /// Writes what waits, then gives the connection back. Later calls are refused.
     pub(crate) async fn close(&self) {
-        let (reply, answer) = oneshot::channel();
-        if self.units.send(Unit::Stop(reply)).await.is_ok() {
-            // An error means that the lane is gone, which is what was asked for.
-            let _ = answer.await;
+        for lane in [&self.units, &self.rare] {
+            let (reply, answer) = oneshot::channel();
+            if lane.send(Unit::Stop(reply)).await.is_ok() {
+                // An error means that the lane is gone, which is what was asked for.
+                let _ = answer.await;
+            }
         }
     }
 }

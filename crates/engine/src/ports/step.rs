@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use cogwheel_machine::{ExecutionId, Failure, Outcome};
+use cogwheel_machine::{ExecutionId, Outcome};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -23,16 +23,6 @@ pub trait StepType: Send + Sync + 'static {
 
     /// Whether running it twice is harmless, because nothing outside sees it. Such a step is recorded once, at its end.
     fn only_computes(&self) -> bool;
-
-    /// Makes what an attempt needs on disk. It is called before [`run`](Self::run), while the attempt's beginning is being
-    /// recorded: nothing outside may notice, and `run` may never come.
-    ///
-    /// # Errors
-    ///
-    /// The attempt has failed with it.
-    fn prepare(&self, _context: &StepContext) -> Result<(), Failure> {
-        Ok(())
-    }
 
     /// Runs one attempt. Stops soon after `context.stop` is cancelled, leaves nothing running, and then answers
     /// [`Outcome::Stopped`].

@@ -1,8 +1,6 @@
 //! Attempts at steps: those that only compute run in line, the others as tasks of their own under a time limit.
 
-use std::fs;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,18 +29,6 @@ pub(super) struct Ended {
     pub(super) outcome: Outcome,
     /// The files it left.
     pub(super) artifacts: Vec<NewArtifact>,
-}
-
-/// What an attempt consists of, or why it cannot begin.
-type Prepared = Result<(Arc<dyn StepType>, StepContext, Value), Failure>;
-
-/// An attempt that has not begun.
-pub(super) struct Attempt {
-    step: i32,
-    number: i32,
-    limit: Duration,
-    ending: CancellationToken,
-    prepared: Prepared,
 }
 
 /// The step type that the runner carries out itself: its effect is part of the record.
@@ -99,19 +85,17 @@ impl Drive<'_> {
         Outcome::Completed { output: serde_json::json!({ "id": id.to_string() }) }
     }
 
-    /// An attempt that may begin as soon as that is recorded.
-    pub(super) fn attempt(&self, step: i32) -> Option<Attempt> {
-        let state = self.execution.step(step)?;
+    /// Begins an attempt; its end is heard through `attempts`.
+    pub(super) async fn begin(&mut self, step: i32) {
+        let Some(state) = self.execution.step(step) else { return };
+        let attempt = state.attempt;
+        // Counted from here, not from the decision: a database that was away must not use the step's time up.
         let limit = self.execution.definition(state).timeout.unwrap_or(Duration::MAX);
         let ending = CancellationToken::new();
-        let prepared = self.prepare(step, self.lines.clone(), ending.clone());
-        Some(Attempt { step, number: state.attempt, limit, ending, prepared })
-    }
-
-    /// Begins an attempt; its end is heard through `attempts`.
-    pub(super) fn begin(&mut self, attempt: Attempt) {
-        // The limit counts from here, not from the decision: a database that was away must not use the step's time up.
-        let Attempt { step, number, limit, ending, prepared } = attempt;
+        let prepared = match self.make_work_dir().await {
+            Ok(()) => self.prepare(step, self.lines.clone(), ending.clone()),
+            Err(error) => Err(internal("cannot make the scratch folder").with_detail(error.to_string())),
+        };
         self.running.push(Running { step, stop: ending });
         let runner = Arc::clone(self.runner);
         self.attempts.spawn(async move {
@@ -129,11 +113,25 @@ impl Drive<'_> {
                 }
                 Err(failure) => (Outcome::Failed { failure, output: None }, Vec::new()),
             };
-            Ended { step, attempt: number, outcome, artifacts }
+            Ended { step, attempt, outcome, artifacts }
         });
     }
 
-    fn prepare(&self, step: i32, lines: mpsc::Sender<(i32, i32, LogLine)>, ending: CancellationToken) -> Prepared {
+    /// Makes the scratch folder, once.
+    async fn make_work_dir(&mut self) -> std::io::Result<()> {
+        if !self.has_work_dir {
+            tokio::fs::create_dir_all(self.work_dir()).await?;
+            self.has_work_dir = true;
+        }
+        Ok(())
+    }
+
+    fn prepare(
+        &self,
+        step: i32,
+        lines: mpsc::Sender<(i32, i32, LogLine)>,
+        ending: CancellationToken,
+    ) -> Result<(Arc<dyn StepType>, StepContext, Value), Failure> {
         let step_type = self.step_type(step)?;
         let workflow = self.execution.workflow();
         let state = self.execution.step(step).ok_or_else(|| internal("the step does not exist"))?;
@@ -187,29 +185,6 @@ async fn run_limited(step_type: Arc<dyn StepType>, context: StepContext, input: 
         error!(step, "a step type panicked");
         Outcome::Failed { failure: internal("the step type failed inside"), output: None }
     })
-}
-
-/// Makes what attempts need on disk, and first the execution's scratch folder where it is not there yet; whether it is
-/// there now.
-pub(super) async fn make_ready(attempts: &mut [Attempt], work_dir: Option<PathBuf>) -> bool {
-    if attempts.is_empty() {
-        return work_dir.is_none();
-    }
-    // Whoever writes the record meanwhile goes first.
-    tokio::task::yield_now().await;
-    // Another thread would cost more than this does.
-    let made = work_dir.map_or(Ok(()), fs::create_dir_all);
-    for attempt in attempts {
-        let ready = match (&made, &attempt.prepared) {
-            (Err(error), _) => Err(internal("cannot make the scratch folder").with_detail(error.to_string())),
-            (Ok(()), Ok((step_type, context, _))) => step_type.prepare(context),
-            (Ok(()), Err(_)) => continue,
-        };
-        if let Err(failure) = ready {
-            attempt.prepared = Err(failure);
-        }
-    }
-    made.is_ok()
 }
 
 fn internal(title: &str) -> Failure {

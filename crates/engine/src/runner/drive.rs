@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
-use super::attempt::{Attempt, Ended, Running, make_ready};
+use super::attempt::{Ended, Running};
 use super::journal::Written;
 use super::slots::{Slot, Ticket};
 use super::{Job, Line, Nudge, Runner, UnrecordedStart};
@@ -327,21 +327,14 @@ impl Drive<'_> {
                 }
             }
         }
-        let mut attempts: Vec<Attempt> = effects.iter().filter_map(|effect| self.attempt_of(effect)).collect();
-        let work_dir = (!self.has_work_dir).then(|| self.work_dir());
-        let (written, has_work_dir) = tokio::join!(self.write(), make_ready(&mut attempts, work_dir));
-        self.has_work_dir = has_work_dir;
-        if written == Written::Refused {
+        if self.write().await == Written::Refused {
             return Next::LetGo;
-        }
-        for attempt in attempts {
-            self.begin(attempt);
         }
         let mut next = Next::GoOn;
         let mut reads_inbox = false;
         for effect in effects {
             match effect {
-                Effect::Run { .. } => {}
+                Effect::Run { step } => self.begin(step).await,
                 Effect::Stop { step } => self.stop(step),
                 Effect::StartChild { step } => self.start_child(step).await,
                 Effect::CancelChild { step } => self.cancel_child(step).await,
@@ -353,10 +346,6 @@ impl Drive<'_> {
             self.ask_inbox().await;
         }
         next
-    }
-
-    fn attempt_of(&self, effect: &Effect) -> Option<Attempt> {
-        if let Effect::Run { step } = effect { self.attempt(*step) } else { None }
     }
 
     fn note(&mut self, changes: &[Change]) {

@@ -27,12 +27,6 @@ pub(super) fn is_inherited(name: &OsStr) -> bool {
     matches!(name, "PATH" | "HOME" | "USER" | "LANG" | "TZ" | "TMPDIR") || name.starts_with("LC_")
 }
 
-/// The file that an attempt puts its outputs into.
-pub(super) fn output_file(context: &StepContext) -> PathBuf {
-    let name: String = context.step_key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    context.work_dir.join(format!(".output-{name}-{}", context.attempt))
-}
-
 impl Launch {
     /// Later variables win: inherited ones, the step's own, Cogwheel's.
     pub(super) fn new(
@@ -46,7 +40,9 @@ impl Launch {
         if script.contains('\0') {
             return Err(cannot_start("the script contains the character U+0000"));
         }
-        let output_file = output_file(context);
+        let file_name: String =
+            context.step_key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let output_file = context.work_dir.join(format!(".output-{file_name}-{}", context.attempt));
 
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(script).env_clear().envs(base_env.iter().map(|(name, value)| (name, value)));

@@ -54,6 +54,11 @@ impl Shell {
     async fn attempt(&self, context: &StepContext, input: &Value) -> Result<Outcome, Failure> {
         let launch = Launch::new(&self.base_env, context, input)?;
         let output_file = launch.output_file.clone();
+        // Both lie in the data folder, as the database does: another thread would cost more than they do.
+        output::create(&output_file).map_err(|error| launch::not_made("output file", &output_file, &error))?;
+        let artifacts = &context.artifacts_dir;
+        fs::create_dir_all(artifacts).map_err(|error| launch::not_made("artifacts folder", artifacts, &error))?;
+
         let child = launch.spawn()?;
         let watch = Watch::of(&self.oom_kills, child.id());
         let ended = supervise::until_end(child, context).await?;
@@ -77,12 +82,6 @@ impl StepType for Shell {
 
     fn only_computes(&self) -> bool {
         false
-    }
-
-    fn prepare(&self, context: &StepContext) -> Result<(), Failure> {
-        let (output_file, artifacts) = (launch::output_file(context), &context.artifacts_dir);
-        output::create(&output_file).map_err(|error| launch::not_made("output file", &output_file, &error))?;
-        fs::create_dir_all(artifacts).map_err(|error| launch::not_made("artifacts folder", artifacts, &error))
     }
 
     async fn run(&self, context: StepContext, input: Value) -> Outcome {
