@@ -45,6 +45,8 @@ pub enum Action {
         /// Whether this step ends when that workflow has, and as it has; otherwise it ends once it is started.
         wait: bool,
     },
+    /// Asks the executions that a `workflow` step started to undo what they did. Only what undoes such a step does this.
+    Unwind,
     /// Runs steps in a scope of their own.
     Group {
         /// The index of its block.
@@ -125,6 +127,7 @@ impl Action {
             Self::Call { step_type, .. } => step_type,
             Self::Wait(_) => "wait",
             Self::Workflow { .. } => "workflow",
+            Self::Unwind => "unwind",
             Self::Group { .. } => "group",
             Self::Switch { .. } => "switch",
         }
@@ -134,7 +137,7 @@ impl Action {
     pub fn is_run(&self) -> bool {
         match self {
             Self::Shell { .. } | Self::Set { .. } | Self::Log { .. } | Self::Call { .. } => true,
-            Self::Wait(_) | Self::Workflow { .. } | Self::Group { .. } | Self::Switch { .. } => false,
+            Self::Wait(_) | Self::Workflow { .. } | Self::Unwind | Self::Group { .. } | Self::Switch { .. } => false,
         }
     }
 
@@ -148,7 +151,8 @@ impl Action {
             | Self::Log { .. }
             | Self::Call { .. }
             | Self::Wait(_)
-            | Self::Workflow { .. } => Vec::new(),
+            | Self::Workflow { .. }
+            | Self::Unwind => Vec::new(),
         }
     }
 
@@ -168,6 +172,7 @@ impl Action {
             Self::Workflow { name, inputs, wait } => {
                 json!({ "name": name.source(), "inputs": sources(inputs), "wait": wait })
             }
+            Self::Unwind => json!({}),
             Self::Group { block } => json!({ "steps": workflow.paths(*block) }),
             Self::Switch { on, cases, default } => json!({
                 "on": on.source(),

@@ -46,6 +46,7 @@ codes! {
     DuplicateId = "COG0110", "Two steps, or two triggers, have the same id.";
     Cycle = "COG0111", "Steps need each other in a circle.";
     UnknownStepType = "COG0112", "A step uses a step type that does not exist.";
+    Saga = "COG0113", "A rule of sagas is broken: what can be undone, and what cannot.";
     InvalidCron = "COG0120", "A cron expression cannot be read or never comes due.";
     UnknownTimezone = "COG0121", "A time zone is not in the IANA database.";
     InvalidPattern = "COG0122", "A file pattern cannot be read.";

@@ -40,6 +40,28 @@ impl Graph {
     }
 }
 
+impl Graph {
+    /// The steps that need `step`, directly or through others.
+    pub(crate) fn downstream(&self, step: usize) -> Vec<bool> {
+        let mut needed_by = vec![Vec::new(); self.needs.len()];
+        for (other, needs) in self.needs.iter().enumerate() {
+            for &need in needs {
+                needed_by[need].push(other);
+            }
+        }
+        let mut seen = vec![false; self.needs.len()];
+        let mut open = vec![step];
+        while let Some(next) = open.pop() {
+            for &other in &needed_by[next] {
+                if !std::mem::replace(&mut seen[other], true) {
+                    open.push(other);
+                }
+            }
+        }
+        seen
+    }
+}
+
 /// Resolves the needs of all steps. In a list without any `needs`, each step needs the one before it.
 pub(crate) fn resolve(report: &mut Report<'_>, drafts: &Drafts) -> Graph {
     let count = drafts.steps.len();

@@ -28,8 +28,9 @@ pub(crate) const WORKFLOW: Keys = Keys {
         "steps",
         "on_failure",
         "finally",
+        "saga",
     ],
-    not_yet: &["saga", "history"],
+    not_yet: &["history"],
 };
 
 pub(crate) const DEFAULTS: Keys = Keys { what: "`defaults`", known: &["timeout", "retry"], not_yet: &[] };
@@ -114,9 +115,41 @@ pub(crate) const STEP: Keys = Keys {
         "on_lost",
         "continue_on_error",
         "outputs",
+        "compensate",
+        "pivot",
+        "retriable",
     ],
-    not_yet: &["compensate", "wait", "runs_on", "pivot", "retriable"],
+    not_yet: &["wait", "runs_on"],
 };
+
+pub(crate) const SAGA: Keys = Keys { what: "`saga`", known: &["deadline", "on_undo_failure"], not_yet: &[] };
+
+pub(crate) const COMPENSATE: Keys = Keys {
+    what: "`compensate`",
+    known: &["name", "run", "uses", "with", "steps", "env", "timeout", "retry", "outputs"],
+    not_yet: &[],
+};
+
+/// Keys of a step that an undo does not have, and why.
+pub(crate) const NOT_OF_UNDO: [(&str, &str); 14] = [
+    ("id", "it is called after the step that it undoes"),
+    ("needs", "its turn follows from the steps: it comes in the reverse of their order"),
+    ("if", "what may have happened is undone, always; decide inside of it, in a group"),
+    ("foreach", "each item of the step is undone by itself; repeat inside of it, in a group"),
+    ("max_parallel", "as many are undone at once as the step had under way"),
+    ("until", "repeat inside of it, in a group"),
+    ("every", "repeat inside of it, in a group"),
+    ("max_attempts", "how often it is tried is said by its `retry`"),
+    ("switch", "choose inside of it, in a group"),
+    ("on_lost", "it is always tried again when the server died while it ran"),
+    (
+        "continue_on_error",
+        "whether it was undone must be known; `saga.on_undo_failure` says what follows when it was not",
+    ),
+    ("compensate", "an undo is not undone"),
+    ("pivot", "an undo is not part of the way forward"),
+    ("retriable", "how often it is tried is said by its `retry`"),
+];
 
 /// The keys of a step of which one says what it does.
 pub(crate) const FORMS: [&str; 4] = ["run", "uses", "steps", "switch"];

@@ -29,6 +29,7 @@ mod suggest;
 mod template;
 mod tree;
 mod triggers;
+mod undo;
 mod workflow;
 
 pub use action::{Action, Case, LogLevel, Wait};
@@ -39,14 +40,16 @@ pub use files::{After, DoneMarker, FileBatch, FileEvent, FileEvents, FileTrigger
 pub use inputs::{InputField, InputProblem, Inputs};
 pub use jq::jq;
 pub use outside::{EventPattern, EventTrigger, Method, Signature, WebhookTrigger};
-pub use policy::{Backoff, Concurrency, Condition, Foreach, MAX_ITEMS, OnLost, Overflow, Priority, Retry, Until};
+pub use policy::{
+    Backoff, Concurrency, Condition, Foreach, MAX_ITEMS, OnLost, OnUndoFailure, Overflow, Priority, Retry, Saga, Until,
+};
 pub use schedule::{CatchUp, Overlap, ScheduleTrigger};
 pub use schema::json_schema;
 pub use seen::{Names, SeenStep};
 pub use size::parse as parse_size;
 pub use template::Template;
 pub use triggers::Triggers;
-pub use workflow::{Block, MAIN_BLOCK, Step, Workflow};
+pub use workflow::{Block, MAIN_BLOCK, Step, UNDO, Workflow};
 
 /// The version of the workflow language that this crate reads.
 pub const LANGUAGE_VERSION: &str = "1";

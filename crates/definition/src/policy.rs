@@ -97,6 +97,19 @@ pub struct Retry {
 }
 
 impl Retry {
+    /// Again and again, until it succeeds or a limit ends it.
+    pub(crate) fn until_it_succeeds() -> Self {
+        Self {
+            attempts: u32::MAX,
+            backoff: Backoff::Exponential,
+            delay: Duration::from_secs(1),
+            max_delay: Duration::from_mins(5),
+            jitter: true,
+            max_elapsed: None,
+            on: Vec::new(),
+        }
+    }
+
     /// Whether a failure of this code is named by [`Self::on`]: by a pattern in which `*` stands for any run of
     /// characters, or by the class before its first dot.
     pub fn covers(&self, code: &str) -> bool {
@@ -127,6 +140,47 @@ pub enum OnLost {
     Retry,
     /// It has failed.
     Fail,
+}
+
+/// What makes executions of a workflow sagas: what they have done can be undone.
+#[derive(Debug, Clone, Default)]
+pub struct Saga {
+    /// How long the steps may take, from the moment the execution leaves the queue, before all is undone.
+    pub deadline: Option<Duration>,
+    /// What follows when an undo has failed for good.
+    pub on_undo_failure: OnUndoFailure,
+}
+
+/// What follows when an undo has failed for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnUndoFailure {
+    /// The execution stays where it is until an operator decides.
+    #[default]
+    Pause,
+    /// The others are undone all the same, and the execution has failed.
+    Fail,
+}
+
+impl OnUndoFailure {
+    /// Every word.
+    pub(crate) const ALL: [Self; 2] = [Self::Pause, Self::Fail];
+
+    /// The word of the language.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+impl Saga {
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "deadline_ms": self.deadline.map(milliseconds),
+            "on_undo_failure": self.on_undo_failure.as_str(),
+        })
+    }
 }
 
 impl Backoff {

@@ -6,13 +6,18 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::{Action, Concurrency, Condition, Foreach, Inputs, OnLost, Priority, Retry, Template, Triggers, Until};
+use crate::{
+    Action, Concurrency, Condition, Foreach, Inputs, OnLost, Priority, Retry, Saga, Template, Triggers, Until,
+};
 
 /// The time a step, and a whole execution, may take when the document does not say.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// The index of the block that holds a workflow's own steps.
 pub const MAIN_BLOCK: usize = 0;
+
+/// The id of the steps that undo others.
+pub const UNDO: &str = "compensate";
 
 /// A workflow in which every name, reference and expression has been checked.
 #[derive(Debug, Clone)]
@@ -48,6 +53,8 @@ pub struct Workflow {
     pub on_failure: Option<usize>,
     /// The block that always runs last.
     pub finally: Option<usize>,
+    /// What makes its executions sagas; nothing where no step can be undone.
+    pub saga: Option<Saga>,
 }
 
 /// A list of steps with a scope of its own.
@@ -55,7 +62,7 @@ pub struct Workflow {
 pub struct Block {
     /// Indices into [`Workflow::steps`], ascending; at least one.
     pub steps: Vec<usize>,
-    /// The step that encloses it; `None` for the workflow's own blocks.
+    /// The step that encloses it, or that it undoes; `None` for the workflow's own blocks.
     pub owner: Option<usize>,
 }
 
@@ -94,6 +101,10 @@ pub struct Step {
     pub continue_on_error: bool,
     /// What its outputs must look like, checked when it completes; others may come with them.
     pub outputs: Option<Inputs>,
+    /// The index of the block that undoes it: one step, called [`UNDO`], whose owner this step is.
+    pub compensate: Option<usize>,
+    /// Whether nothing is undone any more once it has completed.
+    pub pivot: bool,
 }
 
 impl Workflow {
@@ -107,7 +118,7 @@ impl Workflow {
             .flat_map(|step| step.needs.iter().map(|&need| json!({ "from": self.steps[need].path, "to": step.path })))
             .collect();
         let block = |block: Option<usize>| block.map(|block| self.paths(block));
-        json!({
+        let mut compiled = json!({
             "language_version": crate::LANGUAGE_VERSION,
             "name": self.name,
             "description": self.description,
@@ -124,7 +135,11 @@ impl Workflow {
             "edges": edges,
             "on_failure": block(self.on_failure),
             "finally": block(self.finally),
-        })
+        });
+        if let Some(saga) = &self.saga {
+            compiled["saga"] = saga.to_json();
+        }
+        compiled
     }
 
     /// When an execution that is accepted at `at` must have left the queue.
@@ -140,7 +155,7 @@ impl Workflow {
 
 impl Step {
     fn to_json(&self, workflow: &Workflow) -> Value {
-        json!({
+        let mut node = json!({
             "id": self.path,
             "name": self.name,
             "parent": workflow.blocks[self.block].owner.map(|owner| &workflow.steps[owner].path),
@@ -155,7 +170,14 @@ impl Step {
             "on_lost": self.on_lost.as_str(),
             "continue_on_error": self.continue_on_error,
             "outputs": self.outputs.as_ref().map(Inputs::to_outputs_json),
-        })
+        });
+        if let Some(block) = self.compensate {
+            node["compensate"] = workflow.paths(block).into();
+        }
+        if self.pivot {
+            node["pivot"] = true.into();
+        }
+        node
     }
 }
 

@@ -27,6 +27,8 @@ const OF_EVENTS: [&str; 2] = ["event", "workflow"];
 const EXECUTION: [&str; 3] = ["id", "attempt", "started_at"];
 /// What only the steps of `on_failure` and `finally` may read of the execution.
 const EXECUTION_AFTER: [&str; 2] = ["status", "error"];
+/// What only an undo may read.
+const CAUSE: [&str; 3] = ["kind", "step", "message"];
 const WORKFLOW: [&str; 2] = ["name", "version"];
 const FILE: [&str; 6] = ["path", "name", "size", "sha256", "modified_at", "event"];
 const WEBHOOK: [&str; 7] = ["id", "method", "path", "query", "headers", "content_type", "body"];
@@ -100,7 +102,8 @@ pub(crate) struct Known {
 
 /// Reports every name that does not exist, or not where it is used.
 pub(crate) fn check(report: &mut Report<'_>, used: &[Used], known: &Known, drafts: &Drafts, graph: &Graph) {
-    let mut check = Check { report, known, drafts, graph, index: drafts.index(), upstream: HashMap::new() };
+    let is_saga = drafts.blocks.iter().any(|block| block.is_undo);
+    let mut check = Check { is_saga, report, known, drafts, graph, index: drafts.index(), upstream: HashMap::new() };
     check.declared_outputs();
     for used in used {
         match used {
@@ -114,6 +117,8 @@ pub(crate) fn check(report: &mut Report<'_>, used: &[Used], known: &Known, draft
 }
 
 struct Check<'c, 'a> {
+    /// Whether any step can be undone.
+    is_saga: bool,
     report: &'c mut Report<'a>,
     known: &'c Known,
     drafts: &'c Drafts,
@@ -207,6 +212,7 @@ impl Check<'_, '_> {
                 self.report.add(Code::UnknownName, span, "`event` is only there in the `if` of an event trigger", help);
             }
             "steps" => self.step(path, scope),
+            "saga" if self.is_saga => self.saga(path, scope),
             "index" if self.has_item(scope) => self.one_of(below, "index", &[]),
             "item" if self.has_item(scope) => {}
             word if OF_ITEMS.contains(&word) => self.no_item(word, span, scope),
@@ -250,6 +256,17 @@ impl Check<'_, '_> {
                 self.one_of(below, "execution", &names);
             }
         }
+    }
+
+    /// Why everything is undone.
+    fn saga(&mut self, path: Path<'_>, scope: Scope) {
+        let Some((_, span)) = path.get(0) else { return };
+        if !scope.step().is_some_and(|step| self.drafts.is_in_undo(step)) {
+            let help = "in `on_failure` and `finally`, read `execution.error`".to_owned();
+            return self.report.add(Code::UnknownName, span, "`saga` is only there in `compensate`", help);
+        }
+        self.one_of(path.get(1), "saga", &["cause"]);
+        self.one_of(path.get(2), "saga.cause", &CAUSE);
     }
 
     fn declared(&mut self, below: Option<(&str, Span)>, what: &str, names: Option<&[String]>, otherwise: &str) {

@@ -56,7 +56,7 @@ impl<'c> Check<'c, '_> {
             }
             Scope::Outputs => match self.index.get(&(MAIN_BLOCK, id)) {
                 Some(&target) => self.fields(target, path),
-                None => self.unseen(id, span, &[Level { block: MAIN_BLOCK, within: None }]),
+                None => self.unseen(id, span, &[Level { block: MAIN_BLOCK, within: None, is_undo: false }]),
             },
             Scope::Step(reader) | Scope::Entry(reader) | Scope::Until(reader) => {
                 self.seen_from(reader, path, (id, span), scope);
@@ -64,11 +64,11 @@ impl<'c> Check<'c, '_> {
         }
     }
 
-    /// A step that another one reads.
+    /// A step that another one reads. What undoes a step may read that step, of which it undoes one instance.
     fn seen_from(&mut self, reader: usize, path: Path<'_>, (id, span): (&str, Span), scope: Scope) {
         let mut levels = self.drafts.levels(reader);
-        let found = levels.iter().find_map(|level| Some((level.within, *self.index.get(&(level.block, id))?)));
-        let Some((within, target)) = found else {
+        let found = levels.iter().find_map(|level| Some((*level, *self.index.get(&(level.block, id))?)));
+        let Some((Level { within, is_undo, .. }, target)) = found else {
             if let (Scope::Until(_), Some(own)) = (scope, levels.first_mut()) {
                 // Its round has ended, so that what lies inside of it can be read through it.
                 own.within = None;
@@ -76,7 +76,7 @@ impl<'c> Check<'c, '_> {
             return self.unseen(id, span, &levels);
         };
         if let Some(within) = within.filter(|_| !self.graph.has_circle) {
-            let is_own_round = target == reader && matches!(scope, Scope::Until(_));
+            let is_own_round = target == reader && matches!(scope, Scope::Until(_)) || is_undo && target == within;
             let reads = &self.drafts.steps[reader].id;
             if target == within && !is_own_round {
                 let message = if target == reader {
@@ -233,9 +233,11 @@ impl<'c> Check<'c, '_> {
                     OutputNames::Any
                 }
             }
-            Action::Shell { .. } | Action::Log { .. } | Action::Call { .. } | Action::Workflow { .. } => {
-                OutputNames::Any
-            }
+            Action::Shell { .. }
+            | Action::Log { .. }
+            | Action::Call { .. }
+            | Action::Workflow { .. }
+            | Action::Unwind => OutputNames::Any,
         }
     }
 }

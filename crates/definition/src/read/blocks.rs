@@ -37,7 +37,19 @@ pub(crate) struct Draft {
     pub(crate) has_foreach: bool,
     /// The names that it declares under `outputs`.
     pub(crate) declared: Vec<(String, Span)>,
+    pub(crate) marks: Marks,
     pub(crate) step: Option<Step>,
+}
+
+/// What a step says about undoing and trying again.
+#[derive(Default)]
+pub(crate) struct Marks {
+    /// Where it says that it is the pivot.
+    pub(crate) pivot: Option<Span>,
+    /// Where it says how it is undone.
+    pub(crate) compensate: Option<Span>,
+    /// Whether it says itself how often it is tried.
+    pub(crate) has_retry: bool,
 }
 
 /// A list of steps.
@@ -46,6 +58,8 @@ pub(crate) struct DraftBlock {
     pub(crate) owner: Option<usize>,
     /// Whether every step's id is known, so that another id does not exist.
     pub(crate) is_whole: bool,
+    /// Whether it is what undoes its owner.
+    pub(crate) is_undo: bool,
 }
 
 /// A list whose steps can be seen from a place.
@@ -54,6 +68,8 @@ pub(crate) struct Level {
     pub(crate) block: usize,
     /// The step of the list that the place lies in; none where the whole list has ended by then.
     pub(crate) within: Option<usize>,
+    /// Whether the place lies in what undoes that step, which has ended by then.
+    pub(crate) is_undo: bool,
 }
 
 impl Drafts {
@@ -61,9 +77,15 @@ impl Drafts {
     pub(crate) fn levels(&self, step: usize) -> Vec<Level> {
         let mut levels = Vec::new();
         let mut within = step;
+        let mut is_undo = false;
         loop {
             let block = self.steps[within].block;
-            levels.push(Level { block, within: Some(within) });
+            let of_undo = self.blocks[block].is_undo;
+            // An undo cannot be read by its id.
+            if !of_undo {
+                levels.push(Level { block, within: Some(within), is_undo });
+            }
+            is_undo = of_undo;
             match self.blocks[block].owner {
                 Some(owner) => within = owner,
                 None => break levels.extend(self.before(block)),
@@ -77,7 +99,7 @@ impl Drafts {
         let is_finally = self.finally == Some(block);
         let on_failure = self.on_failure.filter(|_| is_finally);
         let main = (block != MAIN_BLOCK).then_some(MAIN_BLOCK);
-        on_failure.into_iter().chain(main).map(|block| Level { block, within: None })
+        on_failure.into_iter().chain(main).map(|block| Level { block, within: None, is_undo: false })
     }
 
     /// The key of the document that a step belongs to.
@@ -99,6 +121,18 @@ impl Drafts {
     /// The ids of a list.
     pub(crate) fn ids(&self, block: usize) -> impl Iterator<Item = &str> {
         self.blocks[block].steps.iter().map(|&step| self.steps[step].id.as_str())
+    }
+
+    /// Whether a step belongs to what undoes another.
+    pub(crate) fn is_in_undo(&self, step: usize) -> bool {
+        let mut block = &self.blocks[self.steps[step].block];
+        loop {
+            match block.owner {
+                _ if block.is_undo => return true,
+                Some(owner) => block = &self.blocks[self.steps[owner].block],
+                None => return false,
+            }
+        }
     }
 
     /// The lists that a step encloses.
@@ -124,6 +158,9 @@ impl Drafts {
                 levels.find_map(|level| index.get(&(level.block, draft.id.as_str())).copied())
             };
             // Steps without an id are not meant by one, so those of several lists may well have the same.
+            if self.blocks[draft.block].is_undo {
+                continue;
+            }
             let hidden = || outer().filter(|&outer| draft.is_named || self.steps[outer].is_named);
             let Some(other) = first.or_else(hidden) else { continue };
             let (line, _) = report.source.position(self.steps[other].span.start);
@@ -176,7 +213,7 @@ impl Reader<'_, '_> {
 
     /// A list of which nothing is known yet.
     pub(crate) fn open_block(&mut self, owner: Option<usize>) -> usize {
-        self.drafts.blocks.push(DraftBlock { steps: Vec::new(), owner, is_whole: true });
+        self.drafts.blocks.push(DraftBlock { steps: Vec::new(), owner, is_whole: true, is_undo: false });
         self.drafts.blocks.len() - 1
     }
 }

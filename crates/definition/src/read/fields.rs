@@ -12,6 +12,7 @@ use super::reader::Reader;
 pub(crate) struct Fields<'n> {
     pub(crate) node: &'n Node,
     entries: &'n [Entry],
+    known: &'static [&'static str],
     /// Keys that were probably meant by unknown ones.
     meant: Vec<&'static str>,
 }
@@ -24,7 +25,8 @@ impl<'n> Fields<'n> {
 
     /// The key and its value.
     pub(crate) fn entry(&self, key: &str) -> Option<&'n Entry> {
-        self.entries.iter().find(|entry| entry.key == key)
+        let known = self.known.contains(&key);
+        self.entries.iter().find(|entry| known && entry.key == key)
     }
 
     /// Whether a key was probably meant for `key`.
@@ -54,6 +56,16 @@ impl Reader<'_, '_> {
 
     /// The entries of a mapping that may have these keys.
     pub(crate) fn fields<'n>(&mut self, node: &'n Node, keys: &Keys) -> Option<Fields<'n>> {
+        self.fields_but(node, keys, &[])
+    }
+
+    /// The same, where some keys are known to have no place there, and why.
+    pub(crate) fn fields_but<'n>(
+        &mut self,
+        node: &'n Node,
+        keys: &Keys,
+        misplaced: &[(&str, &str)],
+    ) -> Option<Fields<'n>> {
         let Keys { what, known, not_yet } = keys;
         let entries = self.entries(node, what)?;
         let mut meant = Vec::new();
@@ -65,6 +77,10 @@ impl Reader<'_, '_> {
                 self.not_yet(*key_span, key);
                 continue;
             }
+            if let Some((_, why)) = misplaced.iter().find(|(word, _)| word == key) {
+                self.report.add(Code::UnknownKey, *key_span, format!("{what} has no `{key}`"), (*why).to_owned());
+                continue;
+            }
             let nearest = suggest::nearest(key, known.iter().chain(*not_yet).copied());
             meant.extend(known.iter().find(|&&word| Some(word) == nearest));
             let message = format!("unknown key {} in {what}", quoted(key));
@@ -74,7 +90,7 @@ impl Reader<'_, '_> {
             };
             self.report.add(Code::UnknownKey, *key_span, message, help);
         }
-        Some(Fields { node, entries, meant })
+        Some(Fields { node, entries, known, meant })
     }
 
     /// The value of a key that must be there; where it is not, that is reported with `message`.

@@ -58,9 +58,9 @@ impl Reader<'_, '_> {
         Some((text, expression, names))
     }
 
-    /// A `retry`: a number of attempts, or a mapping.
-    pub(crate) fn retry(&mut self, node: &Node) -> Option<Retry> {
-        let mut retry = Retry {
+    /// A `retry` that says nothing.
+    pub(crate) fn plain_retry() -> Retry {
+        Retry {
             attempts: DEFAULT_ATTEMPTS,
             backoff: Backoff::default(),
             delay: DEFAULT_DELAY,
@@ -68,7 +68,12 @@ impl Reader<'_, '_> {
             jitter: true,
             max_elapsed: None,
             on: Vec::new(),
-        };
+        }
+    }
+
+    /// A `retry`: a number of attempts, or a mapping.
+    pub(crate) fn retry(&mut self, node: &Node) -> Option<Retry> {
+        let mut retry = Self::plain_retry();
         if let Kind::Scalar { value: Value::Number(_), .. } = &*node.kind {
             retry.attempts = self.attempts(node)?;
             return Some(retry);

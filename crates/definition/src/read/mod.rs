@@ -12,6 +12,7 @@ mod json_schema;
 mod loops;
 mod outside;
 mod reader;
+mod saga;
 mod schedules;
 mod steps;
 mod triggers;
@@ -26,7 +27,7 @@ use crate::names::{self, Known, KnownFiles, Scope};
 use crate::source::{Source, Span};
 use crate::tree::{self, Kind, Node};
 use crate::workflow::DEFAULT_TIMEOUT;
-use crate::{MAX_SOURCE_BYTES, Template, Workflow, graph, keys};
+use crate::{MAX_SOURCE_BYTES, Template, Workflow, graph, keys, undo};
 
 pub(crate) use blocks::{Draft, Drafts, Level};
 pub(crate) use execution::MAX_LIMIT;
@@ -35,6 +36,8 @@ pub(crate) use files::{LONGEST_MARKER, MAX_BATCH};
 pub(crate) use flow::MAX_ATTEMPTS;
 pub(crate) use loops::MAX_ROUNDS;
 use reader::Reader;
+pub(crate) use saga::WrittenSaga;
+pub(crate) use steps::takes_retry;
 
 /// Reads and checks the bytes of one document.
 pub(crate) fn document(bytes: &[u8], fallback_name: &str) -> Result<Workflow, Diagnostics> {
@@ -109,9 +112,16 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
     let queue_timeout = fields.get("queue_timeout").and_then(|node| reader.timeout(node, "queue_timeout"));
     let priority = fields.get("priority").and_then(|node| reader.priority(node)).unwrap_or_default();
     let concurrency = fields.get("concurrency").and_then(|node| reader.concurrency(node));
+    let saga = fields.entry("saga").map(|entry| reader.saga(entry));
     blocks(&mut reader, &fields);
+    // A deadline that is given says how long the steps may take, where nothing else does.
+    let deadline = saga.as_ref().and_then(|saga| saga.policy.deadline);
+    let limit = timeout.unwrap_or_else(|| deadline.unwrap_or_default().max(DEFAULT_TIMEOUT));
     if timeout.is_some() || fields.get("timeout").is_none() {
-        reader.check_waits(timeout.unwrap_or(DEFAULT_TIMEOUT), timeout.is_some());
+        reader.check_waits(limit, timeout.is_some());
+        if let Some(saga) = &saga {
+            reader.check_deadline(saga, limit);
+        }
     }
     let mut known = Known {
         inputs: match &inputs {
@@ -129,12 +139,14 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
     let triggers = fields.get("on").map(|node| reader.triggers(node, &inputs)).unwrap_or_default();
     known.triggers = triggers.kinds;
     known.files = triggers.files;
-    let (report, drafts, used) = reader.finish();
+    let (report, mut drafts, used) = reader.finish();
     drafts.check_ids(report);
     let graph = graph::resolve(report, &drafts);
     names::check(report, &used, &known, &drafts, &graph);
+    undo::check(report, &mut drafts, &graph, saga.as_ref());
     let (on_failure, finally) = (drafts.on_failure, drafts.finally);
-    let (steps, blocks) = drafts.finish(graph.needs)?;
+    let (mut steps, mut blocks) = drafts.finish(graph.needs)?;
+    let saga = undo::saga(saga.map(|saga| saga.policy), &mut steps, &mut blocks);
     Some(Workflow {
         name: checked_fallback(report, name?, fields.get("name").is_none(), root.span)?,
         description,
@@ -143,7 +155,7 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
         outputs: outputs.values,
         triggers: triggers.triggers,
         env: env.map(|env| env.values).unwrap_or_default(),
-        timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+        timeout: limit,
         queue_timeout,
         priority,
         concurrency,
@@ -151,6 +163,7 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
         blocks,
         on_failure,
         finally,
+        saga,
     })
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Reader<'a, 'r> {
     pub(crate) drafts: Drafts,
     /// Literal times that steps wait for, and where they stand.
     pub(crate) constant_waits: Vec<(Duration, Span)>,
+    /// Whether what is read belongs to an undo.
+    pub(crate) in_undo: bool,
     used: Vec<Used>,
 }
 
@@ -39,6 +41,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             defaults: Defaults::default(),
             drafts: Drafts::default(),
             constant_waits: Vec::new(),
+            in_undo: false,
             used: Vec::new(),
         }
     }

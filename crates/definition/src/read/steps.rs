@@ -9,7 +9,7 @@ use crate::tree::Node;
 use crate::workflow::DEFAULT_TIMEOUT;
 use crate::{Action, Retry, Step, keys};
 
-use super::blocks::{Draft, MAX_PATH};
+use super::blocks::{Draft, MAX_PATH, Marks};
 use super::fields::Fields;
 use super::reader::Reader;
 
@@ -26,8 +26,9 @@ impl Default for Defaults {
 }
 
 /// The keys of a step that follow a failure or a crash of what a step type runs.
-const OF_ATTEMPTS: [(&str, &str); 3] = [
+const OF_ATTEMPTS: [(&str, &str); 4] = [
     ("retry", "tries nothing again"),
+    ("retriable", "tries nothing again"),
     ("on_lost", "is not lost with a server"),
     ("env", "has no environment, and hands none on"),
 ];
@@ -63,7 +64,10 @@ impl Reader<'_, '_> {
         let has_foreach = fields.get("foreach").is_some();
         let declared = fields.get("outputs").map(Self::keys).unwrap_or_default();
         self.drafts.blocks[block].steps.push(step);
-        self.drafts.steps.push(Draft { id, path, is_named, span, block, needs, has_foreach, declared, step: None });
+        let key_span = |key: &str| fields.entry(key).map(|entry| entry.key_span);
+        let marks = Marks { pivot: None, compensate: key_span("compensate"), has_retry: key_span("retry").is_some() };
+        let draft = Draft { id, path, is_named, span, block, needs, has_foreach, declared, marks, step: None };
+        self.drafts.steps.push(draft);
         let read = self.body(step, &fields);
         self.drafts.steps[step].step = read;
     }
@@ -77,7 +81,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn path(&mut self, block: usize, id: &str, span: Span) -> String {
+    pub(super) fn path(&mut self, block: usize, id: &str, span: Span) -> String {
         let Some(owner) = self.drafts.blocks[block].owner else {
             return id.to_owned();
         };
@@ -90,7 +94,8 @@ impl Reader<'_, '_> {
         path
     }
 
-    fn body(&mut self, step: usize, fields: &Fields<'_>) -> Option<Step> {
+    /// What a step is beside its name and its needs. What undoes another step has fewer keys, and is read the same way.
+    pub(super) fn body(&mut self, step: usize, fields: &Fields<'_>) -> Option<Step> {
         self.check_companions(fields);
         let scope = Scope::Step(step);
         let name = fields.get("name").and_then(|node| self.title(node, "name"));
@@ -103,10 +108,25 @@ impl Reader<'_, '_> {
         let on_lost = fields.get("on_lost").and_then(|node| self.on_lost(node));
         let continue_on_error = fields.get("continue_on_error").and_then(|node| self.truth(node, "continue_on_error"));
         let outputs = fields.get("outputs").map(|node| self.declared_outputs(node));
-        let action = self.action(step, fields)?;
+        let is_retriable = fields.get("retriable").and_then(|node| self.truth(node, "retriable")).unwrap_or_default();
+        let is_pivot = fields.get("pivot").and_then(|node| self.truth(node, "pivot")).unwrap_or_default();
+        self.drafts.steps[step].marks.pivot = fields.entry("pivot").map(|entry| entry.key_span).filter(|_| is_pivot);
+        let action = self.action(step, fields);
+        let compensate = fields.get("compensate").map(|node| self.compensate(step, node));
+        let action = action?;
         self.check_of_attempts(&action, fields);
-        let default_timeout = action.is_run().then_some(self.defaults.timeout);
-        let default_retry = || self.defaults.retry.clone().filter(|_| takes_retry(&action));
+        self.check_retriable(is_retriable, fields);
+        let takes_retry = takes_retry(&action);
+        let is_undo = self.drafts.blocks[self.drafts.steps[step].block].is_undo;
+        // What undoes is not bounded by the execution's limit, so each undo has one of its own.
+        let default_timeout = (is_undo || action.is_run()).then_some(self.defaults.timeout);
+        let default_retry = || match self.defaults.retry.clone() {
+            _ if !takes_retry => None,
+            _ if is_retriable => Some(Retry::until_it_succeeds()),
+            // What undoes may be done twice, and should not fail by chance.
+            None if self.in_undo => Some(Self::plain_retry()),
+            retry => retry,
+        };
         let draft = &self.drafts.steps[step];
         Some(Step {
             id: draft.id.clone(),
@@ -131,6 +151,11 @@ impl Reader<'_, '_> {
             on_lost: on_lost.unwrap_or_default(),
             continue_on_error: continue_on_error.unwrap_or_default(),
             outputs,
+            compensate: match compensate {
+                Some(compensate) => Some(compensate?),
+                None => None,
+            },
+            pivot: is_pivot,
         })
     }
 
@@ -153,7 +178,7 @@ impl Reader<'_, '_> {
     /// Keys that apply to attempts, on a step that makes none.
     fn check_of_attempts(&mut self, action: &Action, fields: &Fields<'_>) {
         for (key, why) in OF_ATTEMPTS {
-            let applies = if key == "retry" { takes_retry(action) } else { action.is_run() };
+            let applies = if matches!(key, "retry" | "retriable") { takes_retry(action) } else { action.is_run() };
             let Some(entry) = fields.entry(key).filter(|entry| !applies && !entry.value.is_empty()) else {
                 continue;
             };
@@ -169,6 +194,6 @@ impl Reader<'_, '_> {
     }
 }
 
-fn takes_retry(action: &Action) -> bool {
+pub(crate) fn takes_retry(action: &Action) -> bool {
     action.is_run() || matches!(action, Action::Workflow { .. })
 }

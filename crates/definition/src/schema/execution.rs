@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::read::MAX_LIMIT;
-use crate::{Method, Overflow, Priority, Signature};
+use crate::{Method, OnUndoFailure, Overflow, Priority, Signature};
 
 use super::shapes::{
     Properties, about, declarations, duration, env, expression, id, named, one_or_more, steps, text, title, truth,
@@ -34,6 +34,20 @@ pub(super) fn workflow() -> Properties {
         ("steps", about("What it does.", steps())),
         ("on_failure", about("Steps that run when the execution failed, was cancelled or timed out.", steps())),
         ("finally", about("Steps that always run last.", steps())),
+        ("saga", about("When everything is undone, and what follows when that fails.", named("saga"))),
+    ]
+}
+
+pub(super) fn saga() -> Properties {
+    vec![
+        ("deadline", about("How long the steps may take before everything is undone.", duration())),
+        (
+            "on_undo_failure",
+            about(
+                "What follows when a step cannot be undone: an operator decides, or the execution has failed.",
+                word(OnUndoFailure::ALL.map(OnUndoFailure::as_str)),
+            ),
+        ),
     ]
 }
 

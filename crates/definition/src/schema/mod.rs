@@ -25,7 +25,7 @@ struct Object {
     rules: fn() -> Value,
 }
 
-const OBJECTS: [Object; 21] = [
+const OBJECTS: [Object; 23] = [
     Object {
         name: "workflow",
         keys: &keys::WORKFLOW,
@@ -53,6 +53,13 @@ const OBJECTS: [Object; 21] = [
         rules: || json!({ "required": ["type"] }),
     },
     Object { name: "step", keys: &keys::STEP, properties: steps::step, rules: steps::step_rules },
+    Object {
+        name: "compensate",
+        keys: &keys::COMPENSATE,
+        properties: steps::compensate,
+        rules: steps::compensate_rules,
+    },
+    Object { name: "saga", keys: &keys::SAGA, properties: execution::saga, rules: no_rules },
     Object {
         name: "case",
         keys: &keys::CASE,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::keys::{COMPANIONS, FORMS, STEP_TYPES};
+use crate::keys::{COMPANIONS, COMPENSATE, FORMS, STEP_TYPES};
 use crate::read::{MAX_ATTEMPTS, MAX_ROUNDS};
 use crate::{Backoff, MAX_ITEMS, OnLost};
 
@@ -64,7 +64,26 @@ pub(super) fn step() -> Properties {
             "outputs",
             about("What its outputs must look like, each a JSON Schema; others may come with them.", declarations()),
         ),
+        ("compensate", about("How it is undone when the execution does not complete.", named("compensate"))),
+        ("pivot", about("Whether nothing is undone any more once it has completed.", truth())),
+        ("retriable", about("Whether it is tried again until it succeeds.", truth())),
     ]
+}
+
+/// What undoes a step.
+pub(super) fn compensate() -> Properties {
+    let step = step();
+    let of_step = |key: &'static str| {
+        let found = step.iter().find(|(other, _)| *other == key);
+        (key, found.map_or_else(any, |(_, shape)| shape.clone()))
+    };
+    COMPENSATE.known.iter().map(|key| of_step(key)).collect()
+}
+
+pub(super) fn compensate_rules() -> Value {
+    let forms: Vec<Value> =
+        FORMS.iter().filter(|form| COMPENSATE.known.contains(form)).map(|form| json!({ "required": [form] })).collect();
+    json!({ "oneOf": forms, "dependentRequired": { "with": ["uses"] }, "allOf": values_of_types() })
 }
 
 /// One form, the keys that belong to others, and the values of each step type.
@@ -72,6 +91,11 @@ pub(super) fn step_rules() -> Value {
     let forms: Vec<Value> = FORMS.iter().map(|form| json!({ "required": [form] })).collect();
     let belongs = COMPANIONS.iter().map(|(key, of)| (*key, *of)).chain([("switch", "cases")]);
     let belongs: serde_json::Map<String, Value> = belongs.map(|(key, of)| (key.to_owned(), json!([of]))).collect();
+    json!({ "oneOf": forms, "dependentRequired": belongs, "allOf": values_of_types() })
+}
+
+/// What each step type takes under `with`.
+fn values_of_types() -> Vec<Value> {
     let with = STEP_TYPES.iter().map(|step_type| {
         let with = match *step_type {
             "set" => values(),
@@ -83,7 +107,7 @@ pub(super) fn step_rules() -> Value {
             "then": { "properties": { "with": with }, "required": ["with"] },
         })
     });
-    json!({ "oneOf": forms, "dependentRequired": belongs, "allOf": with.collect::<Vec<_>>() })
+    with.collect()
 }
 
 pub(super) fn case() -> Properties {

@@ -8,6 +8,7 @@ mod nested;
 mod outside;
 mod properties;
 mod refused;
+mod sagas;
 mod schedules;
 mod step_types;
 

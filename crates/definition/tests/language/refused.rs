@@ -82,11 +82,11 @@ fn keys_and_types() {
     one("steps:\n  - ¦rum: x\n", "COG0101", "did you mean `run`?");
     one("steps:\n  - run: x\n    ¦need: []\n", "COG0101", "did you mean `needs`?");
     one(
-        "steps:\n  - run: x\n    ¦compensate: {run: y}\n",
+        "steps:\n  - run: x\n    ¦runs_on: gpu\n",
         "COG0102",
-        "`compensate` is part of the workflow language, but this release does not run it yet",
+        "`runs_on` is part of the workflow language, but this release does not run it yet",
     );
-    one(&with_steps("¦saga: {deadline: 1h}\n"), "COG0102", "`saga` is part");
+    one(&with_steps("¦history: full\n"), "COG0102", "`history` is part");
     one(&with_steps("on: {file: {path: inbox, ¦mime: text/csv}}\n"), "COG0102", "`mime`");
     one("steps: [{uses: ¦sql, with: {query: x}}]", "COG0102", "`uses: sql` is part");
     one("steps: [{uses: ¦sehll, with: {}}]", "COG0112", "did you mean `shell`?");
