@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::{Execution, ExecutionStatus, Failure, PastAttempt, PastOutcome, SignalName, StepStatus};
+use crate::{Cause, Execution, ExecutionStatus, Failure, PastAttempt, PastOutcome, Resolution, SignalName, StepStatus};
 
 /// One recorded fact about an execution. `step` is the ordinal of a step instance.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,6 +91,25 @@ pub enum Change {
         /// When.
         at: DateTime<Utc>,
     },
+    /// Somebody asks for everything to be undone: what runs is stopped first.
+    UnwindRequested {
+        /// Who, and why.
+        cause: Cause,
+    },
+    /// What the steps did begins to be undone.
+    UnwindStarted {
+        /// Why. The one that was recorded first stays.
+        cause: Cause,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// An operator decided what becomes of an undo.
+    UndoResolved {
+        /// The step that is undone.
+        forward: i32,
+        /// What was decided.
+        resolution: Resolution,
+    },
     /// The execution reached its final state.
     Ended {
         /// The final state.
@@ -108,7 +127,13 @@ impl Change {
     /// The ordinal of the step it is about.
     pub fn step(&self) -> Option<i32> {
         match self {
-            Self::Started { .. } | Self::Moved { .. } | Self::Decided { .. } | Self::Ended { .. } => None,
+            Self::Started { .. }
+            | Self::Moved { .. }
+            | Self::Decided { .. }
+            | Self::UnwindRequested { .. }
+            | Self::UnwindStarted { .. }
+            | Self::UndoResolved { .. }
+            | Self::Ended { .. } => None,
             Self::StepStarted { step, .. }
             | Self::StepWaits { step, .. }
             | Self::StepResumed { step, .. }
@@ -176,6 +201,22 @@ impl Execution {
                 state.completed_at = Some(*at);
                 state.signal = None;
             }
+            Change::UnwindRequested { cause } => self.set_cause(cause),
+            Change::UnwindStarted { cause, .. } => {
+                self.move_to(ExecutionStatus::Compensating);
+                self.set_cause(cause);
+                if let Some(saga) = &mut self.saga {
+                    saga.recorded.unwind_number += 1;
+                    self.error = saga.recorded.cause.as_ref().map(|cause| cause.error.clone());
+                }
+                // Undos have limits of their own; a saga that had completed has not ended any more.
+                (self.deadline_at, self.completed_at) = (None, None);
+            }
+            Change::UndoResolved { forward, resolution } => {
+                if let Some(saga) = &mut self.saga {
+                    saga.recorded.resolutions.insert(*forward, resolution.clone());
+                }
+            }
             Change::Ended { status, result, error, at } => {
                 if self.status == ExecutionStatus::Waiting {
                     self.move_to(ExecutionStatus::Running);
@@ -185,6 +226,13 @@ impl Execution {
                 self.error.clone_from(error);
                 self.completed_at = Some(*at);
             }
+        }
+    }
+
+    /// The first cause is the cause.
+    fn set_cause(&mut self, cause: &Cause) {
+        if let Some(saga) = &mut self.saga {
+            saga.recorded.cause.get_or_insert_with(|| cause.clone());
         }
     }
 

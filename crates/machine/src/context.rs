@@ -91,6 +91,14 @@ impl<'e> View<'e> {
         })
     }
 
+    /// Why everything is undone, as what undoes it sees it.
+    fn cause(&self) -> Option<Value> {
+        let is_undo = self.scopes().any(|scope| self.execution.scopes[scope].undo.is_some());
+        let cause = self.execution.recorded_saga().filter(|_| is_undo)?.cause.as_ref()?;
+        let (kind, error) = (cause.kind.as_str(), &cause.error);
+        Some(json!({ "cause": { "kind": kind, "step": error.step, "message": error.title } }))
+    }
+
     fn execution(&self) -> Value {
         let execution = self.execution;
         let mut seen = json!({
@@ -118,6 +126,7 @@ impl Names for View<'_> {
             "now" => Some(Cow::Owned(json!(instant(self.now)))),
             "item" => self.item().map(|(item, _)| Cow::Borrowed(item)),
             "index" => self.item().map(|(_, number)| Cow::Owned(json!(number))),
+            "saga" => self.cause().map(Cow::Owned),
             NEEDS => self.needs.as_ref().map(Cow::Borrowed),
             _ => None,
         }
@@ -125,7 +134,8 @@ impl Names for View<'_> {
 
     fn roots(&self) -> Vec<&str> {
         let items: &[&str] = if self.item().is_some() { &["item", "index"] } else { &[] };
-        ROOTS.iter().chain(items).copied().collect()
+        let saga: &[&str] = if self.cause().is_some() { &["saga"] } else { &[] };
+        ROOTS.iter().chain(items).chain(saga).copied().collect()
     }
 
     fn step(&self, id: &str) -> Option<SeenStep<'_>> {
@@ -138,6 +148,11 @@ impl Names for View<'_> {
         let workflow = &self.execution.new.workflow;
         self.scopes().find_map(|scope| {
             let scope = &self.execution.scopes[scope];
+            if scope.undo.is_some() {
+                // An undo reads the one instance that it undoes.
+                let undone = self.execution.at(scope.owner?);
+                return (workflow.steps[undone.step].id == id).then(|| seen(Some(undone)));
+            }
             let steps = &workflow.blocks[scope.block].steps;
             let position = steps.iter().position(|&step| workflow.steps[step].id == id)?;
             Some(seen(scope.slots[position].ordinal.map(|ordinal| self.execution.at(ordinal))))
@@ -146,7 +161,8 @@ impl Names for View<'_> {
 
     fn step_ids(&self) -> Vec<&str> {
         let workflow = &self.execution.new.workflow;
-        let steps = self.scopes().flat_map(|scope| &workflow.blocks[self.execution.scopes[scope].block].steps);
+        let scopes = self.scopes().filter(|&scope| self.execution.scopes[scope].undo.is_none());
+        let steps = scopes.flat_map(|scope| &workflow.blocks[self.execution.scopes[scope].block].steps);
         steps.map(|&step| workflow.steps[step].id.as_str()).collect()
     }
 }
@@ -184,7 +200,7 @@ impl Execution {
                 "inputs": render_map(inputs.iter(), &view)?,
                 "wait": wait,
             })),
-            Action::Wait(_) | Action::Group { .. } | Action::Switch { .. } => Ok(Value::Null),
+            Action::Wait(_) | Action::Unwind | Action::Group { .. } | Action::Switch { .. } => Ok(Value::Null),
         }
     }
 

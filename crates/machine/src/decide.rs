@@ -9,6 +9,8 @@ mod recover;
 mod resume;
 mod retry;
 mod stop;
+mod undo;
+mod unwind;
 mod values;
 
 pub(crate) use act::chosen_block;
@@ -16,7 +18,9 @@ pub(crate) use act::chosen_block;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use crate::{CancelRequested, Change, Execution, ExecutionId, ExecutionStatus, Failure};
+use uuid::Uuid;
+
+use crate::{CancelRequested, Change, Execution, ExecutionId, ExecutionStatus, Failure, UndoDecision};
 
 /// What someone reports or asks.
 #[derive(Clone, Debug)]
@@ -63,8 +67,55 @@ pub enum Input {
     },
     /// Somebody asks for its end. The request is durable already.
     Cancel(CancelRequested),
+    /// Somebody asks for everything to be undone: of a saga whose steps run, or of one that completed.
+    Unwind {
+        /// Who.
+        by: UnwoundBy,
+        /// Why, in the words of whoever asked.
+        reason: Option<String>,
+    },
+    /// An operator decides what becomes of an undo.
+    Undo {
+        /// The ordinal of the step that is undone.
+        step: i32,
+        /// What is decided.
+        decision: UndoDecision,
+        /// Why.
+        reason: String,
+        /// Who decides.
+        by: Option<Uuid>,
+    },
+    /// An execution that was asked to undo what it did has answered.
+    ChildUndone {
+        /// The ordinal of the undo that asked.
+        step: i32,
+        /// That execution.
+        child: ExecutionId,
+        /// What became of it.
+        outcome: Unwound,
+    },
     /// The node stops taking work.
     Drain,
+}
+
+/// Who asks for everything to be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnwoundBy {
+    /// An operator.
+    Operator,
+    /// The execution that started this one, which is undone itself.
+    Parent,
+}
+
+/// What became of an execution that was asked to undo what it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unwound {
+    /// It ended compensated, now or before.
+    Undone,
+    /// It does not exist, is no saga, or has done nothing that is to be undone.
+    Nothing,
+    /// It could not undo everything, or nothing of it can be undone any more.
+    Failed(Failure),
 }
 
 /// How an attempt ended.
@@ -120,6 +171,14 @@ pub enum Effect {
         /// The step's ordinal.
         step: i32,
     },
+    /// Ask an execution that a step started to undo what it did, and answer with [`Input::ChildUndone`] once it has. One
+    /// that is still under way is waited for. Asking twice is the same as asking once.
+    UnwindChild {
+        /// The ordinal of the undo that asks.
+        step: i32,
+        /// That execution.
+        child: ExecutionId,
+    },
     /// Let go of the execution: it goes on elsewhere or later.
     Release,
     /// Nothing is left to do.
@@ -155,6 +214,21 @@ pub enum Rejected {
     /// The step does not wait for what is reported.
     #[error("the step does not wait for that")]
     NotAwaited,
+    /// No step of it can be undone.
+    #[error("the execution is no saga: none of its steps has a `compensate`")]
+    NoSaga,
+    /// The pivot has completed.
+    #[error("the pivot has completed: from there on nothing is undone")]
+    PastPivot,
+    /// None of its steps has done anything that is to be undone.
+    #[error("there is nothing to undo")]
+    NothingToUndo,
+    /// Its last steps, `on_failure` or `finally`, run.
+    #[error("the execution is about to end; ask again once it has")]
+    Ending,
+    /// The undo has not failed, so there is nothing to decide.
+    #[error("the undo has not failed")]
+    NotFailed,
 }
 
 impl Execution {
@@ -173,6 +247,13 @@ impl Execution {
                 self.child_ended(step, child, status, result, error, now, &mut decision)?;
             }
             Input::Cancel(request) => self.cancel(request, now, &mut decision)?,
+            Input::Unwind { by, reason } => self.unwind_asked(by, reason, now, &mut decision)?,
+            Input::Undo { step, decision: decided, reason, by } => {
+                self.undo_decided(step, decided, reason, by, now, &mut decision)?;
+            }
+            Input::ChildUndone { step, child, outcome } => {
+                self.child_undone(step, child, outcome, now, &mut decision)?;
+            }
             Input::Drain => self.draining = true,
         }
         self.go_on(now, &mut decision);
@@ -187,7 +268,7 @@ impl Execution {
             self.end_unclaimed(ExecutionStatus::TimedOut, phases::queue_timeout(), now, decision);
             return Ok(());
         }
-        self.record(Change::Started { at: now, deadline_at: self.deadline(now) }, decision);
+        self.record(Change::Started { at: now, deadline_at: self.first_deadline(now) }, decision);
         self.begin_main(now, decision);
         Ok(())
     }
@@ -198,12 +279,20 @@ impl Execution {
         now.checked_add_signed(limit).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
+    /// When the steps must have ended.
+    fn first_deadline(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let saga = self.saga_deadline().and_then(|limit| now.checked_add_signed(TimeDelta::from_std(limit).ok()?));
+        saga.into_iter().chain([self.deadline(now)]).min().unwrap_or(now)
+    }
+
+    /// The deadline of the saga, where it comes before the end of the execution's time.
+    fn saga_deadline(&self) -> Option<std::time::Duration> {
+        let workflow = &self.new.workflow;
+        workflow.saga.as_ref()?.deadline.filter(|&deadline| deadline <= workflow.timeout)
+    }
+
     fn require_live(&self) -> Result<(), Rejected> {
-        if matches!(self.status, ExecutionStatus::Running | ExecutionStatus::Waiting) {
-            Ok(())
-        } else {
-            Err(Rejected::NotRunning)
-        }
+        if self.status.is_live() { Ok(()) } else { Err(Rejected::NotRunning) }
     }
 
     /// Everything that follows from the state by itself.
@@ -211,7 +300,7 @@ impl Execution {
         if !self.draining && self.has_room {
             self.begin_work(now, decision);
         }
-        if self.require_live().is_ok() {
+        if matches!(self.status, ExecutionStatus::Running | ExecutionStatus::Waiting) {
             let is_busy = self.running > 0 || self.has_work();
             let status = if is_busy { ExecutionStatus::Running } else { ExecutionStatus::Waiting };
             if status != self.status {

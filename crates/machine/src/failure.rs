@@ -82,17 +82,37 @@ pub struct Failure {
     pub step: Option<String>,
     /// Whether trying again could help.
     pub retriable: bool,
+    /// What was done and is not undone, by the keys of the steps; behind a step and `/` those of the execution that it
+    /// started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_undone: Vec<String>,
 }
 
 impl Failure {
     /// A failure that trying again may mend.
     pub fn retriable(kind: FailureKind, title: impl Into<String>) -> Self {
-        Self { kind, code: None, title: title.into(), detail: None, step: None, retriable: true }
+        Self {
+            kind,
+            code: None,
+            title: title.into(),
+            detail: None,
+            step: None,
+            retriable: true,
+            not_undone: Vec::new(),
+        }
     }
 
     /// A failure that stays the same however often it is tried.
     pub fn permanent(kind: FailureKind, title: impl Into<String>) -> Self {
-        Self { kind, code: None, title: title.into(), detail: None, step: None, retriable: false }
+        Self {
+            kind,
+            code: None,
+            title: title.into(),
+            detail: None,
+            step: None,
+            retriable: false,
+            not_undone: Vec::new(),
+        }
     }
 
     /// What retries match: the code, or the class where there is no finer one.

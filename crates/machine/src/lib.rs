@@ -12,18 +12,20 @@ mod ids;
 mod nul;
 mod rerun;
 mod restore;
+mod saga;
 mod scope;
 mod state;
 mod status;
 mod work;
 
 pub use change::Change;
-pub use decide::{Decision, Effect, Input, Outcome, Rejected};
+pub use decide::{Decision, Effect, Input, Outcome, Rejected, Unwound, UnwoundBy};
 pub use failure::{Failure, FailureKind};
 pub use ids::ExecutionId;
 pub use nul::contains_nul;
 pub use rerun::RerunError;
 pub use restore::RecordedHead;
+pub use saga::{Cause, CauseKind, RecordedSaga, Resolution, SagaStatus, SagaView, UndoDecision, UndoStatus, UndoView};
 pub use state::{
     CancelRequested, Execution, Layer, Limits, NewExecution, PastAttempt, PastOutcome, SignalName, StepState,
 };

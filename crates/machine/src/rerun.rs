@@ -19,6 +19,12 @@ pub enum RerunError {
     /// The step never began, or belongs to what runs after the workflow's steps.
     #[error("the execution cannot go on from the step `{0}`: only steps of the main part that have ended count")]
     NotAStart(String),
+    /// What its steps did was undone, or is being.
+    #[error("what the steps of the execution did was undone; do it over from the start")]
+    Undone,
+    /// A step would be kept that belongs to a saga which can still be undone as a whole.
+    #[error("the step `{0}` would be kept, and is undone with the execution that did it; do it over from the start")]
+    Undoable(String),
     /// What it has recorded cannot be kept.
     #[error("what the execution has recorded cannot be kept: {0}")]
     Unfit(String),
@@ -27,7 +33,7 @@ pub enum RerunError {
 impl Execution {
     /// A new execution, queued, that does this one over: from the step of the key `from` on, with all that needs it;
     /// without one, whatever did not complete. What is kept is copied with new ordinals; of a `foreach` or a group that
-    /// did not complete, its completed parts are.
+    /// did not complete, its completed parts are. Of a saga that was undone nothing is kept.
     ///
     /// # Errors
     ///
@@ -36,20 +42,30 @@ impl Execution {
         if !self.status.is_terminal() {
             return Err(RerunError::NotEnded);
         }
+        let was_undone = self.recorded_saga().is_some_and(|saga| saga.unwind_number > 0);
         let again = match from {
+            Some(_) if was_undone => return Err(RerunError::Undone),
             Some(key) => self.steps_from(key)?,
-            None => vec![false; self.new.workflow.steps.len()],
+            None => vec![was_undone; self.new.workflow.steps.len()],
         };
         if from.is_none() && self.status == ExecutionStatus::Completed {
             return Err(RerunError::NothingFailed);
         }
         let steps = Kept::of(self, &again).steps;
+        // Past the pivot nothing is undone: what is kept stays done, whichever execution did it.
+        if self.saga.is_some() && !self.is_past_pivot() {
+            let undoable = |state: &&StepState| self.definition(state).compensate.is_some();
+            if let Some(kept) = steps.iter().find(undoable) {
+                return Err(RerunError::Undoable(kept.key.clone()));
+            }
+        }
         let head = RecordedHead {
             status: ExecutionStatus::Queued,
             started_at: None,
             deadline_at: None,
             result: None,
             error: None,
+            saga: None,
         };
         Self::restored(new, limits, head, steps).map_err(RerunError::Unfit)
     }
@@ -93,7 +109,7 @@ struct Kept<'e> {
 impl<'e> Kept<'e> {
     fn of(execution: &'e Execution, again: &'e [bool]) -> Self {
         let mut parts = vec![Vec::new(); execution.steps.len()];
-        for state in &execution.steps {
+        for state in execution.steps.iter().filter(|state| !execution.is_undo(state.ordinal)) {
             if let Some(parts) = state.parent.and_then(|parent| parts.get_mut(usize::try_from(parent).ok()?)) {
                 parts.push(state.ordinal);
             }

@@ -1,13 +1,17 @@
 //! Rebuilds an execution from what is recorded of it.
 
 use chrono::{DateTime, Utc};
-use cogwheel_definition::Action;
+use cogwheel_definition::{Action, UNDO};
 use serde_json::Value;
 
 use crate::decide::chosen_block;
+use crate::saga::UndoStatus;
 use crate::scope::{Inside, Items, Place, below_foreach, outermost};
 use crate::state::Phase;
-use crate::{Execution, ExecutionStatus, Failure, FailureKind, Layer, Limits, NewExecution, StepState, StepStatus};
+use crate::{
+    Cause, CauseKind, Execution, ExecutionStatus, Failure, FailureKind, Layer, Limits, NewExecution, RecordedSaga,
+    StepState, StepStatus,
+};
 
 /// The recorded facts about an execution itself.
 #[derive(Clone, Debug)]
@@ -22,6 +26,8 @@ pub struct RecordedHead {
     pub result: Option<Value>,
     /// Why it does not complete, if that was decided.
     pub error: Option<Failure>,
+    /// What was recorded of it as a saga, beside its steps: [`Execution::recorded_saga`].
+    pub saga: Option<RecordedSaga>,
 }
 
 /// Where a recorded step belongs.
@@ -53,13 +59,62 @@ impl Execution {
         }
         execution.result = head.result;
         execution.error = head.error;
+        if let Some(saga) = &mut execution.saga {
+            saga.recorded = head.saga.unwrap_or_default();
+        }
         steps.sort_unstable_by_key(|state| state.ordinal);
         for state in steps {
             execution.restore_step(state)?;
         }
         execution.recount();
-        execution.restore_phase();
+        if !execution.restore_unwinding() {
+            execution.restore_phase();
+        }
         Ok(execution)
+    }
+
+    /// Rebuilds how far the unwinding is. Whether it is still under way.
+    fn restore_unwinding(&mut self) -> bool {
+        let status = self.status;
+        let error = self.error.clone();
+        let Some(saga) = self.saga.as_deref_mut() else { return false };
+        if status == ExecutionStatus::Compensating && saga.recorded.unwind_number == 0 {
+            // The error of an execution that is undone is its cause, where nothing else is recorded.
+            let kind = CauseKind::of(decided(error.as_ref()));
+            saga.recorded.unwind_number = 1;
+            saga.recorded.cause = saga.recorded.cause.take().or(error.map(|error| Cause { kind, error }));
+        }
+        if saga.recorded.unwind_number == 0 {
+            return false;
+        }
+        let mut unwinding = self.plan();
+        for (scope, of) in self.scopes.iter().enumerate().filter(|(_, scope)| scope.undo.is_some()) {
+            if let Some(undo) = of.owner.and_then(|forward| unwinding.of(forward)) {
+                unwinding.undos[undo].scopes.push(scope);
+            }
+        }
+        let mut due = unwinding.start();
+        if let Some(saga) = &mut self.saga {
+            saga.unwinding = Some(unwinding);
+        }
+        while let Some(undo) = due.pop() {
+            due.extend(self.pass_undo(undo));
+        }
+        let is_over = self.unwinding().is_none_or(|unwinding| unwinding.open == 0);
+        self.verdict = (is_over && !status.is_terminal()).then(|| self.verdict_of_unwinding().0);
+        if is_over || status.is_terminal() {
+            return status.is_terminal();
+        }
+        self.phase = Phase::Unwinding;
+        true
+    }
+
+    /// Passes an undo whose turn has come, as far as it is known to have ended: those whose turn comes by that.
+    fn pass_undo(&mut self, undo: usize) -> Vec<usize> {
+        if self.is_settled(undo) {
+            return self.unwinding_mut().map(|unwinding| unwinding.settle(undo)).unwrap_or_default();
+        }
+        if self.undo_status(undo) == UndoStatus::Failed { self.give_way(undo) } else { Vec::new() }
     }
 
     fn restore_step(&mut self, mut state: StepState) -> Result<(), String> {
@@ -92,6 +147,9 @@ impl Execution {
             let (scope, step) = self.phase_scope_of(&state.key)?;
             return Some(Home { scope, step, layer: outermost(&workflow.steps[step]), place: Place::Slot });
         };
+        if let Some(home) = self.home_of_undo(parent, &state.key) {
+            return Some(home);
+        }
         let outer = self.step(parent)?;
         let below = state.key.strip_prefix(outer.key.as_str())?;
         let (scope, step) = (self.instance(parent).scope, outer.step);
@@ -110,6 +168,21 @@ impl Execution {
             }
             (Layer::Action, _) => None,
         }
+    }
+
+    /// Where what undoes `forward` belongs, if this is its key: each try has a scope of its own.
+    fn home_of_undo(&mut self, forward: i32, key: &str) -> Option<Home> {
+        let outer = self.step(forward)?;
+        let block = self.definition(outer).compensate.filter(|_| outer.layer == Layer::Action)?;
+        let number = key.strip_prefix(outer.key.as_str())?.strip_prefix('.')?.strip_prefix(UNDO)?;
+        let tried = match number {
+            "" => 0,
+            number => number.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?,
+        };
+        let step = *self.new.workflow.blocks[block].steps.first()?;
+        let layer = outermost(&self.new.workflow.steps[step]);
+        let scope = self.add_undo_scope(forward, tried)?;
+        Some(Home { scope, step, layer, place: Place::Slot })
     }
 
     /// The scope of the phase that has a step of this id; one that was not known to have begun has.

@@ -39,6 +39,8 @@ pub(crate) struct Scope {
     pub(crate) block: usize,
     /// The instance that encloses it; `None` for the phases of the execution.
     pub(crate) owner: Option<i32>,
+    /// How often what undoes the owner was tried before; nothing where the scope is not one of an undo.
+    pub(crate) undo: Option<usize>,
     /// By position in the block.
     pub(crate) slots: Vec<Slot>,
     /// How many slots have not ended.
@@ -147,8 +149,16 @@ impl Execution {
             .iter()
             .map(|&step| Slot { ordinal: None, missing: workflow.steps[step].needs.len() })
             .collect();
-        self.scopes.push(Scope { block, owner, open: slots.len(), slots });
+        self.scopes.push(Scope { block, owner, undo: None, open: slots.len(), slots });
         self.scopes.len() - 1
+    }
+
+    /// The scope of what undoes an instance, for another try after those before it.
+    pub(crate) fn add_undo_scope(&mut self, forward: i32, tried: usize) -> Option<usize> {
+        let block = self.definition(self.at(forward)).compensate?;
+        let scope = self.add_scope(block, Some(forward));
+        self.scopes[scope].undo = Some(tried);
+        Some(scope)
     }
 
     /// The instance of the step at `step` in `scope`.
@@ -217,7 +227,10 @@ impl Execution {
     /// Makes an instance of a layer of a step; nothing has happened to it yet.
     pub(crate) fn create(&mut self, scope: usize, step: usize, layer: Layer, parent: Option<i32>, place: Place) -> i32 {
         let ordinal = self.next_ordinal();
-        let key = self.key(step, parent, place);
+        let mut key = self.key(step, parent, place);
+        if let (Place::Slot, Some(tried @ 1..)) = (place, self.scopes[scope].undo) {
+            key = format!("{key}[{tried}]");
+        }
         self.attach(StepState::pending(ordinal, key, parent, step, layer), scope, place);
         ordinal
     }

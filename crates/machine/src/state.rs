@@ -8,6 +8,7 @@ use cogwheel_definition::{MAIN_BLOCK, Step, Workflow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::saga::Saga;
 use crate::scope::{Graph, Instance, Scope};
 use crate::work::WorkQueue;
 use crate::{ExecutionId, ExecutionStatus, Failure, StepStatus};
@@ -53,7 +54,7 @@ pub struct Execution {
     pub(crate) instances: Vec<Instance>,
     pub(crate) scopes: Vec<Scope>,
     /// The scope of each phase that has begun.
-    pub(crate) phases: [Option<usize>; 3],
+    pub(crate) phases: [Option<usize>; 4],
     pub(crate) graph: Graph,
     pub(crate) work: WorkQueue,
     /// When something goes on by itself, and which step instance it is.
@@ -71,6 +72,8 @@ pub struct Execution {
     pub(crate) stopping: Option<Stopping>,
     /// Why it is being cancelled, once it is.
     pub(crate) cancel_requested: Option<CancelRequested>,
+    /// What is known of it as a saga; nothing where it is none.
+    pub(crate) saga: Option<Box<Saga>>,
     /// Whether anything may begin.
     pub(crate) has_room: bool,
     /// Set when the node stops taking work: what runs may end, nothing new begins.
@@ -86,6 +89,8 @@ pub(crate) enum Phase {
     OnFailure,
     /// What always comes last.
     Finally,
+    /// Between the steps and what follows a bad end: undoing what they did. It has no scope of its own.
+    Unwinding,
 }
 
 /// Why a phase ends before its steps have.
@@ -95,6 +100,8 @@ pub(crate) enum Stopping {
     DeadlinePassed,
     /// Somebody asked for it.
     Cancelled,
+    /// Somebody asked for everything to be undone.
+    Undone,
 }
 
 /// A recorded request to cancel.
@@ -226,6 +233,7 @@ impl Execution {
     /// A new execution, queued.
     pub fn queued(new: NewExecution, limits: Limits) -> Self {
         let graph = Graph::of(&new.workflow);
+        let saga = new.workflow.saga.is_some().then(Box::default);
         let mut execution = Self {
             new,
             limits,
@@ -234,7 +242,7 @@ impl Execution {
             steps: Vec::new(),
             instances: Vec::new(),
             scopes: Vec::new(),
-            phases: [None; 3],
+            phases: [None; 4],
             graph,
             work: WorkQueue::default(),
             timers: BTreeSet::new(),
@@ -247,6 +255,7 @@ impl Execution {
             error: None,
             stopping: None,
             cancel_requested: None,
+            saga,
             has_room: true,
             draining: false,
         };

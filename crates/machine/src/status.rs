@@ -55,12 +55,17 @@ impl ExecutionStatus {
         }
     }
 
-    /// Whether nothing follows it.
+    /// Whether nothing follows it by itself.
     pub fn is_terminal(self) -> bool {
         match self {
             Self::Queued | Self::Running | Self::Waiting | Self::Compensating => false,
             Self::Completed | Self::Failed | Self::Cancelled | Self::TimedOut | Self::Compensated => true,
         }
+    }
+
+    /// Whether steps of it may be under way.
+    pub(crate) fn is_live(self) -> bool {
+        matches!(self, Self::Running | Self::Waiting | Self::Compensating)
     }
 
     /// Whether `next` may follow it.
@@ -74,7 +79,9 @@ impl ExecutionStatus {
             ),
             S::Waiting => matches!(next, S::Running | S::TimedOut | S::Cancelled | S::Compensating),
             S::Compensating => matches!(next, S::Compensated | S::Failed),
-            S::Completed | S::Failed | S::Cancelled | S::TimedOut | S::Compensated => false,
+            // An operator may let a completed saga be undone; of itself nothing follows an end.
+            S::Completed => next == S::Compensating,
+            S::Failed | S::Cancelled | S::TimedOut | S::Compensated => false,
         }
     }
 }
@@ -164,8 +171,10 @@ mod tests {
     #[test]
     fn a_final_state_is_final() {
         for from in ExecutionStatus::ALL {
-            let moves = ExecutionStatus::ALL.iter().filter(|to| from.may_become(**to)).count();
-            assert_eq!(moves == 0, from.is_terminal(), "{from:?}");
+            let moves: Vec<_> = ExecutionStatus::ALL.into_iter().filter(|to| from.may_become(*to)).collect();
+            // Of a completed saga an operator may ask that it be undone.
+            let may_be_undone = from == ExecutionStatus::Completed && moves == [ExecutionStatus::Compensating];
+            assert_eq!(moves.is_empty() || may_be_undone, from.is_terminal(), "{from:?}");
         }
         for from in StepStatus::ALL {
             let moves = StepStatus::ALL.iter().filter(|to| from.may_become(**to)).count();

@@ -49,6 +49,7 @@ impl Execution {
                     decision.effects.push(Effect::StartChild { step: ordinal });
                 }
             }
+            Action::Unwind => self.begin_unwind(ordinal, now, decision),
             Action::Wait(wait) => self.begin_wait(ordinal, wait, now, decision),
             Action::Group { block } => {
                 self.start(ordinal, Value::Null, self.timeout_at(ordinal, now), now, decision);

@@ -118,6 +118,9 @@ impl Execution {
         let Some(owner) = self.scopes[scope].owner else {
             return self.phase_ended(scope, at, decision);
         };
+        if self.scopes[scope].undo.is_some() {
+            return self.undo_ended(owner, at, decision);
+        }
         if self.instance(owner).stopping.is_some() {
             return self.end_stopped(owner, at, decision);
         }

@@ -69,7 +69,11 @@ impl Execution {
         if !self.heeds_child(state) || self.child_id(ordinal) != Some(child) {
             return Err(Rejected::NotAwaited);
         }
-        if self.instance(ordinal).stopping.is_some() {
+        let key = &self.at(ordinal).key;
+        let not_undone: Vec<String> =
+            error.iter().flat_map(|error| &error.not_undone).map(|left| format!("{key}/{left}")).collect();
+        if let Some((_, failure)) = &mut self.instance_mut(ordinal).stopping {
+            failure.not_undone = not_undone;
             self.end_stopped(ordinal, now, decision);
             return Ok(());
         }
@@ -84,6 +88,7 @@ impl Execution {
         let failure =
             Failure::retriable(FailureKind::Workflow, format!("the execution {child} ended {}", status.as_str()))
                 .with_code(status.as_str());
+        let failure = Failure { not_undone, ..failure };
         let failure = match why {
             Some(why) => failure.with_detail(why),
             None => failure,

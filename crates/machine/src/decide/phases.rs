@@ -15,7 +15,10 @@ impl Execution {
         let (on_failure, finally) = (workflow.on_failure, workflow.finally);
         match self.phase {
             Phase::Main => {
-                let (status, result, error) = self.verdict_of(scope, now);
+                let (status, result, mut error) = self.verdict_of(scope, now);
+                if let Some((cause, plan)) = self.to_unwind(status, &mut error) {
+                    return self.begin_unwinding(cause, plan, now, decision);
+                }
                 let next = on_failure
                     .filter(|_| status != ExecutionStatus::Completed)
                     .map(|block| (Phase::OnFailure, block))
@@ -29,6 +32,8 @@ impl Execution {
                     }
                 }
             }
+            // It has no scope that could end.
+            Phase::Unwinding => {}
             Phase::OnFailure => match finally {
                 None => self.end_as_decided(now, decision),
                 Some(block) => {
@@ -42,12 +47,16 @@ impl Execution {
                 if self.verdict == Some(ExecutionStatus::Completed) {
                     let broken = match self.stopping {
                         Some(Stopping::Cancelled) => Some((ExecutionStatus::Cancelled, self.cancelled())),
-                        Some(Stopping::DeadlinePassed) => {
+                        Some(Stopping::DeadlinePassed | Stopping::Undone) => {
                             Some((ExecutionStatus::TimedOut, execution_timeout(self.new.workflow.timeout)))
                         }
                         None => self.first_failure(scope).map(|cause| (ExecutionStatus::Failed, cause)),
                     };
-                    if let Some((status, cause)) = broken {
+                    if let Some((status, mut cause)) = broken {
+                        // The steps did what they were for: that stands.
+                        if self.saga.is_some() {
+                            cause.not_undone = self.keys_to_undo(&self.plan());
+                        }
                         return self.end(status, None, Some(cause), now, decision);
                     }
                 }
@@ -56,7 +65,7 @@ impl Execution {
         }
     }
 
-    fn open_phase(&mut self, phase: Phase, block: usize) {
+    pub(super) fn open_phase(&mut self, phase: Phase, block: usize) {
         self.phase = phase;
         self.stopping = None;
         let scope = self.add_scope(block, None);
@@ -66,10 +75,21 @@ impl Execution {
 
     /// How the main part ended.
     fn verdict_of(&self, scope: usize, now: DateTime<Utc>) -> (ExecutionStatus, Option<Value>, Option<Failure>) {
-        let timed_out = || (ExecutionStatus::TimedOut, None, Some(execution_timeout(self.new.workflow.timeout)));
+        let timed_out = || {
+            let failure = match self.saga_deadline() {
+                Some(deadline) => saga_timeout(deadline),
+                None => execution_timeout(self.new.workflow.timeout),
+            };
+            (ExecutionStatus::TimedOut, None, Some(failure))
+        };
         match self.stopping {
             Some(Stopping::DeadlinePassed) => return timed_out(),
             Some(Stopping::Cancelled) => return (ExecutionStatus::Cancelled, None, Some(self.cancelled())),
+            Some(Stopping::Undone) => {
+                let cause = self.recorded_saga().and_then(|saga| saga.cause.clone());
+                let error = cause.map_or_else(|| self.cancelled(), |cause| cause.error);
+                return (ExecutionStatus::Cancelled, None, Some(error));
+            }
             None => {}
         }
         if let Some(cause) = self.first_failure(scope) {
@@ -114,7 +134,7 @@ impl Execution {
         self.end(status, None, Some(error), now, decision);
     }
 
-    fn end(
+    pub(super) fn end(
         &mut self,
         status: ExecutionStatus,
         result: Option<Value>,
@@ -137,6 +157,11 @@ impl Execution {
 
 fn execution_timeout(limit: Duration) -> Failure {
     Failure::permanent(FailureKind::Timeout, format!("the execution took longer than its limit of {limit:?}"))
+}
+
+fn saga_timeout(deadline: Duration) -> Failure {
+    Failure::permanent(FailureKind::Timeout, format!("the saga took longer than its deadline of {deadline:?}"))
+        .with_code("saga")
 }
 
 pub(super) fn queue_timeout() -> Failure {

@@ -21,7 +21,12 @@ impl Execution {
         let is_cancelled = cancel.is_some() && self.is_cancel_due();
         self.cancel_requested = cancel;
         self.enqueue_all();
-        if is_cancelled {
+        let is_to_be_undone = self.recorded_saga().is_some_and(|saga| saga.cause.is_some());
+        if self.phase == Phase::Unwinding {
+            self.resume_unwinding();
+        } else if is_to_be_undone && self.phase == Phase::Main {
+            self.stop_phase(Stopping::Undone, now, decision);
+        } else if is_cancelled {
             self.stop_phase(Stopping::Cancelled, now, decision);
         } else if self.was_cut_short(self.phase) {
             self.stop_phase(Stopping::DeadlinePassed, now, decision);
@@ -36,6 +41,8 @@ impl Execution {
                 self.lost(ordinal, now, decision);
             } else if state.status == StepStatus::Waiting && state.signal.is_some() {
                 decision.effects.push(Effect::AwaitSignal { step: ordinal });
+            } else if self.awaits_unwinding(state) {
+                self.ask_children(ordinal, decision);
             } else if self.awaits_child(state) && !is_stopping {
                 decision.effects.push(Effect::StartChild { step: ordinal });
             }
@@ -48,7 +55,9 @@ impl Execution {
     /// Whether a recorded request to cancel is about the part under way, and not about one that it has stopped already.
     fn is_cancel_due(&self) -> bool {
         let has_stopped_handling = self.phase == Phase::Finally && self.was_cut_short(Phase::OnFailure);
-        self.verdict != Some(ExecutionStatus::Cancelled) && !has_stopped_handling
+        // What was undone since says that somebody had asked before, or that nobody could have stopped it.
+        let was_undone = self.recorded_saga().is_some_and(|saga| saga.unwind_number > 0);
+        self.verdict != Some(ExecutionStatus::Cancelled) && !has_stopped_handling && !was_undone
     }
 
     /// Whether steps of a part were ended before their time.

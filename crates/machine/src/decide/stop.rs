@@ -31,7 +31,8 @@ impl Execution {
 
     /// Ends what has not begun in the current phase and asks what runs to stop.
     pub(super) fn stop_phase(&mut self, why: Stopping, now: DateTime<Utc>, decision: &mut Decision) {
-        if self.stopping.is_some() {
+        // What undoes is not cut short: it has limits of its own.
+        if self.stopping.is_some() || self.phase == Phase::Unwinding {
             return;
         }
         self.stopping = Some(why);

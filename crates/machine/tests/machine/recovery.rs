@@ -160,6 +160,7 @@ fn rows_that_do_not_fit_are_named() {
             deadline_at: None,
             result: None,
             error: None,
+            saga: None,
         };
         let new = crate::rig::new("steps: [{id: g, steps: [{id: a, run: x}]}]");
         cogwheel_machine::Execution::restored(new, LIMITS, head, steps).map(|_| ()).unwrap_err()

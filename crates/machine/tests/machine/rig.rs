@@ -98,6 +98,7 @@ impl Case {
             Effect::StartChild { step } => format!("start {}", key(*step)),
             Effect::CancelChild { step } => format!("cancel {}", key(*step)),
             Effect::AwaitSignal { step } => format!("await {}", key(*step)),
+            Effect::UnwindChild { step, .. } => format!("unwind {}", key(*step)),
             Effect::Release => "release".to_owned(),
             Effect::End => "end".to_owned(),
         };

@@ -51,7 +51,8 @@ impl Rows {
         // As the runner does it: the head is written with its own changes, and when the time to wake up moved.
         let is_due_otherwise = !changes.is_empty() && execution.next_wake_at() != self.next_wake_at;
         if is_due_otherwise || changes.iter().any(|change| change.step().is_none()) {
-            assert!(!self.head.status.is_terminal(), "an ended execution changed");
+            let is_undone = changes.iter().any(|change| matches!(change, Change::UnwindStarted { .. }));
+            assert!(!self.head.status.is_terminal() || is_undone, "an ended execution changed");
             self.head = head(execution);
             self.next_wake_at = execution.next_wake_at();
         }
@@ -111,6 +112,10 @@ impl Rows {
         assert!(is_stopping || children(&restored) == children(live));
         let signals = |execution: &Execution| execution.awaiting_signals().map(|s| s.ordinal).collect::<Vec<_>>();
         assert_eq!(signals(&restored), signals(live));
+        assert_eq!(restored.saga(), live.saga(), "the saga is another one");
+        assert_eq!(restored.paused_undos(), live.paused_undos());
+        let asked = |execution: &Execution| execution.awaiting_unwindings().collect::<Vec<_>>();
+        assert_eq!(asked(&restored), asked(live));
         check_all(live);
     }
 }
@@ -122,6 +127,7 @@ fn head(execution: &Execution) -> RecordedHead {
         deadline_at: execution.deadline_at(),
         result: execution.result().cloned(),
         error: execution.error().cloned(),
+        saga: execution.recorded_saga().cloned(),
     }
 }
 
@@ -145,7 +151,7 @@ fn check_all(execution: &Execution) {
         if let Some(parent) = parent {
             assert!(parent.ordinal < state.ordinal && state.key.starts_with(&parent.key));
             assert!(
-                !parent.status.is_terminal() || state.status.is_terminal(),
+                !parent.status.is_terminal() || state.status.is_terminal() || is_undo(execution, state),
                 "{} outlives {}",
                 state.key,
                 parent.key
@@ -180,6 +186,19 @@ fn check_all(execution: &Execution) {
         assert_eq!(execution.error().is_none(), execution.status() == ExecutionStatus::Completed);
         assert_eq!(execution.next_wake_at(), None);
     }
+}
+
+/// Whether it undoes the step around it, or belongs to what does.
+pub(crate) fn is_undo(execution: &Execution, state: &StepState) -> bool {
+    let workflow = execution.workflow();
+    let mut block = execution.definition(state).block;
+    while let Some(owner) = workflow.blocks[block].owner {
+        if workflow.steps[owner].compensate == Some(block) {
+            return true;
+        }
+        block = workflow.steps[owner].block;
+    }
+    false
 }
 
 /// Whether a step type runs it at this moment.

@@ -284,7 +284,7 @@ impl World {
                 Effect::StartChild { step } | Effect::CancelChild { step } => {
                     assert!(self.execution.child_id(*step).is_some());
                 }
-                Effect::AwaitSignal { .. } => {}
+                Effect::AwaitSignal { .. } | Effect::UnwindChild { .. } => {}
                 Effect::Release => assert!(self.is_draining && !self.execution.status().is_terminal()),
                 Effect::End => assert!(self.execution.status().is_terminal()),
             }
@@ -312,6 +312,9 @@ impl World {
                 Change::Decided { .. } | Change::Ended { .. } => self.is_decided = true,
                 Change::Started { .. }
                 | Change::Moved { .. }
+                | Change::UnwindRequested { .. }
+                | Change::UnwindStarted { .. }
+                | Change::UndoResolved { .. }
                 | Change::StepWaits { .. }
                 | Change::StepResumed { .. }
                 | Change::StepLost { .. }
