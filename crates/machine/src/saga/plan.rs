@@ -162,6 +162,7 @@ impl Execution {
         let mut rounds: HashMap<i32, i32> = HashMap::new();
         let mut values: HashMap<i32, Vec<i32>> = HashMap::new();
         let mut is_part = vec![false; steps];
+        let is_past_pivot = self.is_past_pivot();
         let mut stands_for_all = vec![false; steps];
         for state in &self.steps {
             let (ordinal, at) = (state.ordinal, place(state.ordinal));
@@ -196,7 +197,7 @@ impl Execution {
             if self.is_undone(state) {
                 plan.add_undo(ordinal);
                 stands_for_all[at] = true;
-            } else if self.is_unknown_pivot(state) {
+            } else if !is_past_pivot && self.is_unknown_pivot(state) {
                 plan.remains.push(state.key.clone());
             }
             if self.undoing(state).is_some_and(|undo| matches!(undo, Action::Unwind)) {

@@ -11,6 +11,7 @@ mod rerun;
 mod retries;
 mod rig;
 mod rows;
+mod saga;
 mod stopping;
 mod switch;
 mod until;
