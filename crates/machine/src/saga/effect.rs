@@ -1,6 +1,8 @@
 //! Whether a step has had an effect, or may have had one.
 
-use crate::{Execution, ExecutionId, Failure, FailureKind, PastAttempt, PastOutcome, StepState, StepStatus};
+use cogwheel_definition::Action;
+
+use crate::{Execution, ExecutionId, Failure, FailureKind, Layer, PastAttempt, PastOutcome, StepState, StepStatus};
 
 impl Failure {
     /// Whether the attempt itself said that it did not do what it was for. Of one that was killed, cut off or lost, and
@@ -74,6 +76,10 @@ impl Execution {
 
     /// What executions that a step started could not undo, as they said.
     pub(crate) fn left_by_children(&self, state: &StepState) -> Vec<String> {
+        // What lies around such a step has failed with its failure.
+        if state.layer != Layer::Action || !matches!(self.definition(state).action, Action::Workflow { .. }) {
+            return Vec::new();
+        }
         let errors = state.history.iter().filter_map(|past| past.error.as_ref()).chain(&state.error);
         errors.flat_map(|error| error.not_undone.clone()).collect()
     }

@@ -200,7 +200,8 @@ impl Execution {
             } else if !is_past_pivot && self.is_unknown_pivot(state) {
                 plan.remains.push(state.key.clone());
             }
-            if self.undoing(state).is_some_and(|undo| matches!(undo, Action::Unwind)) {
+            // How a step is undone that says so itself covers what its executions left.
+            if self.undoing(state).is_none_or(|undo| matches!(undo, Action::Unwind)) {
                 plan.remains.extend(self.left_by_children(state));
             }
         }

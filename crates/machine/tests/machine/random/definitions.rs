@@ -14,6 +14,23 @@ pub(crate) struct Definition {
     on_failure: Option<Vec<Spec>>,
     finally: Option<Vec<Spec>>,
     timeout: u32,
+    saga: Option<Saga>,
+}
+
+#[derive(Clone, Debug)]
+struct Saga {
+    pauses: bool,
+    deadline: Option<u32>,
+    pivot: Option<prop::sample::Index>,
+}
+
+/// What undoes a step.
+#[derive(Clone, Debug)]
+enum Undo {
+    Run { attempts: u32 },
+    Broken,
+    Answer,
+    Group(Vec<Spec>),
 }
 
 /// A step, without its id, which follows from its place.
@@ -30,6 +47,7 @@ struct Spec {
     continue_on_error: bool,
     timeout: Option<u32>,
     declares_outputs: bool,
+    compensate: Option<Undo>,
 }
 
 #[derive(Clone, Debug)]
@@ -64,16 +82,35 @@ struct Until {
 }
 
 pub(crate) fn definition() -> impl Strategy<Value = Definition> {
-    let handlers = || prop::option::weighted(0.3, steps(1, 3));
-    (steps(DEPTH, 5), handlers(), handlers(), prop_oneof![Just(60_u32), Just(600)])
-        .prop_map(|(main, on_failure, finally, timeout)| Definition { main, on_failure, finally, timeout })
+    let handlers = || prop::option::weighted(0.3, steps(1, 3, false));
+    let timeout = prop_oneof![Just(60_u32), Just(600)];
+    (steps(DEPTH, 5, true), handlers(), handlers(), timeout, prop::option::weighted(0.6, saga()))
+        .prop_map(|(main, on_failure, finally, timeout, saga)| Definition { main, on_failure, finally, timeout, saga })
 }
 
-fn steps(depth: u32, most: usize) -> BoxedStrategy<Vec<Spec>> {
-    prop::collection::vec(spec(depth), 1..=most).boxed()
+fn saga() -> impl Strategy<Value = Saga> {
+    let pivot = prop::option::weighted(0.3, any::<prop::sample::Index>());
+    (any::<bool>(), prop::option::weighted(0.2, 10_u32..60), pivot).prop_map(|(pauses, deadline, pivot)| Saga {
+        pauses,
+        deadline,
+        pivot,
+    })
 }
 
-fn spec(depth: u32) -> BoxedStrategy<Spec> {
+fn undo() -> impl Strategy<Value = Undo> {
+    prop_oneof![
+        12 => (1_u32..3).prop_map(|attempts| Undo::Run { attempts }),
+        1 => Just(Undo::Broken),
+        1 => Just(Undo::Answer),
+        2 => steps(1, 3, false).prop_map(Undo::Group),
+    ]
+}
+
+fn steps(depth: u32, most: usize, can_be_undone: bool) -> BoxedStrategy<Vec<Spec>> {
+    prop::collection::vec(spec(depth, can_be_undone), 1..=most).boxed()
+}
+
+fn spec(depth: u32, can_be_undone: bool) -> BoxedStrategy<Spec> {
     let needs = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
     let condition = prop_oneof![
         12 => Just(None),
@@ -87,23 +124,27 @@ fn spec(depth: u32) -> BoxedStrategy<Spec> {
     let timeout = prop::option::weighted(0.3, 1_u32..30);
     let repeated = (prop::option::weighted(0.2, values()), prop::option::weighted(0.15, until()));
     let rare = prop::bool::weighted(0.15);
-    (kind(depth), needs, repeated, condition, retry, (rare, rare, rare), timeout)
-        .prop_map(|(kind, needs, (foreach, until), condition, retry, (lost, tolerated, declares), timeout)| Spec {
-            kind,
-            needs,
-            foreach,
-            until,
-            condition,
-            retry,
-            fails_when_lost: lost,
-            continue_on_error: tolerated,
-            timeout,
-            declares_outputs: declares,
+    let undo = if can_be_undone { prop::option::weighted(0.5, undo()).boxed() } else { Just(None).boxed() };
+    (kind(depth, can_be_undone), needs, repeated, condition, retry, (rare, rare, rare), (timeout, undo))
+        .prop_map(|(kind, needs, (foreach, until), condition, retry, (lost, tolerated, declares), (timeout, undo))| {
+            Spec {
+                kind,
+                needs,
+                foreach,
+                until,
+                condition,
+                retry,
+                fails_when_lost: lost,
+                continue_on_error: tolerated,
+                timeout,
+                declares_outputs: declares,
+                compensate: undo,
+            }
         })
         .boxed()
 }
 
-fn kind(depth: u32) -> BoxedStrategy<Kind> {
+fn kind(depth: u32, can_be_undone: bool) -> BoxedStrategy<Kind> {
     let leaf = prop_oneof![
         8 => Just(Kind::Run),
         1 => Just(Kind::Broken),
@@ -114,10 +155,10 @@ fn kind(depth: u32) -> BoxedStrategy<Kind> {
     if depth == 0 {
         return leaf.boxed();
     }
-    let cases = prop::collection::vec(steps(depth - 1, 2), 1..3);
-    let choice = (0_usize..3, cases, prop::option::of(steps(depth - 1, 2)))
+    let cases = prop::collection::vec(steps(depth - 1, 2, can_be_undone), 1..3);
+    let choice = (0_usize..3, cases, prop::option::of(steps(depth - 1, 2, can_be_undone)))
         .prop_map(|(on, cases, default)| Kind::Switch { on, cases, default });
-    prop_oneof![6 => leaf, 3 => steps(depth - 1, 3).prop_map(Kind::Group), 1 => choice].boxed()
+    prop_oneof![6 => leaf, 3 => steps(depth - 1, 3, can_be_undone).prop_map(Kind::Group), 1 => choice].boxed()
 }
 
 fn values() -> impl Strategy<Value = Values> {
@@ -155,7 +196,13 @@ impl Definition {
         let mut document = Map::new();
         document.insert("timeout".to_owned(), json!(format!("{}s", self.timeout)));
         document.insert("outputs".to_owned(), json!({ "who": "${{ inputs.who }}" }));
-        document.insert("steps".to_owned(), list(&self.main, &mut ids));
+        let mut main = list(&self.main, &mut ids);
+        let steps = main.as_array_mut().expect("a list");
+        match &self.saga {
+            Some(saga) => saga.put_in(steps, &mut document),
+            None => steps.iter_mut().for_each(take_undos),
+        }
+        document.insert("steps".to_owned(), main);
         for (key, steps) in [("on_failure", &self.on_failure), ("finally", &self.finally)] {
             if let Some(steps) = steps {
                 document.insert(key.to_owned(), list(steps, &mut ids));
@@ -163,6 +210,69 @@ impl Definition {
         }
         // The inputs are put before it as lines of their own.
         document.iter().map(|(key, value)| format!("{key}: {value}")).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Saga {
+    /// Keeps the rules for pivots, and says the saga's own where there is anything to undo.
+    fn put_in(&self, steps: &mut [Value], document: &mut Map<String, Value>) {
+        let pivot = self.pivot.as_ref().map(|pivot| pivot.index(steps.len()));
+        if let Some(pivot) = pivot {
+            let mut before = vec![pivot];
+            let mut next = 0;
+            while let Some(&at) = before.get(next) {
+                let needs = steps[at]["needs"].as_array().expect("a list").clone();
+                before.extend(needs.iter().filter_map(|need| steps.iter().position(|step| &step["id"] == need)));
+                next += 1;
+            }
+            for (at, step) in steps.iter_mut().enumerate() {
+                if !before.contains(&at) {
+                    take_undos(step);
+                }
+            }
+            let step = steps[pivot].as_object_mut().expect("a step");
+            for key in ["compensate", "foreach", "max_parallel", "continue_on_error"] {
+                step.remove(key);
+            }
+        }
+        if !steps.iter().any(|step| step.to_string().contains("\"compensate\"")) {
+            return;
+        }
+        if let Some(pivot) = pivot {
+            steps[pivot]["pivot"] = json!(true);
+        }
+        let mut saga = json!({ "on_undo_failure": if self.pauses { "pause" } else { "fail" } });
+        if let Some(deadline) = self.deadline {
+            saga["deadline"] = json!(format!("{deadline}s"));
+        }
+        document.insert("saga".to_owned(), saga);
+    }
+}
+
+/// Takes what undoes a step, and those inside of it, away.
+fn take_undos(step: &mut Value) {
+    match step {
+        Value::Object(fields) => {
+            fields.remove("compensate");
+            fields.values_mut().for_each(take_undos);
+        }
+        Value::Array(items) => items.iter_mut().for_each(take_undos),
+        _ => {}
+    }
+}
+
+impl Undo {
+    fn document(&self, of: &str, ids: &mut usize) -> Value {
+        match self {
+            Self::Run { attempts } => json!({
+                "run": "u",
+                "retry": { "attempts": attempts, "delay": "2s" },
+                "env": { "WHY": format!("${{{{ saga.cause.kind }}}} ${{{{ steps.{of}.status }}}}") },
+            }),
+            Self::Broken => json!({ "run": "u", "env": { "X": "${{ inputs.list[9] }}" } }),
+            Self::Answer => json!({ "uses": "wait", "with": { "signal": "undone" } }),
+            Self::Group(steps) => json!({ "steps": list(steps, ids), "timeout": "100s" }),
+        }
     }
 }
 
@@ -238,6 +348,9 @@ impl Spec {
         }
         if self.declares_outputs && matches!(self.kind, Kind::Run | Kind::Child { waits: true }) {
             step["outputs"] = json!({ "n": { "type": "integer", "maximum": 5 } });
+        }
+        if let Some(undo) = &self.compensate {
+            step["compensate"] = undo.document(id, ids);
         }
         step
     }

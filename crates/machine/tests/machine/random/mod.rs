@@ -1,6 +1,7 @@
 //! Random definitions under random events: whatever happens, an execution ends with every promise kept.
 
 mod definitions;
+mod effects;
 mod world;
 
 use proptest::prelude::*;

@@ -5,14 +5,15 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use cogwheel_definition::Action;
 use cogwheel_machine::{
-    CancelRequested, Change, Decision, Effect, Execution, ExecutionId, ExecutionStatus, Input, Layer, NewExecution,
-    Outcome, PastOutcome, StepState, StepStatus,
+    CancelRequested, CauseKind, Change, Decision, Effect, Execution, ExecutionId, ExecutionStatus, Failure, Input,
+    Layer, NewExecution, Outcome, PastOutcome, RerunError, StepState, StepStatus, UndoDecision, Unwound, UnwoundBy,
 };
 use proptest::prelude::*;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::definitions::Definition;
+use super::effects::Effects;
 use crate::rig::{LIMITS, at, exit, new};
 use crate::rows::{Rows, is_attempt};
 
@@ -35,6 +36,12 @@ pub(crate) enum Event {
     Pass(i64),
     Deadline,
     Cancel,
+    /// Somebody asks for everything to be undone.
+    Unwind,
+    /// An operator decides about an undo.
+    Decide(usize, usize),
+    /// A child says what became of what it did.
+    ChildUndone(usize, usize),
     Repeat,
     Stray(i32),
     Crash,
@@ -58,6 +65,9 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         2 => (1_i64..40).prop_map(Event::Pass),
         1 => Just(Event::Deadline),
         1 => Just(Event::Cancel),
+        1 => Just(Event::Unwind),
+        3 => (which(), which()).prop_map(|(which, how)| Event::Decide(which, how)),
+        3 => (which(), which()).prop_map(|(which, how)| Event::ChildUndone(which, how)),
         2 => Just(Event::Repeat),
         1 => (-1_i32..20).prop_map(Event::Stray),
         4 => Just(Event::Crash),
@@ -84,6 +94,9 @@ pub(crate) struct World {
     has_room: bool,
     is_draining: bool,
     is_decided: bool,
+    /// Whether everything goes well from here on.
+    is_running_out: bool,
+    effects: Effects,
 }
 
 impl World {
@@ -108,6 +121,8 @@ impl World {
             has_room: true,
             is_draining: false,
             is_decided: false,
+            is_running_out: false,
+            effects: Effects::default(),
         };
         world.tell(Input::Claimed).expect("a queued execution is begun");
         world
@@ -123,6 +138,10 @@ impl World {
                 let kept = live.map(|live| live.steps().to_vec());
                 prop_assert_eq!(kept, Ok(again.steps().to_vec()), "memory and rows keep the same");
                 Ok(Some(Self::of(new, again, self.now)))
+            }
+            Err(RerunError::Undoable(key)) => {
+                prop_assert!(stored.recorded_saga().is_some(), "{} is kept by no saga", key);
+                Ok(None)
             }
             Err(error) => {
                 prop_assert_eq!(self.execution.status(), ExecutionStatus::Completed, "{}", error);
@@ -188,7 +207,11 @@ impl World {
                 ];
                 let status = ends[how % ends.len()];
                 let is_well = status == ExecutionStatus::Completed;
-                let (result, error) = (is_well.then(|| json!({ "n": how })), (!is_well).then(|| exit(1)));
+                // One that is a saga may have left something.
+                let not_undone =
+                    if status == ExecutionStatus::Failed && how % 2 == 0 { vec!["in".to_owned()] } else { Vec::new() };
+                let (result, error) =
+                    (is_well.then(|| json!({ "n": how })), (!is_well).then(|| Failure { not_undone, ..exit(1) }));
                 Input::ChildEnded { step, child, status, result, error }
             }
             Event::ChildIsStarted(which) => {
@@ -214,6 +237,29 @@ impl World {
                 self.cancel.get_or_insert_with(|| request.clone());
                 self.cancel_must_win |= !self.is_decided && !self.deadline_passed;
                 Input::Cancel(request)
+            }
+            Event::Unwind => Input::Unwind { by: UnwoundBy::Operator, reason: None },
+            Event::Decide(which, how) => {
+                let undos: Vec<i32> = self.execution.saga()?.undos.iter().map(|undo| undo.step).collect();
+                let paused = self.execution.paused_undos();
+                let step = pick(if paused.is_empty() { &undos } else { &paused }, *which)?;
+                let decisions = [UndoDecision::Retry, UndoDecision::Skip, UndoDecision::Force];
+                let decision = decisions[how % decisions.len()];
+                Input::Undo { step, decision, reason: "because".to_owned(), by: None }
+            }
+            Event::ChildUndone(which, how) => {
+                let asking: Vec<i32> = self.execution.awaiting_unwindings().collect();
+                let step = pick(&asking, *which)?;
+                let forward = self.execution.step(step)?.parent?;
+                let children = self.execution.children_to_unwind(forward);
+                let child = *children.get(how % children.len().max(1))?;
+                let outcome = match how % 5 {
+                    0 | 1 => Unwound::Undone,
+                    2 => Unwound::Nothing,
+                    _ if self.is_running_out => Unwound::Undone,
+                    _ => Unwound::Failed(exit(1)),
+                };
+                Input::ChildUndone { step, child, outcome }
             }
             Event::Repeat => self.last.clone()?,
             Event::Stray(step) => {
@@ -242,6 +288,7 @@ impl World {
         if self.rows.status().is_terminal() {
             return Ok(());
         }
+        self.effects.lost(&self.execution);
         self.execution = self.rows.taken_over(&self.new);
         self.execution.set_room(self.has_room);
         self.is_draining = false;
@@ -257,17 +304,21 @@ impl World {
             && !self.is_decided
             && self.execution.deadline_at().is_some_and(|deadline_at| deadline_at <= self.now);
         self.last = Some(input.clone());
+        let is_unwound = matches!(input, Input::Unwind { .. });
         if self.tell(input).is_none() {
             prop_assert_eq!(before, (self.execution.status(), self.execution.steps().to_vec()));
         } else {
-            prop_assert!(!before.0.is_terminal() || before.1 == self.execution.steps());
+            prop_assert!(!before.0.is_terminal() || is_unwound || before.1 == self.execution.steps());
         }
         Ok(())
     }
 
     fn tell(&mut self, input: Input) -> Option<Decision> {
         let was_asleep = !self.has_room || self.is_draining;
-        let decision = self.execution.handle(input, self.now).ok()?;
+        let before = self.execution.clone();
+        let decision = self.execution.handle(input.clone(), self.now).ok()?;
+        self.effects.told(&before, &input);
+        self.effects.check_order(&self.execution, &decision.changes);
         self.check_changes(&decision.changes, was_asleep);
         self.rows.write(&self.execution, &decision);
         self.rows.agree_with(&self.execution, &self.new);
@@ -309,11 +360,10 @@ impl World {
                     }
                 }
                 Change::StepEnded { step, .. } => assert!(ended.insert(*step), "a step ended twice"),
-                Change::Decided { .. } | Change::Ended { .. } => self.is_decided = true,
+                Change::Decided { .. } | Change::UnwindStarted { .. } | Change::Ended { .. } => self.is_decided = true,
                 Change::Started { .. }
                 | Change::Moved { .. }
                 | Change::UnwindRequested { .. }
-                | Change::UnwindStarted { .. }
                 | Change::UndoResolved { .. }
                 | Change::StepWaits { .. }
                 | Change::StepResumed { .. }
@@ -357,7 +407,8 @@ impl World {
             let is_child = matches!(execution.definition(state).action, Action::Workflow { .. });
             state.status == StepStatus::Waiting && (state.signal.is_some() || is_child && state.layer == Layer::Action)
         };
-        let goes_on = execution.steps().iter().any(|state| is_awaited(state) || state.wake_at.is_some());
+        let has_asked = execution.awaiting_unwindings().next().is_some() || !execution.paused_undos().is_empty();
+        let goes_on = has_asked || execution.steps().iter().any(|state| is_awaited(state) || state.wake_at.is_some());
         assert!(goes_on || execution.has_work(), "nothing brings it on: {:?}", execution.status());
         let is_due = execution.next_wake_at().is_none_or(|at| at <= self.now);
         if is_due || self.cancel.is_some() || self.rows.is_stopping(execution) {
@@ -387,18 +438,30 @@ impl World {
         if self.is_draining {
             self.crash()?;
         }
+        self.is_running_out = true;
         self.happen(&Event::Room(true))?;
+        let mut choice = usize::try_from(self.now.timestamp_millis() % 7).unwrap_or_default();
         for _ in 0..MANY {
             if self.execution.status().is_terminal() {
                 return self.check_end();
             }
             let waits = self.execution.awaiting_signals().count() + self.execution.awaiting_children().count();
+            let paused = self.execution.paused_undos();
+            let asks = self.execution.awaiting_unwindings().count();
             let event = if !self.stopping.is_empty() {
                 Event::Stopped(0)
             } else if self.execution.has_running_steps() {
                 Event::Complete(0, 1)
             } else if !self.all(is_started).is_empty() {
                 Event::ChildIsStarted(0)
+            } else if asks > 0 {
+                // Those that have answered are not heard again.
+                choice += 1;
+                Event::ChildUndone(choice, choice / asks)
+            } else if waits == 0 && self.execution.next_wake_at().is_none() && !paused.is_empty() {
+                self.effects.check_paused(&self.execution);
+                choice += 1;
+                Event::Decide(choice, choice)
             } else if waits == 0 {
                 Event::Wake
             } else if self.execution.awaiting_signals().next().is_some() {
@@ -416,9 +479,12 @@ impl World {
     fn check_end(&mut self) -> Result<(), TestCaseError> {
         let execution = &self.execution;
         let status = execution.status();
-        if self.cancel_must_win {
+        let cause = execution.saga().and_then(|saga| saga.cause).map(|cause| cause.kind);
+        let is_stopped_by_request = matches!(cause, Some(CauseKind::Cancelled | CauseKind::Operator));
+        if self.cancel_must_win && !is_stopped_by_request {
             prop_assert_eq!(status, ExecutionStatus::Cancelled);
         }
+        self.effects.check_end(execution);
         if status == ExecutionStatus::Completed {
             let failed = execution.steps().iter().find(|state| {
                 state.parent.is_none()
@@ -427,6 +493,15 @@ impl World {
             });
             prop_assert_eq!(failed, None);
             prop_assert_eq!(execution.result(), Some(&json!({ "who": "world" })));
+        }
+        if let Some(saga) = execution.saga()
+            && status == ExecutionStatus::Completed
+        {
+            prop_assert!(saga.undos.is_empty());
+            if self.tell(Input::Unwind { by: UnwoundBy::Parent, reason: None }).is_some() {
+                prop_assert_ne!(self.execution.status(), ExecutionStatus::Completed);
+                return self.run_out();
+            }
         }
         let decision = self.tell(Input::Woken);
         prop_assert!(decision.is_none(), "nothing follows the end");
