@@ -65,6 +65,10 @@ pub struct Model {
     pub resolution_reason: Option<String>,
     /// Decision.
     pub resolved_by_user_id: Option<Uuid>,
+    pub resolved_at: Option<DateTimeUtc>,
+    /// How often it was to be tried again on somebody's word.
+    #[sea_orm(default_value = 0)]
+    pub operator_retries: i32,
     #[sea_orm(default_value = "now")]
     pub created_at: DateTimeUtc,
     #[sea_orm(default_value = "now")]

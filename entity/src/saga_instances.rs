@@ -82,6 +82,13 @@ pub struct Model {
     pub timeout_at: Option<DateTimeUtc>,
     pub started_at: Option<DateTimeUtc>,
     pub completed_at: Option<DateTimeUtc>,
+    /// When it was first asked that everything be undone.
+    pub unwind_requested_at: Option<DateTimeUtc>,
+    /// What asked: the cause that the unwind then has.
+    #[sea_orm(column_type = "String(StringLen::N(20))")]
+    pub unwind_requested_as: Option<String>,
+    #[sea_orm(column_type = "Text")]
+    pub unwind_reason: Option<String>,
     #[sea_orm(default_value = "now")]
     pub created_at: DateTimeUtc,
     #[sea_orm(default_value = "now")]

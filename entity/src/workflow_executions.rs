@@ -233,7 +233,8 @@ impl Declared for Entity {
             .refuse_update(
                 "final",
                 "old.status in ('completed', 'failed', 'cancelled', 'timed_out', \
-                 'compensated') and (new.status is distinct from old.status or \
+                 'compensated') and not (old.status = 'completed' and \
+                 new.status = 'compensating') and (new.status is distinct from old.status or \
                  new.result_data is distinct from old.result_data or new.error is \
                  distinct from old.error or new.started_at is distinct from \
                  old.started_at or new.completed_at is distinct from old.completed_at \

@@ -62,7 +62,7 @@ impl Step {
                 statements.extend(changes.iter().map(|change| ddl::make_change(change, backend)));
             }
             Direction::Down => {
-                statements.extend(changes.iter().rev().map(ddl::take_back_change));
+                statements.extend(changes.iter().rev().map(|change| ddl::take_back_change(change, backend)));
                 statements.extend(tables.iter().rev().flat_map(|table| ddl::drop_table(table, backend)));
                 if self.support {
                     statements.extend(runner_grant("revoke", "from", backend));

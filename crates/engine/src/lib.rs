@@ -15,6 +15,7 @@ mod pause;
 pub mod ports;
 mod retry;
 mod runner;
+mod saga;
 mod save;
 mod secrets;
 mod signal;
@@ -30,6 +31,7 @@ pub use ids::{EndpointId, FileId, NodeId, ScheduleId, TenantId, VersionId, Watch
 pub use outputs::{OutputError, offloaded_size};
 pub use pause::{PauseError, PauseScheduleError};
 pub use retry::{RetryError, RetryRequest};
+pub use saga::SagaError;
 pub use secrets::{DEFAULT_OVERLAP, SecretError, SecretInfo, Secrets, SetSecret, variable as secret_variable};
 pub use signal::{SentSignal, SignalError, SignalRequest};
 pub use start::{StartCause, StartError, StartRequest, StartedExecution, WorkflowRef};

@@ -336,6 +336,16 @@ impl Execution {
         self.running > 0
     }
 
+    /// Whether the workflow's own steps are under way, and not what follows them.
+    pub fn runs_main_steps(&self) -> bool {
+        self.status.is_live() && self.phase == Phase::Main
+    }
+
+    /// Its inputs, checked, with the defaults filled in.
+    pub fn inputs(&self) -> &Value {
+        &self.new.inputs
+    }
+
     /// What set it off, as expressions see it.
     pub fn trigger(&self) -> &Value {
         &self.new.trigger

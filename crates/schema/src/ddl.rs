@@ -63,15 +63,19 @@ pub fn make_change(change: &Change, backend: Backend) -> String {
         ChangeKind::AddColumn(column) => columns::add(&change.table, column, backend),
         ChangeKind::AddIndex(index) => create_index(&change.table, index),
         ChangeKind::DropIndex(index) => format!("drop index {}", index.name),
+        ChangeKind::AddRefusal(refusal) => triggers::add(&change.table, refusal, backend),
+        ChangeKind::DropRefusal(refusal) => triggers::remove(&change.table, refusal, backend),
     }
 }
 
 /// The statement that takes a change back.
-pub fn take_back_change(change: &Change) -> String {
+pub fn take_back_change(change: &Change, backend: Backend) -> String {
     match &change.kind {
         ChangeKind::AddColumn(column) => format!("alter table {} drop column {}", change.table, column.name),
         ChangeKind::AddIndex(index) => format!("drop index {}", index.name),
         ChangeKind::DropIndex(index) => create_index(&change.table, index),
+        ChangeKind::AddRefusal(refusal) => triggers::remove(&change.table, refusal, backend),
+        ChangeKind::DropRefusal(refusal) => triggers::add(&change.table, refusal, backend),
     }
 }
 

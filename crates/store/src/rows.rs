@@ -3,15 +3,16 @@
 //! Each pair of vocabularies is matched word by word in both directions, so a new word does not compile until it is
 //! mapped.
 
-use cogwheel_definition::{FileEvent, Priority};
+use cogwheel_definition::{FileEvent, OnUndoFailure, Priority};
 use cogwheel_engine::ports::{
-    ArtifactKind, DecisionReason, LogLevel, LogStream, SkipReason, StepEffect, StoreError, TriggerType,
+    ArtifactKind, DecisionReason, LogLevel, LogStream, SkipReason, StepEffect, StoreError, TimeoutKind, TriggerType,
 };
 use cogwheel_engine::views::{FileStatus, WorkflowStatus};
 use cogwheel_entity::{
-    artifacts, enums, execution_logs, files, schedule_fires, step_executions, workflow_executions, workflows,
+    artifacts, enums, execution_logs, files, saga_compensations, saga_instances, saga_timeouts, schedule_fires,
+    step_executions, workflow_executions, workflows,
 };
-use cogwheel_machine::{ExecutionStatus, StepStatus};
+use cogwheel_machine::{CauseKind, ExecutionStatus, SagaStatus, StepStatus, UndoDecision, UndoStatus};
 use sea_orm::ActiveEnum;
 
 /// A vocabulary with its stored counterpart.
@@ -66,7 +67,47 @@ same_words!(LogLevel, execution_logs::LogLevel: Debug Info Warn Error);
 same_words!(LogStream, execution_logs::LogStream: Engine Stdout Stderr);
 same_words!(WorkflowStatus, workflows::WorkflowStatus: Draft Active Paused Inactive);
 same_words!(FileEvent, files::ChangeKind: Created Modified Deleted);
+same_words!(SagaStatus, enums::SagaStatus: Pending Running Completed Compensating Compensated Failed);
+same_words!(CauseKind, saga_instances::SagaCause: StepFailed TimedOut Cancelled Operator Parent);
+same_words!(UndoStatus, saga_compensations::CompensationStatus: Pending Running Completed Failed Skipped);
 same_words!(FileStatus, files::FileStatus: Detected Settling Ready Processing Processed Failed Skipped Deleted);
+
+impl Stored for UndoDecision {
+    type Word = saga_compensations::CompensationResolution;
+
+    fn stored(self) -> Self::Word {
+        match self {
+            Self::Retry => saga_compensations::CompensationResolution::Retried,
+            Self::Skip => saga_compensations::CompensationResolution::Skipped,
+            Self::Force => saga_compensations::CompensationResolution::Forced,
+        }
+    }
+
+    fn from_stored(word: Self::Word) -> Self {
+        match word {
+            saga_compensations::CompensationResolution::Retried => Self::Retry,
+            saga_compensations::CompensationResolution::Skipped => Self::Skip,
+            saga_compensations::CompensationResolution::Forced => Self::Force,
+        }
+    }
+}
+
+/// The stored form of what follows when an undo fails.
+pub(crate) fn on_undo_failure(follows: OnUndoFailure) -> saga_instances::OnUndoFailure {
+    match follows {
+        OnUndoFailure::Pause => saga_instances::OnUndoFailure::Pause,
+        OnUndoFailure::Fail => saga_instances::OnUndoFailure::Fail,
+    }
+}
+
+/// The stored form of what a time limit is one of.
+pub(crate) fn timeout_type(kind: TimeoutKind) -> saga_timeouts::TimeoutType {
+    match kind {
+        TimeoutKind::Saga => saga_timeouts::TimeoutType::Saga,
+        TimeoutKind::Step => saga_timeouts::TimeoutType::Step,
+        TimeoutKind::Compensation => saga_timeouts::TimeoutType::Compensation,
+    }
+}
 
 /// The stored form of a reason; the ledger knows more of them than this engine decides.
 pub(crate) fn skip_reason(reason: SkipReason) -> schedule_fires::SkipReason {

@@ -11,8 +11,8 @@ use cogwheel_engine::ports::{
     AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DataKey, DeadLetter,
     DeletedSecret, EndedAfter, EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal,
     Notice, PauseSchedule, PauseWorkflow, PendingAfter, Place, PutSecret, Record, SaveWorkflow, ScheduleTick,
-    SecretStore, SignalAnswer, Start, Started, Store, StoreError, StoredExecution, StoredSecret, Swept, WatchHealth,
-    WorkflowRecord, WrappedKey,
+    SecretStore, SignalAnswer, Start, Started, Store, StoreError, StoredExecution, StoredSecret, Swept, UndoAnswer,
+    UndoRequest, UnwindAnswer, UnwindRequest, WatchHealth, WorkflowRecord, WrappedKey,
 };
 use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_machine::ExecutionId;
@@ -26,7 +26,8 @@ use crate::notices::Notices;
 use crate::tx::Reading;
 use crate::writes::pool::{self, Misread};
 use crate::writes::{
-    cancel, endpoints, events, files, installer, nodes, restore, schedules, secrets, signals, workflows as saving,
+    cancel, endpoints, events, files, installer, nodes, restore, sagas, schedules, secrets, signals,
+    workflows as saving,
 };
 
 /// The store of one open database. Clones share it.
@@ -197,6 +198,16 @@ impl Store for SqlStore {
 
     async fn request_cancel(&self, request: CancelRequest) -> Result<CancelAnswer, StoreError> {
         self.journal().write(Box::new(move |tx| Box::pin(cancel::request(tx, request)))).await
+    }
+
+    async fn request_unwind(&self, request: UnwindRequest) -> Result<UnwindAnswer, StoreError> {
+        self.journal()
+            .write(Box::new(move |tx| Box::pin(async move { sagas::request_unwind(tx, &request).await })))
+            .await
+    }
+
+    async fn decide_undo(&self, request: UndoRequest) -> Result<UndoAnswer, StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(async move { sagas::decide_undo(tx, &request).await }))).await
     }
 
     async fn record(&self, record: Record) -> Result<(), StoreError> {

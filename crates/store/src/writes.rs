@@ -1,5 +1,6 @@
 //! Units of work that are rare enough to decide inside a transaction of their own.
 
+pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod endpoints;
 pub(crate) mod events;
@@ -8,6 +9,7 @@ pub(crate) mod installer;
 pub(crate) mod nodes;
 pub(crate) mod pool;
 pub(crate) mod restore;
+pub(crate) mod sagas;
 pub(crate) mod schedules;
 pub(crate) mod secrets;
 pub(crate) mod signals;

@@ -55,6 +55,7 @@ impl<'e> Rebuilder<'e> {
             deadline_at: stored.deadline_at,
             result: stored.result.clone(),
             error: stored.error.clone(),
+            saga: stored.saga.clone(),
         };
         Execution::restored(new, self.engine.limits(), head, stored.steps.clone())
     }
@@ -101,6 +102,7 @@ impl<'e> Rebuilder<'e> {
                 error: Some(failure),
             }),
             steps: Vec::new(),
+            saga: None,
             logs: Vec::new(),
             events: Vec::new(),
             artifacts: Vec::new(),

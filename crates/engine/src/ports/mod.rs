@@ -6,6 +6,7 @@ mod events;
 mod files;
 mod ownership;
 mod reads;
+mod saga;
 mod schedule;
 mod secrets;
 mod signals;
@@ -24,6 +25,10 @@ pub use files::{
 };
 pub use ownership::{Claim, Claimed, Lease, NewNode, Notice, Swept};
 pub use reads::Reads;
+pub use saga::{
+    SagaInbox, SagaRow, SagaRows, TimeoutKind, TimeoutRow, TimeoutState, UndoAnswer, UndoRequest, UndoRow, UnwindAnswer,
+    UnwindAsked, UnwindRequest,
+};
 pub use schedule::{Due, DueOutcome, PauseSchedule, ScheduleRecord, ScheduleTick, SkipReason};
 pub use secrets::{DataKey, DeletedSecret, PutSecret, SecretStore, StoredSecret, Vault, VaultError, WrappedKey};
 pub use signals::{AskInbox, AwaitedSignal, EndedChild, Inbox, NewSignal, SignalAnswer, TakenSignal};

@@ -5,6 +5,7 @@ use cogwheel_machine::{CancelRequested, ExecutionId, ExecutionStatus, Failure};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::SagaInbox;
 use crate::TenantId;
 
 /// A signal to keep until it is taken.
@@ -54,6 +55,8 @@ pub struct AskInbox {
     pub waits: Vec<AwaitedSignal>,
     /// Its steps that wait for the end of the execution that they started, by ordinal.
     pub children: Vec<i32>,
+    /// Whether it is a saga, of which something may have been asked.
+    pub is_saga: bool,
     /// The time.
     pub at: DateTime<Utc>,
 }
@@ -78,6 +81,8 @@ pub struct Inbox {
     pub signals: Vec<TakenSignal>,
     /// Executions that its steps started and that have ended.
     pub children: Vec<EndedChild>,
+    /// What was asked of it as a saga.
+    pub saga: SagaInbox,
 }
 
 /// A signal that a step took.

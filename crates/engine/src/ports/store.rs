@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_definition::{Overflow, Priority, Workflow};
-use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, StepState};
+use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, RecordedSaga, StepState};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::{
     AskInbox, BlobKey, Claim, Claimed, Consumer, DeadLetter, EventPage, FileLedger, FileVersion, Inbox, Lease,
-    LogLevel, LogStream, NewNode, NewSignal, Notice, PauseSchedule, Place, ScheduleRecord, ScheduleTick, SignalAnswer,
-    StoreError, Swept,
+    LogLevel, LogStream, NewNode, NewSignal, Notice, PauseSchedule, Place, SagaRows, ScheduleRecord, ScheduleTick, SignalAnswer,
+    StoreError, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest,
 };
 use crate::{EndpointId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
@@ -82,6 +82,13 @@ pub trait Store: FileLedger {
 
     /// Records that an execution is to be cancelled; of several requests the first counts.
     async fn request_cancel(&self, request: CancelRequest) -> Result<CancelAnswer, StoreError>;
+
+    /// Records that everything an execution did is to be undone. One that had completed is live again from then on, and
+    /// in the pool. Written to the audit log where an operator asks.
+    async fn request_unwind(&self, request: UnwindRequest) -> Result<UnwindAnswer, StoreError>;
+
+    /// Records what an operator decided about an undo that failed, for its owner to act on, and that in the audit log.
+    async fn decide_undo(&self, request: UndoRequest) -> Result<UndoAnswer, StoreError>;
 
     /// Records what became of an execution. Refused with [`StoreError::Conflict`] when the epoch is not the current one.
     async fn record(&self, record: Record) -> Result<(), StoreError>;
@@ -359,6 +366,8 @@ pub struct CancelRequest {
     pub execution: ExecutionId,
     /// Why, in the words of whoever asks.
     pub reason: Option<String>,
+    /// Whether a person asks by hand: then it is written to the audit log.
+    pub is_audited: bool,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -389,6 +398,8 @@ pub struct Record {
     pub head: Option<Head>,
     /// Steps that changed, whole.
     pub steps: Vec<StepRow>,
+    /// What became of it as a saga; nothing where it is none.
+    pub saga: Option<Box<SagaRows>>,
     /// New log lines.
     pub logs: Vec<StoredLog>,
     /// New events.
@@ -573,6 +584,8 @@ pub struct StoredExecution {
     pub cancel_requested: bool,
     /// Why, in the words of whoever asked.
     pub cancel_reason: Option<String>,
+    /// What is recorded of it as a saga, where it is one and has begun.
+    pub saga: Option<RecordedSaga>,
     /// Its recorded steps.
     pub steps: Vec<StepState>,
     /// The sequence of its next log line.

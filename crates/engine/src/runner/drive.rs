@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::attempt::{Ended, Running};
 use super::journal::Written;
+use super::saga::UnwrittenUndos;
 use super::slots::{Slot, Ticket};
 use super::{Job, Line, Nudge, Runner, UnrecordedStart};
 use crate::ports::{LogLine, NewArtifact, NewEvent, Parent};
@@ -82,6 +83,8 @@ pub(super) struct Unwritten {
     pub(super) events: Vec<NewEvent>,
     /// Files that attempts left; they go with the steps.
     pub(super) artifacts: Vec<NewArtifact>,
+    /// Of a saga: they go with the steps, or with the head.
+    pub(super) undos: UnwrittenUndos,
 }
 
 impl Unwritten {
@@ -148,13 +151,23 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     drive.execution.set_room(false);
     // What only waits needs no slot.
     arrival = arrival.filter(|_| drive.execution.status() != ExecutionStatus::Waiting);
+    if drive.is_recovered {
+        // What stands there was written by another process, which may not have known of a decision.
+        drive.unwritten.undos.add_all();
+    }
     let mut next = match first {
         Some(input) => drive.take(input).await,
         None if drive.start.is_some() => drive.begin_unrecorded().await,
         None => Next::GoOn,
     };
     arrival = arrival.filter(|_| drive.slot.is_none());
+    if drive.is_recovered && drive.is_saga() && next == Next::GoOn {
+        // What was asked of it after its rows were read, and before it could be told.
+        next = drive.read_inbox().await;
+    }
     drive.is_recovered = false;
+    // A saga that waits for an operator, or for others, needs no slot either.
+    arrival = arrival.filter(|_| drive.execution.status() == ExecutionStatus::Queued || drive.execution.has_work());
     let mut idle_at = Instant::now() + LINGER;
     while next == Next::GoOn {
         // What only waits holds nobody else up.
@@ -338,6 +351,7 @@ impl Drive<'_> {
                 Effect::Stop { step } => self.stop(step),
                 Effect::StartChild { step } => self.start_child(step).await,
                 Effect::CancelChild { step } => self.cancel_child(step).await,
+                Effect::UnwindChild { step, child } => self.unwind_child(step, child).await,
                 Effect::AwaitSignal { .. } => reads_inbox = true,
                 Effect::Release | Effect::End => next = Next::LetGo,
             }
@@ -355,6 +369,7 @@ impl Drive<'_> {
             self.unwritten.head = true;
         }
         for change in changes {
+            self.unwritten.undos.note(&self.execution, change);
             match change.step() {
                 Some(step) => {
                     self.unwritten.steps.insert(step);

@@ -10,6 +10,7 @@ use tracing::{error, warn};
 
 use super::UnrecordedStart;
 use super::drive::Drive;
+use super::saga;
 use crate::Engine;
 use crate::ports::{Head, NewEvent, Record, Started, StepEffect, StepRegistry, StepRow, StoreError, StoredLog};
 use crate::triggers::depth_of;
@@ -122,6 +123,7 @@ impl Drive<'_> {
             epoch: self.epoch,
             head: Some(head),
             steps: Vec::new(),
+            saga: None,
             logs: Vec::new(),
             events: Vec::new(),
             artifacts: Vec::new(),
@@ -137,6 +139,10 @@ impl Drive<'_> {
     fn take_record(&mut self) -> Record {
         let unwritten = std::mem::take(&mut self.unwritten);
         let execution = &self.execution;
+        let at = self.runner.clock.now();
+        let origin =
+            saga::Origin { correlation_id: self.correlation_id, parent: self.parent.map(|parent| parent.execution) };
+        let saga = saga::rows(execution, &origin, unwritten.head, &unwritten.steps, &unwritten.undos, at);
         let steps = unwritten
             .steps
             .into_iter()
@@ -171,11 +177,12 @@ impl Drive<'_> {
             epoch: self.epoch,
             head: unwritten.head.then(|| self.head(unwritten.lets_go)),
             steps,
+            saga,
             logs,
             events,
             artifacts: unwritten.artifacts,
             parent: self.parent.filter(|_| has_ended).map(|parent| parent.execution),
-            at: self.runner.clock.now(),
+            at,
         }
     }
 

@@ -6,6 +6,7 @@ mod drive;
 mod journal;
 mod media;
 mod outside;
+mod saga;
 mod slots;
 
 use std::collections::HashMap;

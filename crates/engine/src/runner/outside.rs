@@ -165,6 +165,9 @@ impl Drive<'_> {
                 error: ended.error,
             });
         }
+        self.hear_saga(inbox.saga);
+        // Whoever was asked to undo what it did has done so by its end.
+        self.ask_to_unwind().await;
     }
 
     /// The end with the result itself, where only a reference to it is recorded; one that is lost is a failure. `None`
@@ -206,6 +209,7 @@ impl Drive<'_> {
             tenant: self.tenant,
             waits,
             children: self.execution.awaiting_children().collect(),
+            is_saga: self.is_saga(),
             at: self.runner.clock.now(),
         };
         self.until_answered(|| self.runner.store.inbox(ask.clone())).await.unwrap_or_default()
@@ -221,7 +225,7 @@ impl Drive<'_> {
     }
 
     /// Asks the store again while the database is away; nothing when it cannot be answered.
-    async fn until_answered<T, F: Future<Output = Result<T, StoreError>>>(&self, ask: impl Fn() -> F) -> Option<T> {
+    pub(super) async fn until_answered<T, F: Future<Output = Result<T, StoreError>>>(&self, ask: impl Fn() -> F) -> Option<T> {
         let mut pause = FIRST_PAUSE;
         loop {
             match ask().await {

@@ -29,7 +29,7 @@ impl Execution {
     }
 
     /// The steps that would be undone, and what could not be.
-    pub(super) fn keys_to_undo(&self, plan: &Unwinding) -> Vec<String> {
+    pub(crate) fn keys_to_undo(&self, plan: &Unwinding) -> Vec<String> {
         let undos = plan.undos.iter().map(|undo| self.at(undo.forward).key.clone());
         undos.chain(plan.remains.iter().cloned()).collect()
     }

@@ -262,6 +262,17 @@ impl Execution {
             .is_some_and(|state| state.status == StepStatus::Completed)
     }
 
+    /// The step that an instance undoes, or belongs to the undoing of.
+    pub fn undone_by(&self, ordinal: i32) -> Option<i32> {
+        let around = std::iter::successors(self.step(ordinal), |inner| self.step(inner.parent?));
+        around.filter(|state| self.is_undo(state.ordinal)).last().and_then(|undo| undo.parent)
+    }
+
+    /// What was done and could be undone, and what could not be, by the keys of the steps.
+    pub fn undoable(&self) -> Vec<String> {
+        self.keys_to_undo(&self.plan())
+    }
+
     /// Whether an instance undoes another, which is the one around it.
     pub(crate) fn is_undo(&self, ordinal: i32) -> bool {
         let instance = self.instance(ordinal);

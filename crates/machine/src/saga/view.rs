@@ -124,6 +124,11 @@ impl Execution {
         })
     }
 
+    /// The undo of the step instance of this ordinal, where it is undone; as in [`SagaView::undos`], without the others.
+    pub fn undo_of(&self, step: i32) -> Option<UndoView<'_>> {
+        self.undo_view(self.unwinding()?.of(step)?)
+    }
+
     fn saga_status(&self) -> SagaStatus {
         match self.status {
             ExecutionStatus::Queued => SagaStatus::Pending,

@@ -1,5 +1,6 @@
 //! Triggers: every table keeps `updated_at`, some tables refuse updates.
 
+use crate::change::Refusal;
 use crate::def::{Backend, Extra, TableDef};
 
 /// SQLite's present instant in the one text form that instants have.
@@ -35,6 +36,17 @@ pub(super) fn create(table: &TableDef, backend: Backend) -> Vec<String> {
         _ => None,
     }));
     triggers
+}
+
+/// The statement that makes a table refuse updates.
+pub(super) fn add(table: &str, refusal: &Refusal, backend: Backend) -> String {
+    refuse(table, &refusal.name, Some(&refusal.when), backend)
+}
+
+/// The statement that makes a table refuse them no more.
+pub(super) fn remove(table: &str, refusal: &Refusal, backend: Backend) -> String {
+    let of_table = if backend == Backend::Postgres { format!(" on {table}") } else { String::new() };
+    format!("drop trigger trg_{table}_{}{of_table}", refusal.name)
 }
 
 fn touch(table: &str, backend: Backend) -> String {

@@ -1,5 +1,7 @@
 //! What the frequent units write, column by column: bound one by one on SQLite, sent as JSON rows to PostgreSQL.
 
+mod saga;
+
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
     Due, DueOutcome, FileVersion, Head, NewArtifact, NewEvent, NewRow, Record, ScheduleTick, Start, StepRow, StoredLog,
@@ -15,6 +17,8 @@ use uuid::Uuid;
 
 use crate::rows::{Stored, file_status_after, skip_reason};
 use crate::values::{instant_text, new_id, storable, storable_option, storable_text};
+
+pub(super) use saga::{EndedTimeoutColumns, PendingTimeoutColumns, SagaColumns, UndoColumns};
 
 /// A UUID: a blob for SQLite, text in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

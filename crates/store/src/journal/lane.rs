@@ -285,6 +285,7 @@ mod tests {
             epoch: 0,
             head: None,
             steps: Vec::new(),
+            saga: None,
             logs: vec![log],
             events: Vec::new(),
             artifacts: Vec::new(),

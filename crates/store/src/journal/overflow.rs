@@ -57,6 +57,7 @@ pub(super) fn skipped(row: &NewRow, slot: &ConcurrencySlot) -> Record {
         epoch: 0,
         head: Some(head),
         steps: Vec::new(),
+        saga: None,
         logs: Vec::new(),
         events: Vec::new(),
         artifacts: Vec::new(),

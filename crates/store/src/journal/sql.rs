@@ -1,5 +1,7 @@
 //! The statements of the hot path; the conformance tests run every one of them on its database.
 
+pub(super) mod saga;
+
 /// The states in which an execution may still be written, as the partial indexes spell them.
 macro_rules! live {
     () => {

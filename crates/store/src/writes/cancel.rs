@@ -3,7 +3,9 @@
 use cogwheel_engine::ports::{CancelAnswer, CancelRequest, StoreError};
 use cogwheel_machine::ExecutionStatus;
 use sea_orm::Value;
+use serde_json::json;
 
+use super::audit::{self, Act};
 use crate::rows::Stored;
 use crate::tx::{WriteTx, raw};
 use crate::values::storable_text;
@@ -19,6 +21,19 @@ pub(crate) async fn request(tx: &mut dyn WriteTx, request: CancelRequest) -> Res
     let reason = Value::from(request.reason.as_deref().map(storable_text));
     let values = [Value::from(request.at), reason, id.clone(), tenant.clone()];
     if tx.execute(raw(tx, REQUEST, values)).await? > 0 {
+        if request.is_audited {
+            let act = Act {
+                tenant: request.tenant,
+                action: "execution.cancel",
+                table: "workflow_executions",
+                record: request.execution.to_string(),
+                reason: request.reason.as_deref(),
+                change: json!({ "cancel_requested_at": request.at }),
+                at: request.at,
+            };
+            let admin = audit::admin(tx, request.at).await?;
+            audit::write(tx, admin, act).await?;
+        }
         return Ok(CancelAnswer::Requested);
     }
     let rows = tx.query(raw(tx, READ_STATUS, [id, tenant])).await?;

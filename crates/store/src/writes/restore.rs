@@ -9,6 +9,7 @@ use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, Layer, SignalName,
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use super::sagas;
 use crate::rows::{Stored, corrupt};
 use crate::tx::{Ask, Row, any_of, ids, raw};
 
@@ -16,11 +17,12 @@ const EXECUTIONS: &str =
     "select e.id, e.tenant_id, e.workflow_id, e.workflow_version_id, w.name, v.version, v.source_text, e.lease_epoch,
         e.status, e.trigger_data, e.input_data, e.started_at, e.deadline_at, e.next_wake_at, e.result_data, e.error,
         e.parent_execution_id, e.parent_step_ordinal, e.concurrency_key, e.retry_count, e.correlation_id,
-        e.cancel_requested_at, e.cancel_reason,
+        e.cancel_requested_at, e.cancel_reason, g.id as saga_id, g.cause, g.cause_detail, g.unwind_number,
         (select max(l.sequence) from execution_logs l where l.execution_id = e.id) as last_sequence
     from workflow_executions e
     left join workflows w on w.id = e.workflow_id
     left join workflow_versions v on v.id = e.workflow_version_id
+    left join saga_instances g on g.execution_id = e.id
     where e.id in ";
 const STEPS: &str = "select s.execution_id, s.ordinal, s.step_key, s.parent_ordinal, s.status, s.attempt,
         s.attempt_history, s.input_data, s.output_data, s.error, s.started_at, s.wake_at, s.timeout_at,
@@ -42,6 +44,11 @@ pub(super) async fn executions(ask: &mut dyn Ask, wanted: &[Uuid]) -> Result<Vec
         let id: Uuid = row.get("id")?;
         let steps = steps.remove(&id).unwrap_or_else(|| Ok(Vec::new()));
         restored.push((id, steps.and_then(|steps| execution(&row, id, steps))));
+    }
+    for execution in restored.iter_mut().filter_map(|(_, restored)| restored.as_mut().ok()) {
+        if let Some(saga) = execution.saga.as_mut().filter(|saga| saga.unwind_number > 0) {
+            saga.resolutions = sagas::decisions(ask, execution.id).await?.into_iter().collect();
+        }
     }
     Ok(restored)
 }
@@ -107,6 +114,7 @@ fn execution(row: &Row, id: Uuid, steps: Vec<StepState>) -> Result<StoredExecuti
         correlation_id: row.get("correlation_id")?,
         cancel_requested: row.get::<Option<DateTime<Utc>>>("cancel_requested_at")?.is_some(),
         cancel_reason: row.get("cancel_reason")?,
+        saga: sagas::recorded(row, id)?,
         steps,
         next_log_sequence: row.get::<Option<i64>>("last_sequence")?.map_or(0, |last| last + 1),
     })

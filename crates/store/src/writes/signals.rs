@@ -8,7 +8,7 @@ use cogwheel_machine::{CancelRequested, ExecutionId, ExecutionStatus};
 use sea_orm::{DbBackend, Value};
 use uuid::Uuid;
 
-use super::restore;
+use super::{restore, sagas};
 use crate::rows::Stored;
 use crate::tx::{Ask, FOR_UPDATE, Row, SKIP_LOCKED, WriteTx, any_of, ids, locked, raw};
 use crate::values::{storable, storable_text};
@@ -124,7 +124,7 @@ pub(crate) async fn look(ask: &mut dyn Ask, question: &AskInbox) -> Result<Optio
         }
     }
     let (cancel, children) = (cancel(ask, question).await?, children(ask, question).await?);
-    Ok(Some(Inbox { cancel, signals, children }))
+    Ok(Some(Inbox { cancel, signals, children, saga: sagas::inbox(ask, question).await? }))
 }
 
 /// What came for an execution; takes the signals that its steps wait for.
@@ -138,7 +138,7 @@ pub(crate) async fn open(tx: &mut dyn WriteTx, question: &AskInbox) -> Result<In
         });
     }
     let (cancel, children) = (cancel(tx.asking(), question).await?, children(tx.asking(), question).await?);
-    Ok(Inbox { cancel, signals, children })
+    Ok(Inbox { cancel, signals, children, saga: sagas::inbox(tx.asking(), question).await? })
 }
 
 /// The signal that a step took before.

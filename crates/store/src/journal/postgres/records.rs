@@ -7,10 +7,12 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement}
 use uuid::Uuid;
 
 use super::super::columns::{
-    ArtifactColumns, EventColumns, HeadColumns, Instant, Key, LogColumns, StepColumns, WakeColumns,
+    ArtifactColumns, EndedTimeoutColumns, EventColumns, HeadColumns, Instant, Key, LogColumns, PendingTimeoutColumns,
+    SagaColumns, StepColumns, UndoColumns, WakeColumns,
 };
 use super::super::counts::Counts;
 use super::super::sql::postgres as sql;
+use super::super::sql::saga::postgres as saga;
 use super::super::{check_fence, lets_go};
 use super::starts::Placed;
 use super::{Answers, put};
@@ -94,6 +96,10 @@ pub(super) async fn follow(tx: &DatabaseTransaction, starts: &[Placed<'_>], coun
 #[derive(Default)]
 struct Rows {
     steps: Vec<StepColumns>,
+    sagas: Vec<SagaColumns>,
+    undos: Vec<UndoColumns>,
+    pending_timeouts: Vec<PendingTimeoutColumns>,
+    ended_timeouts: Vec<EndedTimeoutColumns>,
     artifacts: Vec<ArtifactColumns>,
     logs: Vec<LogColumns>,
     events: Vec<EventColumns>,
@@ -103,6 +109,12 @@ struct Rows {
 impl Rows {
     fn add(&mut self, record: &Record) {
         self.steps.extend(record.steps.iter().map(|step| StepColumns::of(record, step)));
+        if let Some(rows) = &record.saga {
+            self.sagas.extend(rows.saga.as_ref().map(|row| SagaColumns::of(record, row)));
+            self.undos.extend(UndoColumns::all(record));
+            self.pending_timeouts.extend(PendingTimeoutColumns::all(record));
+            self.ended_timeouts.extend(EndedTimeoutColumns::all(record));
+        }
         self.artifacts.extend(ArtifactColumns::of(record));
         self.logs.extend(record.logs.iter().map(|log| LogColumns::of(record, log)));
         self.events.extend(record.events.iter().map(|event| EventColumns::of(record, event)));
@@ -111,6 +123,10 @@ impl Rows {
 
     async fn write(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
         put(tx, sql::UPSERT_STEPS, &self.steps).await?;
+        put(tx, saga::UPSERT_SAGAS, &self.sagas).await?;
+        put(tx, saga::UPSERT_UNDOS, &self.undos).await?;
+        put(tx, saga::UPSERT_TIMEOUTS, &self.pending_timeouts).await?;
+        put(tx, saga::END_TIMEOUTS, &self.ended_timeouts).await?;
         put(tx, sql::UPSERT_ARTIFACTS, &self.artifacts).await?;
         put(tx, sql::INSERT_LOGS, &self.logs).await?;
         put(tx, sql::INSERT_EVENTS, &self.events).await?;

@@ -3,8 +3,12 @@
 use cogwheel_engine::ports::{Head, Record, StoreError};
 use rusqlite::{OptionalExtension, params};
 
-use super::super::columns::{ArtifactColumns, EventColumns, HeadColumns, Instant, Key, LogColumns, StepColumns};
+use super::super::columns::{
+    ArtifactColumns, EndedTimeoutColumns, EventColumns, HeadColumns, Instant, Key, LogColumns, PendingTimeoutColumns,
+    SagaColumns, StepColumns, UndoColumns,
+};
 use super::super::counts::Counts;
+use super::super::sql::saga::sqlite as saga;
 use super::super::sql::sqlite as sql;
 use super::super::{check_fence, lets_go};
 use super::{Refused, Writer};
@@ -33,6 +37,7 @@ impl Writer {
         for step in &record.steps {
             self.step(&StepColumns::of(record, step))?;
         }
+        self.saga(record)?;
         for artifact in ArtifactColumns::of(record) {
             self.artifact(&artifact)?;
         }
@@ -168,6 +173,68 @@ impl Writer {
                 s.updated_at
             ],
         )?;
+        Ok(())
+    }
+
+    fn saga(&self, record: &Record) -> rusqlite::Result<()> {
+        let Some(rows) = &record.saga else { return Ok(()) };
+        for s in rows.saga.iter().map(|row| SagaColumns::of(record, row)) {
+            self.run(
+                saga::UPSERT_SAGA,
+                params![
+                    s.id,
+                    s.tenant_id,
+                    s.saga_type,
+                    s.status,
+                    s.cause,
+                    s.cause_detail,
+                    s.on_undo_failure,
+                    s.current_step,
+                    s.total_steps,
+                    s.steps,
+                    s.input_data,
+                    s.unwind_number,
+                    s.correlation_id,
+                    s.parent_id,
+                    s.timeout_at,
+                    s.started_at,
+                    s.completed_at,
+                    s.updated_at
+                ],
+            )?;
+        }
+        for u in UndoColumns::all(record) {
+            self.run(
+                saga::UPSERT_UNDO,
+                params![
+                    u.id,
+                    u.tenant_id,
+                    u.saga_id,
+                    u.unwind_number,
+                    u.step_id,
+                    u.step_ordinal,
+                    u.unwind_order,
+                    u.command,
+                    u.status,
+                    u.retry_count,
+                    u.max_retries,
+                    u.next_attempt_at,
+                    u.started_at,
+                    u.completed_at,
+                    u.error,
+                    u.result,
+                    u.updated_at
+                ],
+            )?;
+        }
+        for t in PendingTimeoutColumns::all(record) {
+            let pending =
+                params![t.id, t.tenant_id, t.saga_id, t.step_id, t.timeout_type, t.timeout_at, t.updated_at];
+            self.run(saga::UPSERT_TIMEOUT, pending)?;
+        }
+        for t in EndedTimeoutColumns::all(record) {
+            self.run(saga::END_TIMEOUT, params![t.id, t.status, t.fired_at, t.updated_at])?;
+        }
         Ok(())
     }
 

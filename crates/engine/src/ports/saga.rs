@@ -1,0 +1,201 @@
+//! Sagas as they are recorded, and what is asked of them from outside.
+
+use chrono::{DateTime, Utc};
+use cogwheel_definition::OnUndoFailure;
+use cogwheel_machine::{
+    Cause, ExecutionId, ExecutionStatus, Resolution, SagaStatus, UndoDecision, UndoStatus, UnwoundBy,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::TenantId;
+
+/// What became of a saga, beside its execution's own row and steps: written in the same transaction.
+#[derive(Clone, Debug, Default)]
+pub struct SagaRows {
+    /// The saga itself, where it changed.
+    pub saga: Option<SagaRow>,
+    /// Undos that changed, whole.
+    pub undos: Vec<UndoRow>,
+    /// Time limits that changed.
+    pub timeouts: Vec<TimeoutRow>,
+}
+
+/// A saga to write. It is recorded from the begin of its execution on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SagaRow {
+    /// The workflow's name.
+    pub saga_type: String,
+    /// Where it stands.
+    pub status: SagaStatus,
+    /// Why it is undone. The one that was recorded first stays.
+    pub cause: Option<Cause>,
+    /// What follows when an undo fails for good.
+    pub on_undo_failure: OnUndoFailure,
+    /// How many of the workflow's own steps have ended.
+    pub current_step: i32,
+    /// How many there are.
+    pub total_steps: i32,
+    /// They, each with its class: `compensatable`, `pivot`, `retriable` or `plain`.
+    pub steps: Value,
+    /// The execution's inputs.
+    pub inputs: Value,
+    /// How many unwindings have begun.
+    pub unwind_number: u32,
+    /// Ties together what belongs together.
+    pub correlation_id: Uuid,
+    /// The execution that started this one.
+    pub parent: Option<ExecutionId>,
+    /// When its steps must have ended, where it says so.
+    pub deadline_at: Option<DateTime<Utc>>,
+    /// When it began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub completed_at: Option<DateTime<Utc>>,
+}
+
+/// The undo of one step instance, to write. What operators decided about it is written by [`super::Store::decide_undo`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct UndoRow {
+    /// The number of the unwinding.
+    pub unwind_number: u32,
+    /// The key of the step that is undone.
+    pub step_key: String,
+    /// Its ordinal.
+    pub step_ordinal: i32,
+    /// 0 comes first; equal ones may run side by side.
+    pub unwind_order: u32,
+    /// What is done to undo it: the step type, and what an attempt was given, once one has begun.
+    pub command: Value,
+    /// Where it stands.
+    pub status: UndoStatus,
+    /// How many attempts there were after the first.
+    pub retry_count: i32,
+    /// How many there may be without an operator.
+    pub max_retries: i32,
+    /// When the next attempt begins.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// When the first attempt began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it was settled.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// Why the last attempt failed.
+    pub error: Option<Value>,
+    /// What it put out.
+    pub result: Option<Value>,
+}
+
+/// A time limit of a saga, of one of its steps, or of an undo, to write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TimeoutRow {
+    /// Its id: the same for all attempts of a step.
+    pub id: Uuid,
+    /// The key of the step; nothing for the saga as a whole.
+    pub step_key: Option<String>,
+    /// What it limits.
+    pub kind: TimeoutKind,
+    /// Where it stands.
+    pub state: TimeoutState,
+}
+
+/// What a time limit is one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeoutKind {
+    /// The saga as a whole.
+    Saga,
+    /// A step.
+    Step,
+    /// The undoing of a step.
+    Compensation,
+}
+
+/// Where a time limit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeoutState {
+    /// It passes then.
+    Pending(DateTime<Utc>),
+    /// It has passed, which was noticed then.
+    Fired(DateTime<Utc>),
+    /// What it limits ended before.
+    Cancelled,
+}
+
+/// A request to undo everything that an execution did.
+#[derive(Clone, Debug)]
+pub struct UnwindRequest {
+    /// The tenant that the execution must belong to.
+    pub tenant: TenantId,
+    /// The execution.
+    pub execution: ExecutionId,
+    /// Where it stood when it was found that it can be undone: live, or completed.
+    pub expected: ExecutionStatus,
+    /// Who asks.
+    pub by: UnwoundBy,
+    /// Why, in the words of whoever asks.
+    pub reason: Option<String>,
+    /// What is recorded as the cause, where the execution had completed.
+    pub cause: Cause,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// What became of a request to undo everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnwindAnswer {
+    /// It is recorded, now or before.
+    Requested,
+    /// The execution stands elsewhere by now: it must be looked at anew.
+    Moved,
+    /// The tenant has no such execution.
+    Unknown,
+}
+
+/// An operator's decision about an undo that failed.
+#[derive(Clone, Debug)]
+pub struct UndoRequest {
+    /// The tenant that the execution must belong to.
+    pub tenant: TenantId,
+    /// The execution.
+    pub execution: ExecutionId,
+    /// The key of the step that is undone.
+    pub step_key: String,
+    /// What is decided.
+    pub decision: UndoDecision,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// What became of a decision about an undo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UndoAnswer {
+    /// It is recorded, in the audit log as well.
+    Recorded,
+    /// The tenant has no such execution, or it is not undone.
+    Unknown,
+    /// No such step of it is undone.
+    NoSuchUndo,
+    /// The undo does not wait for a decision: it stands here.
+    NotFailed(UndoStatus),
+    /// What fails to be undone is left as it is, by the saga's own word, or the execution has ended.
+    NotPaused,
+}
+
+/// What was asked of a saga, and not taken in by then.
+#[derive(Clone, Debug, Default)]
+pub struct SagaInbox {
+    /// The request to undo everything.
+    pub unwind: Option<UnwindAsked>,
+    /// What operators decided last, by the ordinal of the step that is undone.
+    pub decisions: Vec<(i32, Resolution)>,
+}
+
+/// A recorded request to undo everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnwindAsked {
+    /// Who asked.
+    pub by: UnwoundBy,
+    /// Why.
+    pub reason: Option<String>,
+}
