@@ -56,7 +56,12 @@ impl Execution {
     pub(super) fn resume_unwinding(&mut self) {
         let undos = self.unwinding().map_or(0, |unwinding| unwinding.undos.len());
         for undo in 0..undos {
-            let is_due = self.unwinding().is_some_and(|all| all.undos[undo].is_due && !all.undos[undo].is_done);
+            let tries = self.tries_of(undo).count();
+            // One that has a scope for its next try stands in the queue already.
+            let is_due = self.unwinding().is_some_and(|all| {
+                let undo = &all.undos[undo];
+                undo.is_due && !undo.is_done && undo.scopes.len() == tries
+            });
             if is_due && self.is_to_begin(undo) {
                 self.begin_undo(undo);
             }

@@ -18,7 +18,7 @@ on_both! {
 
 fn request(world: &World, start: &Start, reason: &str) -> CancelRequest {
     let reason = Some(reason.to_owned());
-    CancelRequest { tenant: world.tenant, execution: start.row.id, reason, at: at(20) }
+    CancelRequest { tenant: world.tenant, execution: start.row.id, reason, is_audited: true, at: at(20) }
 }
 
 async fn the_first_request_counts_and_is_handed_over(world: &World) {

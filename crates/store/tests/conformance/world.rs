@@ -281,6 +281,7 @@ impl World {
             epoch,
             head: None,
             steps: Vec::new(),
+            saga: None,
             logs: Vec::new(),
             events: Vec::new(),
             artifacts: Vec::new(),

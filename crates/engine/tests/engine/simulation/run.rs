@@ -8,9 +8,10 @@ use std::time::Duration;
 use cogwheel_engine::clock::Clock;
 use cogwheel_engine::ports::NewNode;
 use cogwheel_engine::{
-    CancelError, Engine, EngineConfig, ExecutionId, ExecutionStatus, NodeId, Parts, RetryError, RetryRequest,
+    CancelError, Engine, EngineConfig, ExecutionId, ExecutionStatus, NodeId, Parts, RetryError, RetryRequest, SagaError,
     SignalRequest, StartError, StartRequest, StepStatus,
 };
+use cogwheel_machine::UndoDecision;
 use serde_json::{Map, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use uuid::Uuid;
@@ -70,6 +71,7 @@ enum Happening {
     Signal(u64),
     Cancel(u64),
     Retry(u64),
+    Compensate(u64),
     Crash(usize),
     Cut(usize, Duration),
     Jump(usize, i64),
@@ -125,6 +127,9 @@ fn happenings(draw: Draw) -> Vec<(Duration, Happening)> {
         happenings.push((at(("signal", number)), Happening::Signal(number)));
         if draw.happens(120, ("cancels", number)) {
             happenings.push((at(("cancel", number)), Happening::Cancel(number)));
+        }
+        if draw.happens(200, ("compensates", number)) {
+            happenings.push((at(("compensate", number)), Happening::Compensate(number)));
         }
         if draw.happens(200, ("retries", number)) {
             happenings.push((at(("retry", number)), Happening::Retry(number)));
@@ -228,6 +233,7 @@ impl Run {
             Happening::Signal(number) => self.signal(number).await,
             Happening::Cancel(number) => self.cancel(number).await,
             Happening::Retry(number) => self.retry(number).await,
+            Happening::Compensate(number) => self.compensate(number).await,
             Happening::Crash(seat) => {
                 let Some(taken) = self.vacate(seat) else { return };
                 self.world.kill(taken.node);
@@ -282,7 +288,7 @@ impl Run {
 
     /// A client that wants an execution, and asks until it is told that there is one.
     async fn start(&self, number: u64) {
-        let (name, _) = WORKFLOWS[usize::try_from(self.world.draw.below(12, ("workflow", number))).unwrap_or_default()];
+        let (name, _) = WORKFLOWS[usize::try_from(self.world.draw.below(WORKFLOWS.len() as u64, ("workflow", number))).unwrap_or_default()];
         let mut inputs = Map::new();
         if name == "signalled" {
             inputs.insert("order".to_owned(), json!(order(number)));
@@ -356,11 +362,46 @@ impl Run {
         }
     }
 
+    /// An operator who decides about every undo that is stuck.
+    async fn decide(&self) {
+        let stuck: Vec<(ExecutionId, String)> = {
+            let tables = self.world.tables();
+            let live = tables.executions.values().filter(|row| row.is_live());
+            let sagas = live.filter_map(|row| Some((row.new.id, row.saga.as_ref()?)));
+            sagas.flat_map(|(id, saga)| saga.stuck().into_iter().map(move |step| (id, step))).collect()
+        };
+        for (id, step) in stuck {
+            let number = self.world.draw.below(4, ("decides", id, &step, Instant::now() - self.world.began_at));
+            let decision = [UndoDecision::Retry, UndoDecision::Retry, UndoDecision::Skip, UndoDecision::Force]
+                [usize::try_from(number).unwrap_or_default()];
+            let engine = self.node(number, 0).await;
+            match timeout(CLIENT_PATIENCE, engine.decide_undo(id, step, decision, "because".to_owned())).await {
+                Ok(Ok(()) | Err(SagaError::Store(_) | SagaError::NotFailed { .. } | SagaError::NotPaused)) | Err(_) => {}
+                Ok(Err(error)) => panic!("{id} does not take a decision: {error}"),
+            }
+        }
+    }
+
+    /// A client that wants what an execution did to be undone, if it knows it.
+    async fn compensate(&self, number: u64) {
+        let Some(id) = lock(&self.started).get(&number).copied() else { return };
+        for time in 0.. {
+            let engine = self.node(number, time).await;
+            match timeout(CLIENT_PATIENCE, engine.compensate(id, "wrong customer".to_owned())).await {
+                Ok(Ok(()) | Err(SagaError::NoSaga | SagaError::Refused { .. })) => return,
+                Ok(Err(SagaError::Store(_))) | Err(_) if self.world.is_broken() => return,
+                Ok(Err(SagaError::Store(_))) | Err(_) => sleep(Duration::from_secs(1)).await,
+                Ok(Err(error)) => panic!("{id} is not undone: {error}"),
+            }
+        }
+    }
+
     async fn until_all_ended(&self) {
         let ended = async {
             while !self.world.ended() {
                 assert!(!self.world.is_broken(), "an invariant was broken");
                 self.world.tell_missed();
+                self.decide().await;
                 sleep(Duration::from_secs(1)).await;
             }
         };

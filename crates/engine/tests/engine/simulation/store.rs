@@ -9,7 +9,7 @@ use cogwheel_engine::ports::{
     AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, EndedAfter,
     EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice, PauseSchedule,
     PauseWorkflow, PendingAfter, Place, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store,
-    StoreError, StoredExecution, Swept, WatchHealth, WorkflowRecord,
+    StoreError, StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::mpsc;
@@ -151,6 +151,14 @@ impl Store for Connection {
 
     async fn request_cancel(&self, request: CancelRequest) -> Result<CancelAnswer, StoreError> {
         self.call("cancel", request.execution.0, |tables| Ok(tables.request_cancel(request))).await
+    }
+
+    async fn request_unwind(&self, request: UnwindRequest) -> Result<UnwindAnswer, StoreError> {
+        self.call("unwinding", request.execution.0, |tables| Ok(tables.request_unwind(request))).await
+    }
+
+    async fn decide_undo(&self, request: UndoRequest) -> Result<UndoAnswer, StoreError> {
+        self.call("decision", request.execution.0, |tables| Ok(tables.decide_undo(&request))).await
     }
 
     async fn record(&self, record: Record) -> Result<(), StoreError> {

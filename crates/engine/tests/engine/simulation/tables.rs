@@ -2,6 +2,7 @@
 
 mod pool;
 mod record;
+mod saga;
 mod signals;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +19,7 @@ use cogwheel_machine::{CancelRequested, StepState};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub(super) use saga::Saga;
 pub(super) use signals::Signal;
 
 pub(super) const TENANT: TenantId = TenantId(Uuid::from_u128(1));
@@ -61,6 +63,8 @@ pub(super) struct Row {
     /// Whether its time in the queue was over when it was claimed.
     pub(super) is_overdue: bool,
     pub(super) steps: Vec<StepState>,
+    /// Where it is one and has begun.
+    pub(super) saga: Option<Saga>,
     pub(super) lines: BTreeMap<i64, String>,
     /// Under which epoch each attempt of each step began.
     pub(super) begun: HashMap<(i32, i32), i64>,
@@ -142,6 +146,7 @@ impl Tables {
             is_cancel_new: false,
             is_overdue: false,
             steps: kept.into_iter().map(|step| step.state).collect(),
+            saga: None,
             lines: BTreeMap::new(),
             begun: HashMap::new(),
             new,
@@ -252,6 +257,7 @@ impl Tables {
             correlation_id: row.new.correlation_id,
             cancel_requested: row.cancel.is_some(),
             cancel_reason: row.cancel.as_ref().and_then(|cancel| cancel.reason.clone()),
+            saga: row.saga.as_ref().map(|saga| saga.recorded.clone()),
             steps: row.steps.clone(),
             next_log_sequence: row.lines.keys().next_back().map_or(0, |last| last + 1),
         })
@@ -262,12 +268,13 @@ impl Tables {
         let mut slots: HashMap<&str, (usize, i32)> = HashMap::new();
         for row in self.executions.values() {
             assert_eq!(row.is_live(), row.completed_at.is_none());
+            row.check_saga();
             if let Some(slot) = row.new.concurrency.as_ref().filter(|_| row.takes_slot() && !row.never_begins()) {
                 slots.entry(&slot.key).or_insert((0, slot.limit)).0 += 1;
             }
             if row.is_live() && row.owner.is_none() {
                 let comes_up = match row.status {
-                    ExecutionStatus::Queued | ExecutionStatus::Running => true,
+                    ExecutionStatus::Queued | ExecutionStatus::Running | ExecutionStatus::Compensating => true,
                     // The end of an execution that it started makes it due.
                     _ => row.next_wake_at.is_some() || self.has_live_children(row.new.id),
                 };

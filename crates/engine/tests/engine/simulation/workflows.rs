@@ -1,7 +1,7 @@
 //! The workflows that are run in the simulated world. None of them reaches its time limit unless it is forgotten.
 
 /// Names with their texts. `work` takes some time and may fail or hang, `sound` takes some time.
-pub(super) const WORKFLOWS: [(&str, &str); 12] = [
+pub(super) const WORKFLOWS: [(&str, &str); 15] = [
     (
         "plain",
         "timeout: 1h\n\
@@ -105,5 +105,40 @@ pub(super) const WORKFLOWS: [(&str, &str); 12] = [
          - {id: tell, foreach: [1, 2, 3], uses: emit, with: {type: told, data: \"${{ item }}\"}}\n\
          - {id: b, switch: \"${{ steps.a.outputs.n }}\", cases: [{when: [1, 2, 3], steps: [{id: few, run: sound}]}], \
             default: [{id: many, run: work, continue_on_error: true}]}",
+    ),
+    (
+        "saga",
+        "timeout: 1h\n\
+         defaults: {timeout: 20s}\n\
+         steps:\n\
+         - {id: do-a, needs: [], run: work, retry: {attempts: 2, delay: 1s}, compensate: {run: work}}\n\
+         - {id: do-b, needs: [do-a], run: work, compensate: {run: sound}}\n\
+         - {id: do-c, needs: [do-a], run: sound, compensate: {run: work, retry: {attempts: 2, delay: 2s}}}\n\
+         - {id: do-d, needs: [do-b], run: sound, compensate: {run: sound}}\n\
+         - {id: do-e, needs: [do-b, do-c], run: sound, compensate: {run: work}}\n\
+         - {id: do-f, needs: [do-c], run: work, compensate: {run: sound}}\n\
+         - {id: do-g, needs: [do-d, do-e], run: sound, compensate: {steps: [{id: one, run: work}, {id: two, run: sound}]}}\n\
+         - {id: do-h, needs: [do-g, do-f], run: work, compensate: {run: sound}}\n\
+         finally: [{id: last, run: sound}]",
+    ),
+    (
+        "saga-parent",
+        "timeout: 1h\n\
+         saga: {on_undo_failure: pause}\n\
+         steps:\n\
+         - {id: first, needs: [], uses: workflow, with: {name: saga}}\n\
+         - {id: do-second, needs: [], run: sound, compensate: {run: sound}}\n\
+         - {id: impatient, needs: [do-second], uses: workflow, timeout: 10s, with: {name: saga}}\n\
+         - {id: last, needs: [first, impatient], run: work}",
+    ),
+    (
+        "saga-fails",
+        "timeout: 1h\n\
+         defaults: {timeout: 20s}\n\
+         saga: {on_undo_failure: fail, deadline: 30s}\n\
+         steps:\n\
+         - {id: do-a, run: sound, compensate: {run: work}}\n\
+         - {id: do-each, foreach: [1, 2, 3], max_parallel: 2, run: work, compensate: {run: work, retry: 2}}\n\
+         - {id: do-z, run: work, retry: 6, compensate: {run: sound}}",
     ),
 ];

@@ -11,7 +11,7 @@ use cogwheel_engine::ports::{
     AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, Due, DueOutcome,
     EndedAfter, EventPage, FileDecision, FileVersion, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseSchedule,
     PauseWorkflow, Place, Record, SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start,
-    StartFrom, Started, Store, StoreError, StoredExecution, Swept, WatchFolders, WatchHealth, WatchRecord,
+    StartFrom, Started, Store, StoreError, StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchFolders, WatchHealth, WatchRecord,
     WorkflowRecord,
 };
 use cogwheel_engine::{
@@ -317,6 +317,14 @@ impl Store for MemoryStore {
             }
             Ok(Started::Accepted)
         })
+    }
+
+    async fn request_unwind(&self, _: UnwindRequest) -> Result<UnwindAnswer, StoreError> {
+        unreachable!("nothing is undone here")
+    }
+
+    async fn decide_undo(&self, _: UndoRequest) -> Result<UndoAnswer, StoreError> {
+        unreachable!("nothing is undone here")
     }
 
     async fn request_cancel(&self, request: CancelRequest) -> Result<CancelAnswer, StoreError> {

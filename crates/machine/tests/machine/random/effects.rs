@@ -35,12 +35,14 @@ impl Effects {
                     self.left.insert(*step);
                 }
             }
+            // Those that run are lost, though it be said twice.
+            Input::Recovered { .. } => self.lost(before),
             _ => {}
         }
     }
 
     /// The node died.
-    pub(crate) fn lost(&mut self, execution: &Execution) {
+    fn lost(&mut self, execution: &Execution) {
         let running = execution.steps().iter().filter(|state| is_attempt(execution, state));
         self.unknown.extend(running.map(|state| state.ordinal));
     }

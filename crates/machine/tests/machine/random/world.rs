@@ -288,7 +288,6 @@ impl World {
         if self.rows.status().is_terminal() {
             return Ok(());
         }
-        self.effects.lost(&self.execution);
         self.execution = self.rows.taken_over(&self.new);
         self.execution.set_room(self.has_room);
         self.is_draining = false;

@@ -33,6 +33,9 @@ impl Tables {
         for step in record.steps {
             row.write_step(step.state);
         }
+        if let Some(saga) = record.saga {
+            row.write_saga(*saga);
+        }
         for line in record.logs {
             let known = row.lines.entry(line.sequence).or_insert_with(|| line.message.clone());
             assert_eq!(*known, line.message, "{id}: two lines have the same place");

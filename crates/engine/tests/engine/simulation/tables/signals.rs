@@ -81,7 +81,9 @@ impl Tables {
             }
         }
         let cancel = self.executions.get(&ask.execution).and_then(|row| row.cancel.clone());
-        Inbox { cancel, signals, children: self.ended_children(ask.execution, &ask.children) }
+        let saga = self.executions.get(&ask.execution).and_then(|row| row.saga.as_ref());
+        let saga = saga.filter(|_| ask.is_saga).map(super::Saga::asked).unwrap_or_default();
+        Inbox { cancel, signals, children: self.ended_children(ask.execution, &ask.children), saga }
     }
 
     fn ended_children(&self, parent: ExecutionId, ordinals: &[i32]) -> Vec<EndedChild> {
