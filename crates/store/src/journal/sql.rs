@@ -272,7 +272,8 @@ pub(super) mod postgres {
         " join files f using (file_watch_id, fingerprint) left join execution_files l on l.file_id = f.id and l.role = 'input'"
     );
     pub(crate) const FIND_BY_KEY: &str = concat!(
-        "select r.id, e.id as execution_id",
+        "select r.id, e.id as execution_id, r.owner_node_id is null or (e.lease_epoch = 0
+           and (e.owner_node_id = r.owner_node_id or e.completed_at is not null)) as is_own",
         executions!(),
         " join workflow_executions e on e.id = r.id
             or (e.tenant_id = r.tenant_id and e.workflow_id = r.workflow_id and e.idempotency_key = r.idempotency_key)"

@@ -124,8 +124,11 @@ impl Tables {
             new.idempotency_key.is_some()
                 && (row.new.workflow, &row.new.idempotency_key) == (new.workflow, &new.idempotency_key)
         };
-        if self.executions.contains_key(&new.id) {
-            return Started::Accepted;
+        if let Some(known) = self.executions.get(&new.id) {
+            // Another node asked for it too, or has taken it over since: it is not to be run by two.
+            let is_own = known.epoch == 0 && (known.owner == new.owner || !known.is_live());
+            let is_taken = new.owner.is_some() && !is_own;
+            return if is_taken { Started::Duplicate { execution: Some(new.id) } } else { Started::Accepted };
         }
         if let Some(first) = self.executions.values().find(same_key) {
             return Started::Duplicate { execution: Some(first.new.id) };

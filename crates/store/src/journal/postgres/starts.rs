@@ -201,8 +201,13 @@ async fn insert_executions<'u>(
     }
     let known: Vec<_> = rows.into_iter().filter(|row| !inserted.contains(&row.id.0)).collect();
     let mut firsts: HashMap<Uuid, First> = HashMap::new();
+    let mut taken = HashSet::new();
     for row in ask(tx, sql::FIND_BY_KEY, &known).await? {
-        firsts.insert(row.try_get("", "id")?, row.try_get("", "execution_id")?);
+        let id: Uuid = row.try_get("", "id")?;
+        firsts.insert(id, row.try_get("", "execution_id")?);
+        if row.try_get::<Option<bool>>("", "is_own")? != Some(true) {
+            taken.insert(id);
+        }
     }
     let mut fresh = Vec::with_capacity(starts.len());
     for (unit, start) in starts {
@@ -215,7 +220,14 @@ async fn insert_executions<'u>(
             answers.give(unit, Ok(Started::Accepted));
             continue;
         }
-        let answer = duplicate(start, firsts.get(&start.row.id.0).copied().flatten());
+        let first = firsts.get(&start.row.id.0).copied().flatten();
+        let answer = match duplicate(start, first) {
+            // Another node asked for it too, or has taken it over since: it is not to be run by two.
+            Started::Accepted if taken.contains(&start.row.id.0) => {
+                Started::Duplicate { execution: Some(start.row.id) }
+            }
+            answer => answer,
+        };
         if !matches!(start.from, StartFrom::Request) {
             // Its file has been written, or other starts of the batch were refused in its favour.
             return Err(Failure::TooLate(answer));

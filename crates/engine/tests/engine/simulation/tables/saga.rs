@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cogwheel_definition::OnUndoFailure;
 use cogwheel_engine::ExecutionStatus;
 use cogwheel_engine::ports::{
     SagaInbox, SagaRow, SagaRows, UndoAnswer, UndoRequest, UndoRow, UnwindAnswer, UnwindAsked, UnwindRequest,
@@ -64,7 +65,8 @@ impl Tables {
         let Some(row) = self.executions.get_mut(&request.execution) else { return UndoAnswer::Unknown };
         let Some(saga) = &mut row.saga else { return UndoAnswer::Unknown };
         let Some(undo) = saga.undos.get_mut(&request.step_key) else { return UndoAnswer::NoSuchUndo };
-        if row.status != ExecutionStatus::Compensating {
+        let pauses = saga.row.as_ref().is_some_and(|row| row.on_undo_failure == OnUndoFailure::Pause);
+        if row.status != ExecutionStatus::Compensating || !pauses {
             return UndoAnswer::NotPaused;
         }
         if undo.status != UndoStatus::Failed {
