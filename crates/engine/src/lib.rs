@@ -43,4 +43,5 @@ pub use triggers::{
 pub const DEFAULT_TENANT: &str = "default";
 
 pub use cogwheel_definition::schedule;
+pub use cogwheel_machine::{CauseKind, SagaStatus, UndoDecision, UndoStatus};
 pub use cogwheel_machine::{ExecutionId, ExecutionStatus, Failure, FailureKind, Outcome, RerunError, StepStatus};

@@ -108,7 +108,7 @@ impl Engine {
         let request = UndoRequest { tenant, execution, step_key: step.clone(), decision, reason, at };
         match self.store().decide_undo(request).await? {
             UndoAnswer::Recorded => {
-                self.runner().tell(execution).await;
+                self.runner().tell_everywhere(execution).await;
                 Ok(())
             }
             UndoAnswer::Unknown => Err(SagaError::Unknown { id: execution }),
@@ -193,7 +193,7 @@ impl Engine {
             let request = UnwindRequest { tenant, execution: id, expected, by, reason: Some(reason.clone()), cause, at };
             match self.store().request_unwind(request).await? {
                 UnwindAnswer::Requested => {
-                    self.runner().tell(id).await;
+                    self.runner().tell_everywhere(id).await;
                     if expected == ExecutionStatus::Completed {
                         self.runner().tell_of_work().await;
                     }

@@ -1,8 +1,10 @@
 //! What the API reads: one struct a type, assembled by the store, and the pages they come in.
 
 mod page;
+mod saga;
 
 pub use page::{Page, PageRequest, PageSize, TimeCursor};
+pub use saga::{CompensationView, SagaFilter, SagaTimeoutView, SagaView};
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ mod files;
 pub(crate) mod literal;
 mod models;
 mod page;
+mod sagas;
 mod steps;
 mod triggers;
 mod workflows;
@@ -18,8 +19,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Reads, StoreError};
 use cogwheel_engine::views::{
-    ArtifactView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter,
-    FireView, LogView, Page, PageRequest, ScheduleView, StepView, TriggerFilter, VersionView, WatchView,
+    ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter,
+    FireView, LogView, Page, PageRequest, SagaFilter, SagaTimeoutView, SagaView, ScheduleView, StepView, TriggerFilter, VersionView, WatchView,
     WorkflowFilter, WorkflowView,
 };
 use cogwheel_engine::{EndpointId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
@@ -293,6 +294,43 @@ impl Reads for SqlStore {
 
     async fn fires_by_id(&self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<FireView>, StoreError> {
         read!(self, triggers::fires_by_id(tenant, ids))
+    }
+
+    async fn sagas_of_executions(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<Vec<SagaView>, StoreError> {
+        read!(self, sagas::of_executions(tenant, executions))
+    }
+
+    async fn sagas(
+        &self,
+        tenant: TenantId,
+        filter: &SagaFilter,
+        page: PageRequest,
+    ) -> Result<Page<SagaView>, StoreError> {
+        read!(self, sagas::list(tenant, filter, page))
+    }
+
+    async fn count_sagas(&self, tenant: TenantId, filter: &SagaFilter) -> Result<u64, StoreError> {
+        read!(self, sagas::count(tenant, filter))
+    }
+
+    async fn compensations(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, Vec<CompensationView>>, StoreError> {
+        read!(self, sagas::compensations(tenant, executions))
+    }
+
+    async fn saga_timeouts(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, Vec<SagaTimeoutView>>, StoreError> {
+        read!(self, sagas::timeouts(tenant, executions))
     }
 
     async fn fires(

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::views::{
-    ArtifactView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter,
-    FireView, LogView, Page, PageRequest, ScheduleView, StepView, TriggerFilter, VersionView, WatchView,
+    ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter,
+    FireView, LogView, Page, PageRequest, SagaFilter, SagaTimeoutView, SagaView, ScheduleView, StepView, TriggerFilter, VersionView, WatchView,
     WorkflowFilter, WorkflowView,
 };
 use crate::{EndpointId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
@@ -167,6 +167,38 @@ pub trait Reads: Send + Sync + 'static {
 
     /// The events that consumers gave up on last, newest first, at most `most`.
     async fn dead_letters(&self, tenant: TenantId, most: u32) -> Result<Vec<DeadLetterView>, StoreError>;
+
+    /// Sagas by the executions that they are.
+    async fn sagas_of_executions(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<Vec<SagaView>, StoreError>;
+
+    /// Lists sagas.
+    async fn sagas(
+        &self,
+        tenant: TenantId,
+        filter: &SagaFilter,
+        page: PageRequest,
+    ) -> Result<Page<SagaView>, StoreError>;
+
+    /// Counts what [`Reads::sagas`] lists.
+    async fn count_sagas(&self, tenant: TenantId, filter: &SagaFilter) -> Result<u64, StoreError>;
+
+    /// What each saga undoes, in the order in which it is undone.
+    async fn compensations(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, Vec<CompensationView>>, StoreError>;
+
+    /// The time limits of each saga and its steps, the earliest first.
+    async fn saga_timeouts(
+        &self,
+        tenant: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, Vec<SagaTimeoutView>>, StoreError>;
 
     /// When each execution or one of its steps last changed.
     async fn newest_changes(

@@ -30,6 +30,14 @@ impl Runner {
         }
     }
 
+    /// As [`Self::tell`], and other nodes in any case: what is here may belong to one of them by now, without knowing it.
+    pub(crate) async fn tell_everywhere(&self, execution: ExecutionId) {
+        if !self.nudge(execution, Nudge::Inbox) {
+            self.work.notify_one();
+        }
+        self.notify(Notice::Inbox(execution)).await;
+    }
+
     /// Tells every node that the pool may hold something that can go on.
     pub(crate) async fn tell_of_work(&self) {
         self.work.notify_one();
