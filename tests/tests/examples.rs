@@ -20,6 +20,7 @@ on_both_databases!(
     the_digest_is_planned,
     a_delivery_is_loaded_together_and_put_away,
     a_large_order_comes_in_by_webhook,
+    somebody_new_is_taken_on_or_not,
 );
 
 /// A home with the examples and the settings of the repository; for PostgreSQL one line of these is changed.
@@ -145,6 +146,19 @@ fn an_import_is_tried_again_and_given_up(backend: Backend) {
     assert_eq!(execution["error"]["code"], "exit.75", "{execution:#}");
     assert!(messages(&execution).contains(&"fetch failed: exit code 75"), "{execution:#}");
     assert_eq!(step(&execution, "tidy")["status"], "COMPLETED");
+}
+
+fn somebody_new_is_taken_on_or_not(backend: Backend) {
+    let home = home(backend);
+    let server = home.serve();
+    let left = || fs::read_dir(home.path("onboarding")).expect("a folder").count();
+    let id = server.start("onboarding", &json!({"fails_at": "badge"}));
+    let execution = server.ended_as(&id, "COMPENSATED");
+    assert_eq!((execution["error"]["step"].as_str(), left()), (Some("badge"), 0), "{execution:#}");
+    let id = server.start("onboarding", &json!({}));
+    let execution = server.ended_as(&id, "COMPLETED");
+    assert_eq!((&execution["result"]["account"], left()), (&json!("account-ada"), 3));
+    assert!(messages(&execution).contains(&"welcome, ada"), "{execution:#}");
 }
 
 fn an_order_waits_for_its_decision(backend: Backend) {

@@ -19,6 +19,7 @@ mod flow;
 mod lists;
 mod matrix;
 mod run;
+mod sagas;
 mod schedules;
 mod schedules_cluster;
 mod settings;

@@ -30,6 +30,8 @@ pub(crate) enum Command {
     /// Set, list and delete secrets, such as those that webhooks are signed with. Works beside a running server.
     #[command(subcommand)]
     Secrets(SecretsCommand),
+    /// List sagas, and decide about undos that failed: asks the running server, with the admin key of its data folder.
+    Sagas(SagaArgs),
     /// Print a schema.
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -203,6 +205,83 @@ pub(crate) enum SecretsCommand {
         #[command(flatten)]
         output: OutputArg,
     },
+}
+
+/// What to ask about sagas, and whom.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SagaArgs {
+    /// Where the server answers, such as http://127.0.0.1:8420 [default: where `listen` says].
+    #[arg(long, value_name = "URL", global = true)]
+    pub(crate) server: Option<String>,
+    /// What to ask.
+    #[command(subcommand)]
+    pub(crate) command: SagasCommand,
+}
+
+/// What can be asked about sagas.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SagasCommand {
+    /// List sagas, newest first.
+    List {
+        /// Only those in this state; can be given for each.
+        #[arg(long, value_name = "STATE", value_parser = ["pending", "running", "completed", "compensating", "compensated", "failed"])]
+        status: Vec<String>,
+        /// Only those of this workflow.
+        #[arg(long, value_name = "NAME")]
+        workflow: Option<String>,
+        /// How many at the most.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+        /// How to print.
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Show a saga: where it stands, why, and what became of each undo.
+    Show {
+        /// The execution.
+        execution: String,
+        /// How to print.
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Try an undo that failed once more, with all of its attempts.
+    Retry(DecideArgs),
+    /// Give an undo that failed up: the saga ends failed, and names the step.
+    Skip(DecideArgs),
+    /// Take a step whose undo failed for undone, because it was undone by hand.
+    Force(DecideArgs),
+    /// Cancel a saga that runs, and undo what it did.
+    Cancel(ActArgs),
+    /// Undo what a saga did that runs or has completed.
+    Compensate(ActArgs),
+}
+
+/// What to decide about which undo.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DecideArgs {
+    /// The execution.
+    pub(crate) execution: String,
+    /// The key of the step that is undone, as `show` names it.
+    pub(crate) step: String,
+    /// Why, for the audit log.
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// How to print.
+    #[command(flatten)]
+    pub(crate) output: OutputArg,
+}
+
+/// Which saga, and why.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ActArgs {
+    /// The execution.
+    pub(crate) execution: String,
+    /// Why, for the audit log.
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// How to print.
+    #[command(flatten)]
+    pub(crate) output: OutputArg,
 }
 
 /// How a command prints its answer.

@@ -97,7 +97,7 @@ fn around(report: &mut Report<'_>, drafts: &mut Drafts, graph: &Graph, pivot: us
         if drafts.part(step) != "steps" || drafts.is_in_undo(step) {
             continue;
         }
-        let outermost = drafts.levels(step).into_iter().filter_map(|level| level.within).last().unwrap_or(step);
+        let outermost = drafts.levels(step).into_iter().filter_map(|level| level.within).next_back().unwrap_or(step);
         let pivot_id = drafts.steps[pivot].id.clone();
         let draft = &mut drafts.steps[step];
         match draft.marks.compensate {

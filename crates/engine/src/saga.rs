@@ -46,7 +46,9 @@ pub enum SagaError {
         status: UndoStatus,
     },
     /// Nobody waits for a decision about any undo.
-    #[error("the execution does not wait for a decision: it is not undone any more, or goes on by itself after a failed undo")]
+    #[error(
+        "the execution does not wait for a decision: it is not undone any more, or goes on by itself after a failed undo"
+    )]
     NotPaused,
     /// The decision has no reason that can be recorded.
     #[error("`reason` {why}")]
@@ -148,8 +150,6 @@ impl Engine {
         reason: String,
     ) -> Result<Option<Unwound>, StoreError> {
         Ok(match self.unwind(tenant, child, UnwoundBy::Parent, reason.clone()).await? {
-            Asked::Requested => None,
-            Asked::Unknown | Asked::NoSaga => Some(Unwound::Nothing),
             Asked::Ended(error) => Some(match error.filter(|error| !error.not_undone.is_empty()) {
                 Some(error) => Unwound::Failed(*error),
                 None => Unwound::Undone,
@@ -162,13 +162,13 @@ impl Engine {
                     Err(CancelError::Store(error)) => return Err(error),
                 }
             }
-            Asked::Refused(Rejected::NothingToUndo, _) => Some(Unwound::Nothing),
-            Asked::Refused(why, ExecutionStatus::Completed) => {
+            Asked::Refused(why, ExecutionStatus::Completed) if why != Rejected::NothingToUndo => {
                 let failure = Failure::permanent(FailureKind::Workflow, why.to_string());
                 Some(Unwound::Failed(Failure { not_undone: vec![child.to_string()], ..failure }))
             }
-            // It comes to an end by itself, and is asked again then.
-            Asked::Refused(..) => None,
+            Asked::Unknown | Asked::NoSaga | Asked::Refused(Rejected::NothingToUndo, _) => Some(Unwound::Nothing),
+            // It comes to its end, by itself or as it was asked, and is asked again then.
+            Asked::Requested | Asked::Refused(..) => None,
             Asked::Unusable(why) => {
                 let title = format!("what is recorded of the execution {child} cannot be used");
                 Some(Unwound::Failed(Failure::permanent(FailureKind::Internal, title).with_detail(why)))
@@ -190,7 +190,8 @@ impl Engine {
                 Looked::Otherwise(asked) => return Ok(asked),
             };
             let at = self.clock().now();
-            let request = UnwindRequest { tenant, execution: id, expected, by, reason: Some(reason.clone()), cause, at };
+            let request =
+                UnwindRequest { tenant, execution: id, expected, by, reason: Some(reason.clone()), cause, at };
             match self.store().request_unwind(request).await? {
                 UnwindAnswer::Requested => {
                     self.runner().tell_everywhere(id).await;

@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Blobs, Reads, StoreError};
 use cogwheel_engine::{
     BackfillError, BackfillRequest, Backfilled, Call, CallAnswer, CallError, CancelError, Engine, ExecutionId,
-    Follower, Hook, OutputError, PauseError, PauseScheduleError, RetryError, RetryRequest, ScheduleId, SecretError,
-    SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest, StartError, StartRequest, StartedExecution,
-    TenantId, WorkflowFile, WorkflowId, WorkflowRef,
+    Follower, Hook, OutputError, PauseError, PauseScheduleError, RetryError, RetryRequest, SagaError, ScheduleId,
+    SecretError, SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest, StartError, StartRequest,
+    StartedExecution, TenantId, UndoDecision, WorkflowFile, WorkflowId, WorkflowRef,
 };
 use serde_json::Value;
 
@@ -42,6 +42,21 @@ pub trait Services: Send + Sync + 'static {
 
     /// Asks an execution to end.
     async fn cancel(&self, execution: ExecutionId, reason: Option<String>) -> Result<(), CancelError>;
+
+    /// Asks for everything that an execution did to be undone.
+    async fn compensate(&self, execution: ExecutionId, reason: String) -> Result<(), SagaError>;
+
+    /// Cancels a saga.
+    async fn cancel_saga(&self, execution: ExecutionId, reason: String) -> Result<(), SagaError>;
+
+    /// Decides what becomes of the failed undo of the step of this key.
+    async fn decide_undo(
+        &self,
+        execution: ExecutionId,
+        step: String,
+        decision: UndoDecision,
+        reason: String,
+    ) -> Result<(), SagaError>;
 
     /// Does an ended execution over again.
     async fn retry(&self, request: RetryRequest) -> Result<StartedExecution, RetryError>;
@@ -117,6 +132,27 @@ impl Services for Arc<Engine> {
     async fn cancel(&self, execution: ExecutionId, reason: Option<String>) -> Result<(), CancelError> {
         let engine = Self::clone(self);
         to_its_end(async move { Engine::cancel(&engine, execution, reason).await }).await?
+    }
+
+    async fn compensate(&self, execution: ExecutionId, reason: String) -> Result<(), SagaError> {
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::compensate(&engine, execution, reason).await }).await?
+    }
+
+    async fn cancel_saga(&self, execution: ExecutionId, reason: String) -> Result<(), SagaError> {
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::cancel_saga(&engine, execution, reason).await }).await?
+    }
+
+    async fn decide_undo(
+        &self,
+        execution: ExecutionId,
+        step: String,
+        decision: UndoDecision,
+        reason: String,
+    ) -> Result<(), SagaError> {
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::decide_undo(&engine, execution, step, decision, reason).await }).await?
     }
 
     async fn retry(&self, request: RetryRequest) -> Result<StartedExecution, RetryError> {

@@ -71,7 +71,7 @@ pub struct Failure {
     pub kind: FailureKind,
     /// What exactly, where the class has finer shades: `exit.7`, `signal.9`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    pub code: Option<Box<str>>,
     /// One line for people.
     pub title: String,
     /// More, where there is more to say.
@@ -123,7 +123,7 @@ impl Failure {
     /// The same failure with the finer shade of its class: of `Exit` and 7, `exit.7`.
     #[must_use]
     pub fn with_code(mut self, shade: impl std::fmt::Display) -> Self {
-        self.code = Some(format!("{}.{shade}", self.kind.as_str()));
+        self.code = Some(format!("{}.{shade}", self.kind.as_str()).into());
         self
     }
 

@@ -82,7 +82,7 @@ impl Execution {
             // The error of an execution that is undone is its cause, where nothing else is recorded.
             let kind = CauseKind::of(decided(error.as_ref()));
             saga.recorded.unwind_number = 1;
-            saga.recorded.cause = saga.recorded.cause.take().or(error.map(|error| Cause { kind, error }));
+            saga.recorded.cause = saga.recorded.cause.take().or_else(|| error.map(|error| Cause { kind, error }));
         }
         if saga.recorded.unwind_number == 0 {
             return false;

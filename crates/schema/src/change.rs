@@ -80,9 +80,9 @@ impl Change {
             ChangeKind::AddRefusal(Refusal { name, when }) => {
                 table.extras.push(Extra::RefuseUpdate { name: name.clone(), when: Some(when.clone()) });
             }
-            ChangeKind::DropRefusal(refusal) => table
-                .extras
-                .retain(|known| !matches!(known, Extra::RefuseUpdate { name, .. } if *name == refusal.name)),
+            ChangeKind::DropRefusal(refusal) => {
+                table.extras.retain(|known| !matches!(known, Extra::RefuseUpdate { name, .. } if *name == refusal.name));
+            }
         }
     }
 }

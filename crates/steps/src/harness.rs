@@ -41,6 +41,8 @@ impl Attempt {
             step: "load".to_owned(),
             attempt: 2,
             step_key: format!("{execution}/{}", Uuid::now_v7()),
+            is_saga: false,
+            correlation_id: Uuid::nil(),
             root: folder.path().to_owned(),
             work_dir,
             artifacts_dir,

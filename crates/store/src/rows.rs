@@ -101,7 +101,7 @@ pub(crate) fn on_undo_failure(follows: OnUndoFailure) -> saga_instances::OnUndoF
 }
 
 /// What a time limit is one of, as the engine has it.
-pub(crate) fn timeout_kind(stored: &saga_timeouts::TimeoutType) -> TimeoutKind {
+pub(crate) fn timeout_kind(stored: saga_timeouts::TimeoutType) -> TimeoutKind {
     match stored {
         saga_timeouts::TimeoutType::Saga => TimeoutKind::Saga,
         saga_timeouts::TimeoutType::Step => TimeoutKind::Step,

@@ -54,6 +54,11 @@ fn names_rise_and_objects_are_created_once() {
     for backend in BACKENDS {
         let mut created = BTreeSet::new();
         for statement in steps().iter().flat_map(|step| step.statements(Direction::Up, backend)) {
+            if let Some(object) = statement.strip_prefix("drop trigger ") {
+                // One that goes may come again in another form.
+                let name = object.split_whitespace().next().unwrap_or_default();
+                created.retain(|known: &String| !known.starts_with(&format!("trigger {name} ")));
+            }
             let Some(object) = statement.strip_prefix("create ") else { continue };
             // A policy is named per table, everything else per schema.
             let words = if object.starts_with("policy") { 4 } else { 3 };

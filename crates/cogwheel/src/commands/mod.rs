@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod api;
 mod cron;
 mod database;
 mod db;
@@ -8,6 +9,7 @@ mod inputs;
 mod instants;
 mod node;
 mod run;
+mod sagas;
 mod schema;
 mod secrets;
 mod serve;
@@ -40,6 +42,11 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             let settings = Settings::load(matches)?;
             begin_logging(&settings.log_level, settings.log_json)?;
             runtime()?.block_on(serve::serve(settings))
+        }
+        Command::Sagas(args) => {
+            let settings = Settings::load(matches)?;
+            begin_logging("warn", settings.log_json)?;
+            sagas::run(args, &settings)
         }
         Command::Secrets(command) => {
             let settings = Settings::load(matches)?;

@@ -26,8 +26,8 @@ pub use files::{
 pub use ownership::{Claim, Claimed, Lease, NewNode, Notice, Swept};
 pub use reads::Reads;
 pub use saga::{
-    SagaInbox, SagaRow, SagaRows, TimeoutKind, TimeoutRow, TimeoutState, UndoAnswer, UndoRequest, UndoRow, UnwindAnswer,
-    UnwindAsked, UnwindRequest,
+    SagaInbox, SagaRow, SagaRows, TimeoutKind, TimeoutRow, TimeoutState, UndoAnswer, UndoRequest, UndoRow,
+    UnwindAnswer, UnwindAsked, UnwindRequest,
 };
 pub use schedule::{Due, DueOutcome, PauseSchedule, ScheduleRecord, ScheduleTick, SkipReason};
 pub use secrets::{DataKey, DeletedSecret, PutSecret, SecretStore, StoredSecret, Vault, VaultError, WrappedKey};

@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::views::{
-    ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter,
-    FireView, LogView, Page, PageRequest, SagaFilter, SagaTimeoutView, SagaView, ScheduleView, StepView, TriggerFilter, VersionView, WatchView,
-    WorkflowFilter, WorkflowView,
+    ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView,
+    FireFilter, FireView, LogView, Page, PageRequest, SagaFilter, SagaTimeoutView, SagaView, ScheduleView, StepView,
+    TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
 };
 use crate::{EndpointId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 

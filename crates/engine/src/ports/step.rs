@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::clock::Clock;
 
@@ -45,6 +46,10 @@ pub struct StepContext {
     pub attempt: i32,
     /// Stable over attempts and restarts: the idempotency key to hand on.
     pub step_key: String,
+    /// Whether the execution is a saga: then its id ties together what the steps do and what undoes them.
+    pub is_saga: bool,
+    /// Ties together what belongs together.
+    pub correlation_id: Uuid,
     /// The folder that relative paths mean.
     pub root: PathBuf,
     /// A scratch folder shared by the steps of the execution, gone after its end.

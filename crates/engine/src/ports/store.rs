@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::{
     AskInbox, BlobKey, Claim, Claimed, Consumer, DeadLetter, EventPage, FileLedger, FileVersion, Inbox, Lease,
-    LogLevel, LogStream, NewNode, NewSignal, Notice, PauseSchedule, Place, SagaRows, ScheduleRecord, ScheduleTick, SignalAnswer,
-    StoreError, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest,
+    LogLevel, LogStream, NewNode, NewSignal, Notice, PauseSchedule, Place, SagaRows, ScheduleRecord, ScheduleTick,
+    SignalAnswer, StoreError, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest,
 };
 use crate::{EndpointId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 

@@ -141,6 +141,8 @@ impl Drive<'_> {
             step: state.key.clone(),
             attempt: state.attempt,
             step_key: self.execution.step_key(step),
+            is_saga: self.is_saga(),
+            correlation_id: self.correlation_id,
             root: self.runner.root.clone(),
             work_dir: self.work_dir(),
             artifacts_dir: self.artifacts_dir(step, state.attempt),

@@ -151,20 +151,12 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     drive.execution.set_room(false);
     // What only waits needs no slot.
     arrival = arrival.filter(|_| drive.execution.status() != ExecutionStatus::Waiting);
-    if drive.is_recovered {
-        // What stands there was written by another process, which may not have known of a decision.
-        drive.unwritten.undos.add_all();
-    }
     let mut next = match first {
-        Some(input) => drive.take(input).await,
+        Some(input) => drive.take_over(input).await,
         None if drive.start.is_some() => drive.begin_unrecorded().await,
         None => Next::GoOn,
     };
     arrival = arrival.filter(|_| drive.slot.is_none());
-    if drive.is_recovered && drive.is_saga() && next == Next::GoOn {
-        // What was asked of it after its rows were read, and before it could be told.
-        next = drive.read_inbox().await;
-    }
     drive.is_recovered = false;
     // A saga that waits for an operator, or for others, needs no slot either.
     arrival = arrival.filter(|_| drive.execution.status() == ExecutionStatus::Queued || drive.execution.has_work());
@@ -308,6 +300,18 @@ impl Drive<'_> {
         self.slot = Some(slot);
         self.execution.set_room(true);
         self.take(Input::Claimed).await
+    }
+
+    /// Goes on with what another process has left.
+    async fn take_over(&mut self, recovered: Input) -> Next {
+        // The rows of undos were written by a process that may not have known of a decision.
+        self.unwritten.undos.add_all();
+        let next = self.take(recovered).await;
+        if next == Next::LetGo || !self.is_saga() {
+            return next;
+        }
+        // What was asked of it after its rows were read, and before it could be told.
+        self.read_inbox().await
     }
 
     /// Takes an input in, with everything that follows from it at once.

@@ -233,7 +233,10 @@ impl Drive<'_> {
     }
 
     /// Asks the store again while the database is away; nothing when it cannot be answered.
-    pub(super) async fn until_answered<T, F: Future<Output = Result<T, StoreError>>>(&self, ask: impl Fn() -> F) -> Option<T> {
+    pub(super) async fn until_answered<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        ask: impl Fn() -> F,
+    ) -> Option<T> {
         let mut pause = FIRST_PAUSE;
         loop {
             match ask().await {

@@ -81,8 +81,10 @@ pub(super) fn rows(
 fn saga_row(execution: &Execution, view: &SagaView<'_>, origin: &Origin) -> SagaRow {
     let workflow = execution.workflow();
     let main = &workflow.blocks[MAIN_BLOCK].steps;
-    let classes: Value =
-        main.iter().map(|&step| json!({ "id": workflow.steps[step].id, "class": class(&workflow.steps[step]) })).collect();
+    let classes: Value = main
+        .iter()
+        .map(|&step| json!({ "id": workflow.steps[step].id, "class": class(&workflow.steps[step]) }))
+        .collect();
     let has_ended = |state: &&StepState| {
         state.parent.is_none() && state.status.is_terminal() && execution.definition(state).block == MAIN_BLOCK
     };

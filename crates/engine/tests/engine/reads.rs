@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Reads, StoreError};
 use cogwheel_engine::views::{
-    ArtifactView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter,
-    FireView, LogView, Page, PageRequest, ScheduleView, StepView, TriggerFilter, VersionView, WatchView,
-    WorkflowFilter, WorkflowView,
+    ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView,
+    FireFilter, FireView, LogView, Page, PageRequest, SagaFilter, SagaTimeoutView, SagaView, ScheduleView, StepView,
+    TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
 };
 use cogwheel_engine::{EndpointId, ExecutionId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use uuid::Uuid;
@@ -39,6 +39,11 @@ nothing! {
     count_executions_of_workflows(TenantId, &[WorkflowId]) -> HashMap<WorkflowId, u64>;
     children_of_executions(TenantId, &[ExecutionId], PageRequest) -> HashMap<ExecutionId, Page<ExecutionView>>;
     count_children_of_executions(TenantId, &[ExecutionId]) -> HashMap<ExecutionId, u64>;
+    sagas_of_executions(TenantId, &[ExecutionId]) -> Vec<SagaView>;
+    sagas(TenantId, &SagaFilter, PageRequest) -> Page<SagaView>;
+    count_sagas(TenantId, &SagaFilter) -> u64;
+    compensations(TenantId, &[ExecutionId]) -> HashMap<ExecutionId, Vec<CompensationView>>;
+    saga_timeouts(TenantId, &[ExecutionId]) -> HashMap<ExecutionId, Vec<SagaTimeoutView>>;
     newest_changes(TenantId, &[ExecutionId]) -> HashMap<ExecutionId, DateTime<Utc>>;
     steps(TenantId, &[ExecutionId], PageRequest<i32>) -> HashMap<ExecutionId, Page<StepView>>;
     count_steps(TenantId, &[ExecutionId]) -> HashMap<ExecutionId, u64>;

@@ -7,6 +7,7 @@ mod artifacts;
 mod executions;
 mod files;
 mod gather;
+mod sagas;
 mod triggers;
 mod workflows;
 
@@ -29,6 +30,7 @@ pub(crate) use executions::{
 };
 pub(crate) use files::FilesOfExecution;
 pub(crate) use gather::Gathering;
+pub(crate) use sagas::{CompensationsOf, SagaOf, TimeoutsOf};
 pub(crate) use triggers::{CountFires, FireKey, FiresPage, SchedulesOf, WatchesOf};
 pub(crate) use workflows::{CountExecutions, ExecutionsPage};
 

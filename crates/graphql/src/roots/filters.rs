@@ -4,7 +4,9 @@ use async_graphql::{ID, InputObject, Result};
 use cogwheel_engine::views;
 
 use crate::ids::{schedule_id, watch_id};
-use crate::types::{ExecutionStatus, FileStatus, Instant, ScheduleFireOutcome, TriggerType, WorkflowStatus};
+use crate::types::{
+    ExecutionStatus, FileStatus, Instant, SagaStatus, ScheduleFireOutcome, TriggerType, WorkflowStatus,
+};
 
 /// Which workflows to list; what is not given does not narrow.
 #[derive(InputObject, Default)]
@@ -114,6 +116,21 @@ impl ScheduleFireFilter {
             from: self.from.map(Into::into),
             until: self.until.map(Into::into),
         })
+    }
+}
+
+/// Which sagas to list; what is not given does not narrow.
+#[derive(InputObject, Default)]
+pub(crate) struct SagaFilter {
+    /// In one of these states.
+    status: Option<Vec<SagaStatus>>,
+    /// Of the workflow with this name.
+    workflow: Option<String>,
+}
+
+impl From<SagaFilter> for views::SagaFilter {
+    fn from(filter: SagaFilter) -> Self {
+        Self { status: words(filter.status), workflow: filter.workflow }
     }
 }
 

@@ -8,18 +8,18 @@ use cogwheel_engine::{SecretError, views};
 use futures_util::future::join_all;
 
 use super::filters::{
-    FileFilter, FileWatchFilter, InboundEndpointFilter, ScheduleFilter, ScheduleFireFilter, WorkflowExecutionFilter,
-    WorkflowFilter,
+    FileFilter, FileWatchFilter, InboundEndpointFilter, SagaFilter, ScheduleFilter, ScheduleFireFilter,
+    WorkflowExecutionFilter, WorkflowFilter,
 };
 use crate::Services;
 use crate::cursor::{MAX_PAGE, PageArgs};
 use crate::errors::{bad_input, internal, store_failed};
 use crate::ids::execution_id;
 use crate::limits::{list_cost, page_cost};
-use crate::loaders::load;
+use crate::loaders::{SagaOf, load};
 use crate::types::{
-    Connection, EventDeadLetter, Execution, File, FileWatch, InboundEndpoint, Node, Schedule, ScheduleFire, Secret,
-    Total, Viewer, Workflow, WorkflowFile, find_node,
+    Connection, EventDeadLetter, Execution, File, FileWatch, InboundEndpoint, Node, Saga, Schedule, ScheduleFire,
+    Secret, Total, Viewer, Workflow, WorkflowFile, find_node,
 };
 
 /// How many workflow files there are reckoned to be.
@@ -172,6 +172,38 @@ impl Query {
         let rows =
             services.reads().endpoints(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
         Ok(Connection::new(page, Some(rows), Total::Endpoints(filter)))
+    }
+
+    /// The saga that an execution is; null where it is none, or has not begun.
+    async fn saga(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The execution's global id, or its bare UUID.")] id: ID,
+    ) -> Option<Result<Saga>> {
+        let id = match execution_id(&id) {
+            Ok(id) => id,
+            Err(error) => return Some(Err(error)),
+        };
+        load(ctx, SagaOf(id)).await.transpose().map(|found| found.map(Saga::from))
+    }
+
+    /// Sagas, newest first: executions whose steps can be undone, once they have begun.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn sagas(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many rows from the front: 1 to 100, 50 if not given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most so many rows from the end: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Which sagas.")] filter: Option<SagaFilter>,
+    ) -> Result<Connection<Saga>> {
+        let services = services(ctx)?;
+        let page = PageArgs { first, after, last, before }.request()?;
+        let filter: views::SagaFilter = filter.unwrap_or_default().into();
+        let rows =
+            services.reads().sagas(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
+        Ok(Connection::new(page, Some(rows), Total::Sagas(filter)))
     }
 
     /// Schedules, newest first.

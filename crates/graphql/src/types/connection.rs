@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object, OutputType, Result, SimpleObject};
 use cogwheel_engine::views::{
-    ExecutionFilter, FileFilter, FireFilter, Page, PageRequest, TriggerFilter, WorkflowFilter,
+    ExecutionFilter, FileFilter, FireFilter, Page, PageRequest, SagaFilter, TriggerFilter, WorkflowFilter,
 };
 use cogwheel_engine::{ExecutionId, ScheduleId, WorkflowId};
 
-use super::{Execution, ExecutionLog, File, FileWatch, InboundEndpoint, Schedule, ScheduleFire, Step, Workflow};
+use super::{Execution, ExecutionLog, File, FileWatch, InboundEndpoint, Saga, Schedule, ScheduleFire, Step, Workflow};
 use crate::Services;
 use crate::errors::store_failed;
 use crate::loaders::{CountChildren, CountExecutions, CountFires, CountLogs, CountSteps, load};
@@ -28,6 +28,7 @@ pub(crate) enum Total {
     Steps(ExecutionId),
     Logs(ExecutionId, Option<i32>),
     Files(FileFilter),
+    Sagas(SagaFilter),
     Watches(TriggerFilter),
     Endpoints(TriggerFilter),
     Schedules(TriggerFilter),
@@ -43,6 +44,7 @@ impl Total {
             Self::Workflows(filter) => reads.count_workflows(tenant, filter).await,
             Self::Executions(filter) => reads.count_executions(tenant, filter).await,
             Self::Files(filter) => reads.count_files(tenant, filter).await,
+            Self::Sagas(filter) => reads.count_sagas(tenant, filter).await,
             Self::Watches(filter) => reads.count_watches(tenant, filter).await,
             Self::Endpoints(filter) => reads.count_endpoints(tenant, filter).await,
             Self::Schedules(filter) => reads.count_schedules(tenant, filter).await,
@@ -90,7 +92,8 @@ impl<T> Connection<T> {
     concrete(name = "FileWatchConnection", params(FileWatch)),
     concrete(name = "InboundEndpointConnection", params(InboundEndpoint)),
     concrete(name = "ScheduleConnection", params(Schedule)),
-    concrete(name = "ScheduleFireConnection", params(ScheduleFire))
+    concrete(name = "ScheduleFireConnection", params(ScheduleFire)),
+    concrete(name = "SagaConnection", params(Saga))
 )]
 impl<T> Connection<T>
 where
@@ -134,7 +137,8 @@ where
     concrete(name = "FileWatchEdge", params(FileWatch)),
     concrete(name = "InboundEndpointEdge", params(InboundEndpoint)),
     concrete(name = "ScheduleEdge", params(Schedule)),
-    concrete(name = "ScheduleFireEdge", params(ScheduleFire))
+    concrete(name = "ScheduleFireEdge", params(ScheduleFire)),
+    concrete(name = "SagaEdge", params(Saga))
 )]
 pub(crate) struct Edge<T: OutputType> {
     /// The row's place in the list, to page on from.

@@ -12,6 +12,7 @@ mod limits;
 mod lists;
 mod pause;
 mod retry;
+mod sagas;
 mod schedules;
 mod secrets;
 mod signal;

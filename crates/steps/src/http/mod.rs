@@ -31,7 +31,10 @@ impl Http {
     }
 
     async fn exchange(&self, context: &StepContext, input: &Value) -> Result<Outcome, Failure> {
-        let call = Call::read(input, &context.step_key)?;
+        let mut call = Call::read(input, &context.step_key)?;
+        if context.is_saga {
+            call.name_saga(&context.execution.to_string(), &context.correlation_id.to_string())?;
+        }
         let client = self.clients.get(call.follows_redirects).await?;
         let host = call.url.host_str().unwrap_or_default().to_owned();
         let broken = |error| client::failure(&host, error);

@@ -13,6 +13,8 @@ const DEFAULT_MAX_RESPONSE: usize = 1024 * 1024;
 const MAX_MAX_RESPONSE: usize = 16 * 1024 * 1024;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const SAGA_ID: HeaderName = HeaderName::from_static("saga-id");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("correlation-id");
 
 const KNOWN: [&str; 9] =
     ["method", "url", "headers", "query", "body", "json", "expect", "max_response", "follow_redirects"];
@@ -56,6 +58,15 @@ impl Call {
             max_response: max_response(fields.given("max_response"))?,
             follows_redirects: fields.flag("follow_redirects")?.unwrap_or(true),
         })
+    }
+
+    /// Tells the other side which saga the call belongs to, unless the author does.
+    pub(super) fn name_saga(&mut self, saga: &str, correlation: &str) -> Result<(), Failure> {
+        for (name, value) in [(SAGA_ID, saga), (CORRELATION_ID, correlation)] {
+            let value = HeaderValue::from_str(value).map_err(|_| malformed("an id is no header"))?;
+            self.headers.entry(name).or_insert(value);
+        }
+        Ok(())
     }
 }
 
@@ -175,6 +186,16 @@ mod tests {
         assert_eq!((put.method, put.headers["idempotency-key"].as_bytes()), (Method::PUT, &b"mine"[..]));
         assert_eq!(put.headers["content-type"], "a/b");
         assert!(read(&json!({"url": url, "method": "HEAD"})).headers.is_empty());
+    }
+
+    #[test]
+    fn calls_of_sagas_name_them() {
+        let mut call = read(&json!({"url": "http://localhost/a", "headers": {"Correlation-Id": "mine"}}));
+        call.name_saga("saga", "other").unwrap();
+        assert_eq!(
+            (call.headers["saga-id"].as_bytes(), call.headers["correlation-id"].as_bytes()),
+            (&b"saga"[..], &b"mine"[..])
+        );
     }
 
     #[test]

@@ -55,6 +55,7 @@ impl Launch {
             .env("COGWHEEL_OUTPUT", &output_file)
             .env("COGWHEEL_ARTIFACTS", &context.artifacts_dir)
             .env(STEP_KEY, &context.step_key)
+            .env("COGWHEEL_CORRELATION_ID", context.correlation_id.to_string())
             .env("COGWHEEL_EXECUTION_ID", context.execution.to_string())
             .env("COGWHEEL_WORKFLOW", &context.workflow)
             .env("COGWHEEL_STEP", &context.step)
@@ -67,6 +68,9 @@ impl Launch {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
+        if context.is_saga {
+            command.env("COGWHEEL_SAGA_ID", context.execution.to_string());
+        }
         Ok(Self { command, root: context.root.clone(), output_file })
     }
 

@@ -169,7 +169,7 @@ fn timeout(row: timeouts::Model) -> SagaTimeoutView {
     SagaTimeoutView {
         execution: ExecutionId(row.saga_id),
         step_key: row.step_id,
-        kind: timeout_kind(&row.timeout_type),
+        kind: timeout_kind(row.timeout_type),
         timeout_at: row.timeout_at,
         fired_at: row.fired_at,
         is_pending: row.status == timeouts::TimeoutStatus::Pending,

@@ -16,7 +16,8 @@ const ADMIN: &str = "admin-key@cogwheel.invalid";
 const FIND_ADMIN: &str = "select id from users where email = $1";
 const ADD_ADMIN: &str = "insert into users (id, email, display_name, is_system_admin, created_at, updated_at)
     values ($1, $2, 'Administrator (admin key)', $3, $4, $4) on conflict (email) do nothing";
-const INSERT: &str = "insert into audit_log (id, tenant_id, category, action, table_name, record_id, operation, new_data,
+const INSERT: &str =
+    "insert into audit_log (id, tenant_id, category, action, table_name, record_id, operation, new_data,
         actor_type, actor_user_id, reason, created_at, updated_at)
     values ($1, $2, 'execution_control', $3, $4, $5, 'update', $6, 'user', $7, $8, $9, $9)";
 

@@ -49,10 +49,7 @@ const ASKED: &str = "select unwind_requested_as, unwind_reason from saga_instanc
     where execution_id = $1 and unwind_requested_at is not null";
 
 /// Records that everything an execution did is to be undone.
-pub(crate) async fn request_unwind(
-    tx: &mut dyn WriteTx,
-    request: &UnwindRequest,
-) -> Result<UnwindAnswer, StoreError> {
+pub(crate) async fn request_unwind(tx: &mut dyn WriteTx, request: &UnwindRequest) -> Result<UnwindAnswer, StoreError> {
     let (id, at) = (Value::from(request.execution.0), Value::from(request.at));
     let find = format!("{FIND}{}", locked(tx, FOR_UPDATE));
     let rows = tx.query(raw(tx, &find, [id.clone(), Value::from(request.tenant.0)])).await?;
@@ -173,10 +170,7 @@ fn asked(row: &Row, execution: ExecutionId) -> Result<UnwindAsked, StoreError> {
 }
 
 /// What operators decided last about the undos of an execution, by the ordinal of the step.
-pub(super) async fn decisions(
-    ask: &mut dyn Ask,
-    execution: ExecutionId,
-) -> Result<Vec<(i32, Resolution)>, StoreError> {
+pub(super) async fn decisions(ask: &mut dyn Ask, execution: ExecutionId) -> Result<Vec<(i32, Resolution)>, StoreError> {
     let rows = ask.query(raw(ask, DECISIONS, [Value::from(execution.0)])).await?;
     rows.iter().map(|row| Ok((row.get("step_ordinal")?, resolution(row)?))).collect()
 }

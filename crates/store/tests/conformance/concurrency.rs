@@ -201,7 +201,8 @@ async fn the_same_start_twice_is_accepted(world: &World) {
         for call in calls {
             assert_eq!(call.await.unwrap(), Started::Accepted);
         }
-        let request = CancelRequest { tenant: world.tenant, execution: one.row.id, reason: None, is_audited: false, at: at(2) };
+        let request =
+            CancelRequest { tenant: world.tenant, execution: one.row.id, reason: None, is_audited: false, at: at(2) };
         world.store.request_cancel(request).await.unwrap();
     }
     assert_eq!(world.number("select count(*) from workflow_executions").await, 3);

@@ -14,6 +14,7 @@ mod outside;
 mod pages;
 mod pool;
 mod records;
+mod sagas;
 mod schedules;
 mod signals;
 mod starts;

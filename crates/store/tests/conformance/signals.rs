@@ -149,7 +149,13 @@ async fn a_signal_wakes_what_was_let_go_of(world: &World) {
 async fn what_comes_while_it_is_let_go_of_is_not_lost(world: &World) {
     let (signalled, cancelled, quiet) = (running(world).await, running(world).await, running(world).await);
     send(world, about(world, "order-1", "paid", 1)).await;
-    let request = CancelRequest { tenant: world.tenant, execution: cancelled.row.id, reason: None, is_audited: false, at: at(21) };
+    let request = CancelRequest {
+        tenant: world.tenant,
+        execution: cancelled.row.id,
+        reason: None,
+        is_audited: false,
+        at: at(21),
+    };
     world.store.request_cancel(request).await.unwrap();
     for (start, correlation) in [(&signalled, "order-1"), (&cancelled, "order-2"), (&quiet, "order-3")] {
         let mut record = world.let_go(start, 0, Some(at(9000)));
@@ -220,8 +226,13 @@ async fn the_end_of_a_child_is_found_and_wakes(world: &World) {
     assert_eq!((ended.status, ended.result.clone()), (ExecutionStatus::Completed, Some(json!({ "rows": 3 }))));
     let woken = world.claim(world.node, 9, at(20)).await.executions;
     assert_eq!(woken.iter().map(|execution| execution.id).collect::<Vec<_>>(), [parent.row.id]);
-    let request =
-        CancelRequest { tenant: world.tenant, execution: parent.row.id, reason: Some("enough".to_owned()), is_audited: false, at: at(21) };
+    let request = CancelRequest {
+        tenant: world.tenant,
+        execution: parent.row.id,
+        reason: Some("enough".to_owned()),
+        is_audited: false,
+        at: at(21),
+    };
     world.store.request_cancel(request).await.unwrap();
     let asked = ask(world, &parent, vec![], vec![]).await.cancel.unwrap();
     assert_eq!(asked.reason.as_deref(), Some("enough"));

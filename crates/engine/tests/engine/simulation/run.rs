@@ -8,8 +8,8 @@ use std::time::Duration;
 use cogwheel_engine::clock::Clock;
 use cogwheel_engine::ports::NewNode;
 use cogwheel_engine::{
-    CancelError, Engine, EngineConfig, ExecutionId, ExecutionStatus, NodeId, Parts, RetryError, RetryRequest, SagaError,
-    SignalRequest, StartError, StartRequest, StepStatus,
+    CancelError, Engine, EngineConfig, ExecutionId, ExecutionStatus, NodeId, Parts, RetryError, RetryRequest,
+    SagaError, SignalRequest, StartError, StartRequest, StepStatus,
 };
 use cogwheel_machine::UndoDecision;
 use serde_json::{Map, json};
@@ -288,7 +288,8 @@ impl Run {
 
     /// A client that wants an execution, and asks until it is told that there is one.
     async fn start(&self, number: u64) {
-        let (name, _) = WORKFLOWS[usize::try_from(self.world.draw.below(WORKFLOWS.len() as u64, ("workflow", number))).unwrap_or_default()];
+        let (name, _) = WORKFLOWS
+            [usize::try_from(self.world.draw.below(WORKFLOWS.len() as u64, ("workflow", number))).unwrap_or_default()];
         let mut inputs = Map::new();
         if name == "signalled" {
             inputs.insert("order".to_owned(), json!(order(number)));
@@ -376,7 +377,8 @@ impl Run {
                 [usize::try_from(number).unwrap_or_default()];
             let engine = self.node(number, 0).await;
             match timeout(CLIENT_PATIENCE, engine.decide_undo(id, step, decision, "because".to_owned())).await {
-                Ok(Ok(()) | Err(SagaError::Store(_) | SagaError::NotFailed { .. } | SagaError::NotPaused)) | Err(_) => {}
+                Ok(Ok(()) | Err(SagaError::Store(_) | SagaError::NotFailed { .. } | SagaError::NotPaused)) | Err(_) => {
+                }
                 Ok(Err(error)) => panic!("{id} does not take a decision: {error}"),
             }
         }

@@ -9,7 +9,8 @@ use cogwheel_engine::ports::{
     AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, EndedAfter,
     EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice, PauseSchedule,
     PauseWorkflow, PendingAfter, Place, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store,
-    StoreError, StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchHealth, WorkflowRecord,
+    StoreError, StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchHealth,
+    WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::mpsc;

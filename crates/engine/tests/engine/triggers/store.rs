@@ -11,8 +11,8 @@ use cogwheel_engine::ports::{
     AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, Due, DueOutcome,
     EndedAfter, EventPage, FileDecision, FileVersion, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseSchedule,
     PauseWorkflow, Place, Record, SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start,
-    StartFrom, Started, Store, StoreError, StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchFolders, WatchHealth, WatchRecord,
-    WorkflowRecord,
+    StartFrom, Started, Store, StoreError, StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer,
+    UnwindRequest, WatchFolders, WatchHealth, WatchRecord, WorkflowRecord,
 };
 use cogwheel_engine::{
     ExecutionId, ExecutionStatus, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId,

@@ -22,8 +22,8 @@ pub(super) struct CancelMutations;
 /// What ends executions.
 #[Object]
 impl CancelMutations {
-    /// Asks an execution to end: what waits never begins, what runs is stopped, then the workflow's `on_failure` and
-    /// `finally` run. The request is durable when it answers; the end follows, and shows as the status `CANCELLED`.
+    /// Asks an execution to end: what waits never begins, what runs is stopped, what a saga did is undone,
+    /// then the workflow's `on_failure` and `finally` run. The request is durable when it answers; the end follows, and shows as the status `CANCELLED`.
     /// Asking again stops what runs after the workflow's steps.
     async fn cancel_execution(
         &self,
@@ -61,7 +61,7 @@ struct CancelExecutionPayload {
 }
 
 /// What is wrong with a reason.
-fn reason_problem(reason: &str) -> Option<UserError> {
+pub(super) fn reason_problem(reason: &str) -> Option<UserError> {
     let message = if reason.contains('\0') {
         "the reason holds the character U+0000, which cannot be stored"
     } else if reason.chars().count() > LONGEST_REASON {

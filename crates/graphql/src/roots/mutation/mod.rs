@@ -2,6 +2,7 @@
 
 mod cancel;
 mod retry;
+mod sagas;
 mod schedules;
 mod secrets;
 mod signal;
@@ -17,6 +18,7 @@ pub(crate) struct Mutation(
     start::StartMutations,
     cancel::CancelMutations,
     retry::RetryMutations,
+    sagas::SagaMutations,
     signal::SignalMutations,
     secrets::SecretMutations,
     workflows::WorkflowMutations,

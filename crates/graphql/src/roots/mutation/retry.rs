@@ -75,7 +75,10 @@ fn not_retried(refused: &RetryError) -> Result<Vec<UserError>> {
         RetryError::Refused(RerunError::NotEnded) => (UserErrorCode::NotEnded, "id"),
         RetryError::Refused(RerunError::NothingFailed) => (UserErrorCode::NothingToRetry, "fromStep"),
         RetryError::Refused(RerunError::UnknownStep(_)) => (UserErrorCode::UnknownStep, "fromStep"),
-        RetryError::Refused(RerunError::NotAStart(_)) => (UserErrorCode::StepNotRetriable, "fromStep"),
+        RetryError::Refused(RerunError::NotAStart(_) | RerunError::Undone) => {
+            (UserErrorCode::StepNotRetriable, "fromStep")
+        }
+        RetryError::Refused(RerunError::Undoable(_)) => (UserErrorCode::StepNotRetriable, "id"),
         RetryError::Refused(RerunError::Unfit(_)) | RetryError::Unusable(_) => (UserErrorCode::UnusableRecord, "id"),
         RetryError::Start(refused) => return not_started(refused, "id"),
     };

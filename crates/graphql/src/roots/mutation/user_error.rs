@@ -57,8 +57,15 @@ pub(crate) enum UserErrorCode {
     NothingToRetry,
     /// The execution has no step of this key.
     UnknownStep,
-    /// The execution cannot be done over from this step: it never began, or it is part of `on_failure` or `finally`.
+    /// The execution cannot be done over from this step: it never began, is part of `on_failure` or `finally`, or what it
+    /// did was or can be undone.
     StepNotRetriable,
+    /// No step of the execution's workflow says how it is undone.
+    NotASaga,
+    /// What the execution did cannot be undone as it stands.
+    NotUndoable,
+    /// Nobody waits for a decision about this.
+    NothingToDecide,
     /// There is no such secret.
     UnknownSecret,
     /// It is needed.

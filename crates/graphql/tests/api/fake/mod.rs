@@ -12,14 +12,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use cogwheel_access::Principal;
 use cogwheel_engine::ports::{Blobs, LogLevel, LogStream, Reads, StoreError, TriggerType};
 use cogwheel_engine::views::{
-    ArtifactView, DeadLetterView, EndpointView, ExecutionView, FileStatus, FileView, FireView, LogView, Priority,
-    ScheduleView, StepView, WatchView, WorkflowStatus, WorkflowView,
+    ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionView, FileStatus, FileView, FireView,
+    LogView, Priority, SagaView, ScheduleView, StepView, WatchView, WorkflowStatus, WorkflowView,
 };
 use cogwheel_engine::{
     BackfillError, BackfillRequest, Backfilled, Call, CallAnswer, CallError, CancelError, Changed, ExecutionId,
     ExecutionStatus, Feed, FileId, Follower, Hook, OutputError, PauseError, PauseScheduleError, RetryError,
-    RetryRequest, ScheduleId, SecretError, SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest, StartError,
-    StartRequest, StartedExecution, StepStatus, TenantId, VersionId, WatchId, WorkflowFile, WorkflowId, WorkflowRef,
+    RetryRequest, SagaError, ScheduleId, SecretError, SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest,
+    StartError, StartRequest, StartedExecution, StepStatus, TenantId, UndoDecision, VersionId, WatchId, WorkflowFile,
+    WorkflowId, WorkflowRef,
 };
 use cogwheel_graphql::{Limits, Schema, Services};
 use serde_json::{Value, json};
@@ -58,6 +59,12 @@ pub(crate) struct Rows {
     /// What a retry answers; without it, with the execution itself.
     pub(crate) retry: Option<Result<StartedExecution, RetryError>>,
     pub(crate) retried: Vec<RetryRequest>,
+    /// What requests about sagas answer; without it, that they are recorded.
+    pub(crate) saga: Option<SagaError>,
+    /// What was asked of which saga.
+    pub(crate) asked_of_sagas: Vec<(ExecutionId, String)>,
+    pub(crate) sagas: Vec<SagaView>,
+    pub(crate) compensations: Vec<CompensationView>,
     /// What a signal answers; without it, that one execution was woken.
     pub(crate) signal: Option<Result<SentSignal, SignalError>>,
     pub(crate) signalled: Vec<SignalRequest>,
@@ -347,6 +354,15 @@ pub(crate) fn only_error(response: &Response) -> (String, String) {
     (code, error["message"].as_str().expect("every error has a message").to_owned())
 }
 
+impl Fake {
+    fn ask_saga(&self, execution: ExecutionId, asked: String) -> Result<(), SagaError> {
+        self.rows(|rows| {
+            rows.asked_of_sagas.push((execution, asked));
+            rows.saga.clone().map_or(Ok(()), Err)
+        })
+    }
+}
+
 #[async_trait]
 impl Services for Fake {
     fn tenant(&self) -> TenantId {
@@ -396,6 +412,25 @@ impl Services for Fake {
             rows.cancel.clone().unwrap_or(Ok(()))
         })
     }
+
+    async fn compensate(&self, execution: ExecutionId, reason: String) -> Result<(), SagaError> {
+        self.ask_saga(execution, format!("compensate: {reason}"))
+    }
+
+    async fn cancel_saga(&self, execution: ExecutionId, reason: String) -> Result<(), SagaError> {
+        self.ask_saga(execution, format!("cancel: {reason}"))
+    }
+
+    async fn decide_undo(
+        &self,
+        execution: ExecutionId,
+        step: String,
+        decision: UndoDecision,
+        reason: String,
+    ) -> Result<(), SagaError> {
+        self.ask_saga(execution, format!("{decision:?} {step}: {reason}"))
+    }
+
     async fn retry(&self, request: RetryRequest) -> Result<StartedExecution, RetryError> {
         self.rows(|rows| {
             let answer = StartedExecution { id: request.execution, is_new: true };

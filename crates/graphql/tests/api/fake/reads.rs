@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Reads, StoreError};
 use cogwheel_engine::views::{
-    ArtifactView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView, FireFilter,
-    FireView, LogView, Page, PageRequest, ScheduleView, StepView, TimeCursor, TriggerFilter, VersionView, WatchView,
-    WorkflowFilter, WorkflowView,
+    ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView,
+    FireFilter, FireView, LogView, Page, PageRequest, SagaFilter, SagaTimeoutView, SagaView, ScheduleView, StepView,
+    TimeCursor, TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
 };
 use cogwheel_engine::{EndpointId, ExecutionId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use serde_json::json;
@@ -170,6 +170,45 @@ impl Reads for Fake {
         self.read("count_children_of_executions", |rows| {
             executions.iter().map(|id| (*id, children(rows, *id).len() as u64)).collect()
         })
+    }
+
+    async fn sagas_of_executions(&self, _: TenantId, executions: &[ExecutionId]) -> Result<Vec<SagaView>, StoreError> {
+        self.read("sagas_of_executions", |rows| {
+            rows.sagas.iter().filter(|row| executions.contains(&row.execution)).cloned().collect()
+        })
+    }
+
+    async fn sagas(&self, _: TenantId, filter: &SagaFilter, page: PageRequest) -> Result<Page<SagaView>, StoreError> {
+        self.read("sagas", |rows| {
+            let kept = rows.sagas.iter().filter(|row| filter.status.is_empty() || filter.status.contains(&row.status));
+            by_time(kept.cloned().collect(), page, |row| TimeCursor { at: row.created_at, id: row.execution.0 })
+        })
+    }
+
+    async fn count_sagas(&self, _: TenantId, _: &SagaFilter) -> Result<u64, StoreError> {
+        self.read("count_sagas", |rows| rows.sagas.len() as u64)
+    }
+
+    async fn compensations(
+        &self,
+        _: TenantId,
+        executions: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, Vec<CompensationView>>, StoreError> {
+        self.read("compensations", |rows| {
+            let mut of: HashMap<ExecutionId, Vec<CompensationView>> = HashMap::new();
+            for row in rows.compensations.iter().filter(|row| executions.contains(&row.execution)) {
+                of.entry(row.execution).or_default().push(row.clone());
+            }
+            of
+        })
+    }
+
+    async fn saga_timeouts(
+        &self,
+        _: TenantId,
+        _: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, Vec<SagaTimeoutView>>, StoreError> {
+        self.read("saga_timeouts", |_| HashMap::new())
     }
 
     async fn newest_changes(

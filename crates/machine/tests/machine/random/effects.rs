@@ -48,7 +48,7 @@ impl Effects {
     }
 
     /// No undo begins before those of all that needed its step have ended, and ended well unless somebody let them.
-    pub(crate) fn check_order(&self, execution: &Execution, changes: &[Change]) {
+    pub(crate) fn check_order(execution: &Execution, changes: &[Change]) {
         let Some(saga) = execution.saga() else { return };
         let mut began: Vec<i32> = Vec::new();
         for change in changes {
@@ -71,7 +71,7 @@ impl Effects {
     }
 
     /// What pauses is named, and nothing else is left to do.
-    pub(crate) fn check_paused(&self, execution: &Execution) {
+    pub(crate) fn check_paused(execution: &Execution) {
         assert_eq!(execution.status(), ExecutionStatus::Compensating);
         let saga = execution.saga().expect("a saga");
         let failed: Vec<i32> =

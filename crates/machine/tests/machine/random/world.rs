@@ -124,7 +124,7 @@ impl World {
             is_running_out: false,
             effects: Effects::default(),
         };
-        world.tell(Input::Claimed).expect("a queued execution is begun");
+        world.tell(&Input::Claimed).expect("a queued execution is begun");
         world
     }
 
@@ -304,7 +304,7 @@ impl World {
             && self.execution.deadline_at().is_some_and(|deadline_at| deadline_at <= self.now);
         self.last = Some(input.clone());
         let is_unwound = matches!(input, Input::Unwind { .. });
-        if self.tell(input).is_none() {
+        if self.tell(&input).is_none() {
             prop_assert_eq!(before, (self.execution.status(), self.execution.steps().to_vec()));
         } else {
             prop_assert!(!before.0.is_terminal() || is_unwound || before.1 == self.execution.steps());
@@ -312,12 +312,12 @@ impl World {
         Ok(())
     }
 
-    fn tell(&mut self, input: Input) -> Option<Decision> {
+    fn tell(&mut self, input: &Input) -> Option<Decision> {
         let was_asleep = !self.has_room || self.is_draining;
         let before = self.execution.clone();
         let decision = self.execution.handle(input.clone(), self.now).ok()?;
-        self.effects.told(&before, &input);
-        self.effects.check_order(&self.execution, &decision.changes);
+        self.effects.told(&before, input);
+        Effects::check_order(&self.execution, &decision.changes);
         self.check_changes(&decision.changes, was_asleep);
         self.rows.write(&self.execution, &decision);
         self.rows.agree_with(&self.execution, &self.new);
@@ -456,9 +456,9 @@ impl World {
             } else if asks > 0 {
                 // Those that have answered are not heard again.
                 choice += 1;
-                Event::ChildUndone(choice, choice / asks)
+                Event::ChildUndone(choice, choice.checked_div(asks).unwrap_or_default())
             } else if waits == 0 && self.execution.next_wake_at().is_none() && !paused.is_empty() {
-                self.effects.check_paused(&self.execution);
+                Effects::check_paused(&self.execution);
                 choice += 1;
                 Event::Decide(choice, choice)
             } else if waits == 0 {
@@ -497,12 +497,12 @@ impl World {
             && status == ExecutionStatus::Completed
         {
             prop_assert!(saga.undos.is_empty());
-            if self.tell(Input::Unwind { by: UnwoundBy::Parent, reason: None }).is_some() {
+            if self.tell(&Input::Unwind { by: UnwoundBy::Parent, reason: None }).is_some() {
                 prop_assert_ne!(self.execution.status(), ExecutionStatus::Completed);
                 return self.run_out();
             }
         }
-        let decision = self.tell(Input::Woken);
+        let decision = self.tell(&Input::Woken);
         prop_assert!(decision.is_none(), "nothing follows the end");
         Ok(())
     }

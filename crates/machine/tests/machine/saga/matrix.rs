@@ -151,7 +151,11 @@ fn whichever_undo_fails_what_is_left_is_named_and_the_rest_undone_once_somebody_
                     assert!(walk.undone.is_disjoint(&held), "{what}: nothing is undone before what built on it");
                     walk.case.decide(stuck, decision).expect("it waits for a decision");
                     walk.run(bad, how, None);
-                    let left = if decision == UndoDecision::Skip { BTreeSet::from([stuck.to_owned()]) } else { BTreeSet::new() };
+                    let left = if decision == UndoDecision::Skip {
+                        BTreeSet::from([stuck.to_owned()])
+                    } else {
+                        BTreeSet::new()
+                    };
                     let end = if left.is_empty() { ExecutionStatus::Compensated } else { ExecutionStatus::Failed };
                     assert_eq!((walk.case.status(), walk.left()), (end, left), "{what}");
                     walk.undone.insert(stuck.to_owned());

@@ -121,8 +121,8 @@ fn a_running_saga_is_undone_on_request_also_after_a_crash() {
         case.complete("b.compensate", json!({}));
         assert_eq!(case.complete("a.compensate", json!({})), ["end"]);
         let saga = case.execution.saga().unwrap();
-        let cause = saga.cause.unwrap();
-        assert_eq!((cause.kind, cause.error.detail.as_deref()), (CauseKind::Operator, Some("wrong customer")));
+        let why = saga.cause.unwrap();
+        assert_eq!((why.kind, why.error.detail.as_deref()), (CauseKind::Operator, Some("wrong customer")));
         assert_eq!(case.status(), ExecutionStatus::Compensated);
     }
 }
@@ -158,7 +158,8 @@ fn the_new_inputs_in_every_state() {
         end(&mut case);
         case
     };
-    let states: Vec<(&str, Case, Result<(), Rejected>, Result<(), Rejected>)> = vec![
+    type State = (&'static str, Case, Result<(), Rejected>, Result<(), Rejected>);
+    let states: Vec<State> = vec![
         ("queued", queued(), Err(Rejected::NothingToUndo), Err(Rejected::NotRunning)),
         ("running", begun(), Ok(()), Err(Rejected::NotRunning)),
         (

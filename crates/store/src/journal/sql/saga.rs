@@ -99,7 +99,8 @@ pub(in crate::journal) mod postgres {
            timeout_at timestamptz, updated_at timestamptz)",
         timeout_changes!()
     );
-    pub(crate) const END_TIMEOUTS: &str = "update saga_timeouts t set status = r.status, fired_at = r.fired_at, updated_at = r.updated_at
+    pub(crate) const END_TIMEOUTS: &str =
+        "update saga_timeouts t set status = r.status, fired_at = r.fired_at, updated_at = r.updated_at
         from json_to_recordset($1::json) as r(id uuid, status text, fired_at timestamptz, updated_at timestamptz)
         where t.id = r.id and t.status = 'pending'";
 }

@@ -228,8 +228,7 @@ impl Writer {
             )?;
         }
         for t in PendingTimeoutColumns::all(record) {
-            let pending =
-                params![t.id, t.tenant_id, t.saga_id, t.step_id, t.timeout_type, t.timeout_at, t.updated_at];
+            let pending = params![t.id, t.tenant_id, t.saga_id, t.step_id, t.timeout_type, t.timeout_at, t.updated_at];
             self.run(saga::UPSERT_TIMEOUT, pending)?;
         }
         for t in EndedTimeoutColumns::all(record) {

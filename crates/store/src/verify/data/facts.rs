@@ -5,7 +5,7 @@ use cogwheel_schema::TableDef;
 use super::{Check, Dialect};
 
 /// The closed list of step types, and of the constructs that have rows like steps.
-const STEP_TYPES: [&str; 19] = [
+const STEP_TYPES: [&str; 20] = [
     "shell",
     "http",
     "sql",
@@ -25,6 +25,7 @@ const STEP_TYPES: [&str; 19] = [
     "foreach",
     "switch",
     "loop",
+    "unwind",
 ];
 
 /// Tables whose `step_ordinal` names a step without a foreign key, and the column of its execution.
@@ -57,6 +58,7 @@ pub(super) fn checks(dialect: Dialect, tables: &[TableDef]) -> Vec<Check> {
     }));
     checks.extend(TREES.map(|(table, parent)| cycle(dialect, table, parent)));
     checks.extend(records(dialect));
+    checks.extend(sagas(dialect));
     checks
 }
 
@@ -203,6 +205,37 @@ fn cycle(dialect: Dialect, table: &str, parent: &str) -> Check {
         dialect.uuid("t.id")
     );
     check("cycle", table, &[], sql)
+}
+
+/// A saga stands where its execution stands, and ends with all of its parts.
+fn sagas(dialect: Dialect) -> Vec<Check> {
+    let id = dialect.uuid("g.id");
+    let standing = format!(
+        "select {id} as row_id, 'it is ' || g.status || ' and its execution is ' || e.status as detail \
+         from saga_instances g join workflow_executions e on e.id = g.execution_id \
+         where (g.status = 'compensating') <> (e.status = 'compensating') \
+         or (g.status = 'completed') <> (e.status = 'completed') \
+         or (g.status in ('completed', 'compensated', 'failed')) <> (e.completed_at is not null) \
+         or (e.status = 'compensated' and g.status <> 'compensated')"
+    );
+    let undone = format!(
+        "select {} as row_id, 'its undo is ' || c.status || ' and the saga is ' || g.status as detail \
+         from saga_compensations c join saga_instances g on g.id = c.saga_id and g.unwind_number = c.unwind_number \
+         where (g.status = 'compensated' and c.status <> 'completed') \
+         or (g.status in ('compensated', 'failed') and c.status in ('pending', 'running'))",
+        dialect.uuid("c.id")
+    );
+    let open = format!(
+        "select {} as row_id, 'it is pending and its saga is ' || g.status as detail \
+         from saga_timeouts t join saga_instances g on g.id = t.saga_id \
+         where t.status = 'pending' and g.status in ('completed', 'compensated', 'failed')",
+        dialect.uuid("t.id")
+    );
+    vec![
+        check("saga_standing", "saga_instances", &["workflow_executions"], standing),
+        check("saga_standing", "saga_compensations", &["saga_instances"], undone),
+        check("saga_standing", "saga_timeouts", &["saga_instances"], open),
+    ]
 }
 
 fn records(dialect: Dialect) -> Vec<Check> {

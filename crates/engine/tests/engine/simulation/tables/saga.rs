@@ -7,9 +7,7 @@ use cogwheel_engine::ExecutionStatus;
 use cogwheel_engine::ports::{
     SagaInbox, SagaRow, SagaRows, UndoAnswer, UndoRequest, UndoRow, UnwindAnswer, UnwindAsked, UnwindRequest,
 };
-use cogwheel_machine::{
-    RecordedSaga, Resolution, SagaStatus, StepState, StepStatus, UndoDecision, UndoStatus,
-};
+use cogwheel_machine::{RecordedSaga, Resolution, SagaStatus, StepState, StepStatus, UndoDecision, UndoStatus};
 
 use super::{Row, Tables};
 
