@@ -81,7 +81,9 @@ impl Change {
                 table.extras.push(Extra::RefuseUpdate { name: name.clone(), when: Some(when.clone()) });
             }
             ChangeKind::DropRefusal(refusal) => {
-                table.extras.retain(|known| !matches!(known, Extra::RefuseUpdate { name, .. } if *name == refusal.name));
+                table
+                    .extras
+                    .retain(|known| !matches!(known, Extra::RefuseUpdate { name, .. } if *name == refusal.name));
             }
         }
     }

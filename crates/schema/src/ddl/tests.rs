@@ -51,7 +51,7 @@ fn changes_are_made_and_taken_back() {
             "drop index uq_samples_open",
         ]
     );
-    let taken_back = changes.each_ref().map(take_back_change);
+    let taken_back = changes.each_ref().map(|change| take_back_change(change, Backend::Sqlite));
     assert_eq!(
         taken_back,
         [
