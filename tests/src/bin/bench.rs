@@ -159,8 +159,6 @@ fn file_to_first_instruction(backend: Backend, name: &'static str) -> Figure {
     let server = home.serve();
     let draft = home.path("elsewhere/draft");
     let times = (0..DROPS).map(|number| {
-        // The execution before has ended by then: an idle engine is measured.
-        pause(Duration::from_millis(10));
         fs::write(&draft, number.to_string()).expect("the draft can be written");
         let seen = home.path(&format!("elsewhere/seen-{number}.csv"));
         let began = Instant::now();

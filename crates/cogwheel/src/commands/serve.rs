@@ -24,7 +24,7 @@ use crate::settings::Settings;
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     database::prepare_folder(&settings.data_dir)?;
-    let folder_lock = FolderLock::take(&settings.data_dir)?;
+    let folder_lock = FolderLock::take(&settings.data_dir).await?;
     let database = database::connect(&settings, Missing::Create).await?;
     let schema_fingerprint = prepare_schema(&database, settings.migrate_on_start).await?;
     let authenticator = authenticator(&settings)?;
