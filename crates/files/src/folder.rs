@@ -1,17 +1,19 @@
 //! Blobs in a local folder: the bytes with the SHA-256 `abcd…` are the file `ab/cd/abcd…`.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use cogwheel_engine::ports::{BlobError, BlobKey, Blobs, OpenBlob};
+use cogwheel_engine::ports::{BlobError, BlobKey, Blobs, Incoming, OpenBlob};
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
+use super::copy;
+use super::receive::Receiver;
 use super::write::{self, failed_at, incoming_folder, make_folder, make_folders};
 
 /// A file that nobody has written to for this long is not on its way any more: its server died.
@@ -71,6 +73,21 @@ impl Blobs for BlobFolder {
         .await
     }
 
+    async fn receive(&self) -> Result<Box<dyn Incoming>, BlobError> {
+        let root = Arc::clone(&self.root);
+        blocking(move || Ok(Box::new(Receiver::begin(root)?) as Box<dyn Incoming>)).await
+    }
+
+    async fn copy_to(&self, key: &BlobKey, path: &Path) -> Result<(), BlobError> {
+        let (key, path) = (key.clone(), path.to_owned());
+        self.with_root(move |root| {
+            let place = place_of(root, &key);
+            let (mut file, _) = open(&place, &key)?;
+            copy::checked(&mut file, &place, &key, &path)
+        })
+        .await
+    }
+
     async fn get(&self, key: &BlobKey, limit: u64) -> Result<Vec<u8>, BlobError> {
         let key = key.clone();
         self.with_root(move |root| {
@@ -88,9 +105,15 @@ impl Blobs for BlobFolder {
         .await
     }
 
-    async fn open(&self, key: &BlobKey) -> Result<OpenBlob, BlobError> {
+    async fn open(&self, key: &BlobKey, from: u64) -> Result<OpenBlob, BlobError> {
         let key = key.clone();
-        let (file, size) = self.with_root(move |root| open(&place_of(root, &key), &key)).await?;
+        let at_place = move |root: &Path| {
+            let path = place_of(root, &key);
+            let (mut file, size) = open(&path, &key)?;
+            file.seek(SeekFrom::Start(from)).map_err(failed_at(&path))?;
+            Ok((file, size))
+        };
+        let (file, size) = self.with_root(at_place).await?;
         Ok(OpenBlob { size, reader: Box::pin(tokio::fs::File::from_std(file)) })
     }
 
@@ -135,7 +158,7 @@ fn remove_abandoned(incoming: &Path, now: SystemTime) {
 }
 
 /// Runs `work`, which uses the file system, where it may block.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, BlobError> {
     match tokio::task::spawn_blocking(work).await {

@@ -7,14 +7,15 @@ use std::time::Duration;
 use cogwheel_machine::{Failure, FailureKind, Outcome};
 use futures_util::FutureExt;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::artifacts::{Leavings, bounded};
+use super::Runner;
 use super::drive::Drive;
 use crate::ports::{LogLine, LogSink, NewArtifact, NewEvent, StepContext, StepType};
-use crate::triggers::depth_of;
+use crate::triggers::{Given, depth_of};
 
 /// An attempt under way.
 pub(super) struct Running {
@@ -98,6 +99,8 @@ impl Drive<'_> {
         };
         self.running.push(Running { step, stop: ending });
         let runner = Arc::clone(self.runner);
+        let given = Given::of(self.execution.trigger(), &self.work_dir());
+        let giving = Arc::clone(&self.giving);
         self.attempts.spawn(async move {
             let (outcome, artifacts) = match prepared {
                 Ok((step_type, context, input)) => {
@@ -108,7 +111,10 @@ impl Drive<'_> {
                         logs: context.logs.clone(),
                         stop: context.stop.clone(),
                     };
-                    let outcome = run_limited(step_type, context, input, limit).await;
+                    let outcome = match give(given, &giving, &runner).await {
+                        Ok(()) => run_limited(step_type, context, input, limit).await,
+                        Err(failure) => Outcome::Failed { failure, output: None },
+                    };
                     runner.keeper().keep_leavings(&left, bounded(outcome)).await
                 }
                 Err(failure) => (Outcome::Failed { failure, output: None }, Vec::new()),
@@ -160,6 +166,13 @@ impl Drive<'_> {
         let missing = || internal("this server has no such step type").with_detail(name);
         self.runner.steps.get(name).ok_or_else(missing)
     }
+}
+
+/// Puts the uploaded file where the attempt is told it is; of attempts side by side, one does it for all.
+async fn give(given: Option<Given>, giving: &Mutex<()>, runner: &Runner) -> Result<(), Failure> {
+    let Some(given) = given else { return Ok(()) };
+    let _one_at_a_time = giving.lock().await;
+    given.put(runner.blobs().as_ref()).await
 }
 
 /// Runs an attempt, asks it to stop when its time is up, and survives its panics.

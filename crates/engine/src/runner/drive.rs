@@ -60,6 +60,8 @@ pub(super) struct Drive<'a> {
     ticket: Option<Ticket>,
     /// Whether its scratch folder was made.
     pub(super) has_work_dir: bool,
+    /// Held while its uploaded file is put there.
+    pub(super) giving: Arc<tokio::sync::Mutex<()>>,
     /// Its start, until it is recorded.
     pub(super) start: Option<UnrecordedStart>,
     /// Whether the database knows it.
@@ -140,6 +142,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
         slot: None,
         ticket: line.ticket,
         has_work_dir: false,
+        giving: Arc::default(),
         is_recorded: job.start.is_none(),
         start: job.start,
         is_recovered: first.is_some(),

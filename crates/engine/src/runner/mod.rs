@@ -4,7 +4,6 @@ mod artifacts;
 mod attempt;
 mod drive;
 mod journal;
-mod media;
 mod outside;
 mod slots;
 
@@ -25,7 +24,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::outputs::Outputs;
-use crate::ports::{Parent, Start, Started, StepRegistry, Store, StoreError};
+use crate::ports::{Blobs, Parent, Start, Started, StepRegistry, Store, StoreError};
 use crate::{Engine, EngineConfig, Feed, NodeId, TenantId, WorkflowId};
 
 pub(crate) use journal::step_row;
@@ -187,6 +186,11 @@ impl Runner {
             draining: CancellationToken::new(),
             killing: CancellationToken::new(),
         }
+    }
+
+    /// Where bytes are kept that are too large for the database.
+    pub(crate) fn blobs(&self) -> &Arc<dyn Blobs> {
+        self.outputs.blobs()
     }
 
     /// Who starts and cancels what executions ask for.

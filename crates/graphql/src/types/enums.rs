@@ -257,6 +257,18 @@ stored_words! {
 }
 
 stored_words! {
+    /// Where a file comes from.
+    FileSource {
+        /// A watched folder.
+        Watch = "watch",
+        /// It was uploaded.
+        Upload = "upload",
+        /// A step left it.
+        Step = "step",
+    }
+}
+
+stored_words! {
     /// Why a file version was taken or not.
     FileDecisionReason {
         /// It is new.

@@ -261,6 +261,7 @@ impl World {
             path: path.to_owned(),
             path_hash: sha256(path),
             size: i64::try_from(content.len()).unwrap(),
+            media_type: Some("text/csv".to_owned()),
             sha256: Some(sha256(content)),
             modified_at: at(5) + TimeDelta::nanoseconds(123_456_789),
             device: "8:1".to_owned(),

@@ -187,6 +187,7 @@ impl Run {
             poll_interval: Duration::from_hours(1),
             file_rescan: String::new(),
             workflow_rescan: String::new(),
+            uploads: UploadLimits { max_size: 1024, allowed_types: Vec::new() },
         };
         let parts = Parts {
             store: Arc::new(Connection::new(&self.world, node)),

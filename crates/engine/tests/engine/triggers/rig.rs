@@ -68,6 +68,7 @@ impl Rig {
             poll_interval: Duration::from_hours(1),
             file_rescan: NEVER.to_owned(),
             workflow_rescan: NEVER.to_owned(),
+            uploads: UploadLimits { max_size: 1024, allowed_types: Vec::new() },
         }
     }
 

@@ -13,7 +13,7 @@ use super::super::counts::Counts;
 use super::super::sql::postgres as sql;
 use super::super::{check_fence, lets_go};
 use super::starts::Placed;
-use super::{Answers, put};
+use super::{Answers, put, settle_files};
 
 /// What `workflow_executions.trigger_type` says of an execution that has input files.
 const FILE: &str = "file";
@@ -63,7 +63,7 @@ pub(super) async fn write(
         }
     }
     put(tx, sql::UPDATE_EXECUTIONS, &heads).await?;
-    put(tx, sql::SETTLE_FILES, &of_files).await?;
+    settle_files(tx, &of_files).await?;
     put(tx, sql::EXPIRE_SIGNALS, &ended).await?;
     rows.write(tx).await?;
     put(tx, sql::WAKE_IF_SOMETHING_CAME, &let_go).await
@@ -86,7 +86,7 @@ pub(super) async fn follow(tx: &DatabaseTransaction, starts: &[Placed<'_>], coun
     if !parents.is_empty() {
         lock(tx, parents).await?;
     }
-    put(tx, sql::SETTLE_FILES, &of_files).await?;
+    settle_files(tx, &of_files).await?;
     rows.write(tx).await
 }
 
