@@ -407,6 +407,14 @@ pub struct WatchView {
     pub trigger_key: String,
     /// The absolute folder.
     pub location: Option<String>,
+    /// `directory` or `upload`: where its files come from.
+    pub source: String,
+    /// Media types that are taken; none for any.
+    pub mime_types: Value,
+    /// The fewest bytes.
+    pub min_size: Option<i64>,
+    /// The most bytes.
+    pub max_size: Option<i64>,
     /// Patterns that take a file in.
     pub include: Value,
     /// Patterns that leave one out.

@@ -257,6 +257,16 @@ stored_words! {
 }
 
 stored_words! {
+    /// Where the files of a watch come from.
+    FileWatchSource {
+        /// A folder.
+        Directory = "directory",
+        /// Clients, over HTTP.
+        Upload = "upload",
+    }
+}
+
+stored_words! {
     /// Where a file comes from.
     FileSource {
         /// A watched folder.
