@@ -27,6 +27,7 @@ mod stop;
 mod subscriptions;
 mod trouble;
 mod uploads;
+mod uploads_crash;
 mod validate;
 mod watches;
 mod webhooks;

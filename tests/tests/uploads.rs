@@ -25,6 +25,7 @@ on_both_databases!(
     a_large_upload_stays_out_of_memory,
     what_was_answered_is_processed_after_a_crash,
     a_retry_reads_the_file_again,
+    several_servers_need_one_folder_for_bytes,
 );
 
 const READ: &str = r#"
@@ -174,18 +175,26 @@ fn a_form_with_several_files_starts_one_execution_each(backend: Backend) {
     let home = home(backend);
     let server = reading(&home);
     let (first, second) = (b"a\n1\n".as_slice(), b"a\n2\n".as_slice());
-    let answer = send_form(&server, "/files", &[("file", Some("a.csv"), first), ("more", Some("b.csv"), second)]);
+    let region = "eu, süd".as_bytes();
+    let parts = [("region", None, region), ("file", Some("a.csv"), first), ("more", Some("b.csv"), second), ("note", None, b"")];
+    let answer = send_form(&server, "/files", &parts);
     assert_eq!(answer.status, 201, "{answer:?}");
     let answer = answer.json();
+    assert_eq!(answer["files"].as_array().map(Vec::len), Some(2));
     for (file, content) in answer["files"].as_array().expect("files").iter().zip([first, second]) {
         let execution = server.ended_as(&execution_of(file), "COMPLETED");
         assert_eq!(step(&execution, "sum")["output"]["sha"], sha256(content));
+        let fields = &step(&execution, "seen")["output"]["file"]["fields"];
+        assert_eq!(fields, &json!({"region": "eu, süd", "note": ""}), "all files have all fields");
     }
     let one = send_form(&server, "/files", &[("file", Some("c.csv"), first)]);
     assert_eq!((one.status, &one.json()["name"]), (201, &json!("c.csv")));
     for (parts, says) in [
-        (vec![], "no part with a file"),
-        (vec![("note", None, b"x".as_slice())], "the part `note` has no file name"),
+        (vec![], "the form has no file"),
+        (vec![("note", None, b"x".as_slice())], "the form has no file"),
+        (vec![("n", None, b"x".as_slice()), ("n", None, b"y"), ("f", Some("a.csv"), b"z")], "the field `n` cannot be taken"),
+        (vec![("n", None, b"\xff".as_slice()), ("f", Some("a.csv"), b"z")], "its part `n` is not UTF-8"),
+        (vec![("n", None, &[b'x'; 70_000]), ("f", Some("a.csv"), b"z")], "`n` has more than 65536 bytes"),
     ] {
         let refused = send_form(&server, "/files", &parts);
         assert_eq!(refused.status, 400, "{refused:?}");
@@ -231,6 +240,14 @@ fn graphql_takes_files_as_well(backend: Backend) {
     let renamed = send(json!({"input": {"file": null, "name": "b.txt"}}), map, content).json();
     let renamed = &renamed["data"]["uploadFile"]["file"];
     assert_eq!((&renamed["filename"], &renamed["mimeType"]), (&json!("b.txt"), &json!("text/plain")));
+    let with_fields = send(json!({"input": {"file": null, "fields": {"region": "eu"}}}), map, content).json();
+    let id = with_fields["data"]["uploadFile"]["executions"][0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(server.execution(&id)["trigger"]["file"]["fields"], json!({"region": "eu"}));
+    for fields in [json!({"n": 1}), json!(["n"])] {
+        let wrong = send(json!({"input": {"file": null, "fields": fields}}), map, content).json();
+        let error = &wrong["data"]["uploadFile"]["userErrors"][0];
+        assert_eq!((&error["code"], &error["path"]), (&json!("INVALID_INPUT"), &json!(["fields"])), "{wrong:#}");
+    }
     let bad = send(json!({"input": {"file": null, "name": ".."}}), map, content).json();
     assert_eq!(bad["data"]["uploadFile"]["userErrors"][0]["code"], "INVALID_FILE_NAME");
     for (map, says) in [
@@ -263,6 +280,17 @@ fn a_repeated_key_finds_the_first_upload(backend: Backend) {
     assert_eq!(keyed("", b"a\n7\n").status, 400);
     server.ended_executions("read", 2);
     assert_eq!((files(&server).len(), blobs(&home)), (2, 1), "the same bytes are kept once");
+
+    // One key stands for every file of a form, at its place.
+    let form = |second: &[u8]| {
+        let (media, body) = form(&[("a", Some("a.csv"), b"a\n1\n"), ("b", Some("b.csv"), second)]);
+        let long = "k".repeat(255);
+        send(&server, "/files", &[("content-type", &media), ("idempotency-key", &long)], &body)
+    };
+    let (first, again, other) = (form(b"a\n2\n"), form(b"a\n2\n"), form(b"a\n3\n"));
+    assert_eq!((first.status, again.status, other.status), (201, 200, 409), "{first:?} {again:?} {other:?}");
+    let ids = |answer: &Answer| answer.json()["files"].as_array().map(|files| files.iter().map(|file| file["id"].clone()).collect::<Vec<_>>());
+    assert_eq!(ids(&first), ids(&again));
 }
 
 fn every_decision_is_in_the_ledger(backend: Backend) {
@@ -423,6 +451,13 @@ fn an_upload_that_breaks_off_leaves_nothing(backend: Backend) {
         drop(stream);
         nothing_is_left(&home, &server);
     }
+    let mut stream = chunked(&server, "/files?name=a.csv", "");
+    chunk(&mut stream, &[b'x'; 600 * 1024]).expect("it is taken");
+    until("the first bytes on the disk", || (blobs(&home) == 1).then_some(()));
+    server.crash();
+    assert_eq!(blobs(&home), 1, "the server could not tidy up");
+    let server = home.serve();
+    nothing_is_left(&home, &server);
     let mut slow = chunked(&server, "/files?name=a.csv", "");
     chunk(&mut slow, b"a,b\n").expect("it is taken");
     let mut answer = String::new();
@@ -616,4 +651,23 @@ steps:
     let again = again["retryExecution"]["execution"]["id"].as_str().expect("an id").to_owned();
     let execution = server.ended_as(&again, "COMPLETED");
     assert_eq!(step(&execution, "sum")["output"]["sha"], sha256(b"a\n9\n"));
+}
+
+fn several_servers_need_one_folder_for_bytes(backend: Backend) {
+    if backend == Backend::Sqlite {
+        return;
+    }
+    let home = Home::new(backend);
+    home.write("workflows/read.yaml", READ);
+    let server = home.serve();
+    put(&server, "a.csv", b"a\n1\n");
+    let other = home.serve_from("other");
+    for server in [&server, &other] {
+        let refused = until("the servers to know of each other", || {
+            let answer = send(server, "/files?name=b.csv", &[], b"a\n1\n");
+            (answer.status != 201).then_some(answer)
+        });
+        assert_eq!((refused.status, &refused.json()["error"]["code"]), (503, &json!("not_shared")), "{refused:?}");
+        assert!(refused.text.contains("`blobs_dir`") && refused.header("retry-after").is_some(), "{refused:?}");
+    }
 }

@@ -227,6 +227,7 @@ fn seen_file(version: &FileVersion) -> Value {
         "mime": version.media_type,
         "modified_at": version.modified_at,
         "event": version.event.as_str(),
+        "fields": {},
     })
 }
 

@@ -1,6 +1,6 @@
 //! Blobs in a local folder: the bytes with the SHA-256 `abcd…` are the file `ab/cd/abcd…`.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::copy;
 use super::receive::Receiver;
 use super::write::{self, failed_at, incoming_folder, make_folder, make_folders};
 
-/// A file that nobody has written to for this long is not on its way any more: its server died.
+/// A file that nobody has written to for this long is not on its way any more, where locks cannot tell.
 const ABANDONED: Duration = Duration::from_hours(1);
 
 /// A folder of blobs. Nodes that share it need not know of each other.
@@ -146,15 +146,26 @@ fn open_regular(path: &Path) -> io::Result<File> {
 
 fn remove_abandoned(incoming: &Path, now: SystemTime) {
     let Ok(entries) = fs::read_dir(incoming) else { return };
-    for entry in entries.flatten() {
-        let written = entry.metadata().and_then(|metadata| metadata.modified());
-        let age = written.ok().and_then(|written| now.duration_since(written).ok()).unwrap_or_default();
-        if age >= ABANDONED
-            && let Err(error) = fs::remove_file(entry.path())
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if let Err(error) = remove_if_abandoned(&path, now)
+            && error.kind() != io::ErrorKind::NotFound
         {
-            warn!(path = %entry.path().display(), %error, "cannot remove a half-written file");
+            warn!(path = %path.display(), %error, "cannot remove a half-written file");
         }
     }
+}
+
+/// Whoever writes to a file holds its lock, which ends with its process.
+fn remove_if_abandoned(path: &Path, now: SystemTime) -> io::Result<()> {
+    let file = open_regular(path)?;
+    let is_abandoned = match file.try_lock() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(_)) => {
+            now.duration_since(file.metadata()?.modified()?).is_ok_and(|age| age >= ABANDONED)
+        }
+    };
+    if is_abandoned { fs::remove_file(path) } else { Ok(()) }
 }
 
 /// Runs `work`, which uses the file system, where it may block.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use cogwheel_engine::ports::{BlobError, BlobKey};
@@ -19,7 +19,8 @@ pub(super) const CHUNK: usize = 256 * 1024;
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 
-/// A file under way to its place; removed unless it gets there.
+/// A file under way to its place; removed unless it gets there. It is locked while it is written to: one that is not
+/// locked belongs to nobody.
 pub(super) struct Incoming<R: AsRef<Path>> {
     root: R,
     path: PathBuf,
@@ -70,10 +71,17 @@ pub(super) fn bytes(root: &Path, bytes: &[u8]) -> Result<BlobKey, BlobError> {
 
 impl<R: AsRef<Path>> Incoming<R> {
     pub(super) fn begin(root: R) -> Result<(Self, File), BlobError> {
-        let path = incoming_folder(root.as_ref()).join(Uuid::now_v7().to_string());
-        let file =
-            OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path).map_err(failed_at(&path))?;
-        Ok((Self { root, path, is_placed: false }, file))
+        loop {
+            let path = incoming_folder(root.as_ref()).join(Uuid::now_v7().to_string());
+            let file =
+                OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path).map_err(failed_at(&path))?;
+            // Where there are no locks, age decides what is abandoned.
+            let is_locked = file.lock().is_ok();
+            // Another server may have opened the folder before the lock was there, and taken the file for abandoned.
+            if !is_locked || file.metadata().map_err(failed_at(&path))?.nlink() > 0 {
+                return Ok((Self { root, path, is_placed: false }, file));
+            }
+        }
     }
 
     /// Where it is until it is placed.

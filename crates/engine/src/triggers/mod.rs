@@ -28,7 +28,7 @@ pub(crate) use event::{depth_of, is_too_deep};
 pub(crate) use folders::triggers as saved;
 pub use schedule::{BackfillError, BackfillRequest, Backfilled};
 pub(crate) use upload::{Given, given};
-pub use upload::{ReceivedUpload, Receiving, UploadError, UploadLimits, Uploaded};
+pub use upload::{MAX_FIELD_BYTES, ReceivedUpload, Receiving, UploadError, UploadFields, UploadLimits, Uploaded};
 pub(crate) use webhook::Counts as Calls;
 pub use webhook::{Call, CallAnswer, CallError, Hook, Reply};
 pub(crate) use workflow_files::WorkflowFiles;

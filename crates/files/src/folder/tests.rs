@@ -149,12 +149,16 @@ async fn a_store_that_cannot_be_written_is_unavailable_and_named() {
 #[tokio::test]
 async fn what_a_dead_server_left_half_written_is_removed() {
     let (parent, blobs) = folder().await;
-    let (old, new) = (incoming_folder(&blobs.root).join("old"), incoming_folder(&blobs.root).join("new"));
-    fs::write(&new, "x").unwrap();
-    let written = File::create(&old).unwrap().metadata().unwrap().modified().unwrap();
-    File::open(&old).unwrap().set_modified(written - ABANDONED).unwrap();
-    BlobFolder::open(parent.path().join("blobs"), written).await.unwrap();
-    assert!(new.exists() && !old.exists());
+    let mut under_way = blobs.receive().await.unwrap();
+    let left = incoming_folder(&blobs.root).join("left");
+    fs::write(&left, "x").unwrap();
+    let again = BlobFolder::open(parent.path().join("blobs"), SystemTime::now()).await.unwrap();
+    assert!(!left.exists(), "nobody writes to it");
+    assert_eq!(incoming(&again), 1, "another server is at it");
+    under_way.write(b"abc").await.unwrap();
+    under_way.finish().await.unwrap();
+    assert_eq!(under_way.place().await.unwrap(), key(ABC));
+    assert_eq!(again.get(&key(ABC), 3).await.unwrap(), b"abc");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
 use tracing::error;
 
-use super::Refusal;
+use super::{Refusal, RefusalCode};
 use super::range::{Wanted, wanted};
 use super::refusal::{admit, method_not_allowed};
 use crate::state::State;
@@ -64,7 +64,7 @@ async fn give(state: &State, request: &HttpRequest, id: &str) -> Result<HttpResp
         Wanted::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
         Wanted::NotThere => {
             let message = format!("the file has {size} bytes, and none of those that are asked for");
-            let mut answer = Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "range", message).answer();
+            let mut answer = Refusal::new(RefusalCode::Range, message).answer();
             if let Ok(range) = format!("bytes */{size}").parse() {
                 answer.headers_mut().insert(CONTENT_RANGE, range);
             }
@@ -87,13 +87,13 @@ async fn give(state: &State, request: &HttpRequest, id: &str) -> Result<HttpResp
 
 /// The file and the key of its bytes.
 async fn find(services: &dyn Services, id: &str) -> Result<(FileView, BlobKey), Refusal> {
-    let unknown = || Refusal::new(StatusCode::NOT_FOUND, "unknown", "there is no such file");
+    let unknown = || Refusal::new(RefusalCode::Unknown, "there is no such file");
     let id = file_id_of(id).ok_or_else(unknown)?;
     let file = services.reads().files_by_id(services.tenant(), &[id]).await?.pop().ok_or_else(unknown)?;
     let Some(key) = file.storage_key.as_deref() else {
         let message = "the bytes of this file are not kept here: only those of uploads are, and this one was seen in a \
                        watched folder";
-        return Err(Refusal::new(StatusCode::NOT_FOUND, "not_stored", message));
+        return Err(Refusal::new(RefusalCode::NotStored, message));
     };
     let key = key.parse()?;
     Ok((file, key))

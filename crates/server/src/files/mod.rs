@@ -10,5 +10,5 @@ mod upload;
 pub(crate) use body::{Body, BodyError, receive};
 pub(crate) use download::{download, only_get};
 pub(crate) use multipart::{MultipartError, Parts, is_multipart};
-pub(crate) use refusal::{Refusal, is_foreign};
+pub(crate) use refusal::{Refusal, RefusalCode, is_foreign};
 pub(crate) use upload::{only_post, upload};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, ContentDisposition, HeaderMap, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use cogwheel_engine::{ExecutionId, FileId, ReceivedUpload, WorkflowId};
+use cogwheel_engine::{ExecutionId, FileId, MAX_FIELD_BYTES, ReceivedUpload, UploadFields, WorkflowId};
 use cogwheel_graphql::{Services, file_path, id_of_execution};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -88,13 +88,15 @@ async fn whole_body(
     Ok(receiving.finish().await?)
 }
 
-/// All of them are here before any is recorded.
+/// The files of a form, each with the form's other fields. All of them are here before any is recorded.
 async fn all_parts(services: &dyn Services, mut parts: Parts, most: usize) -> Result<Vec<ReceivedUpload>, Refusal> {
     let mut received = Vec::new();
+    let mut fields = UploadFields::default();
     while let Some(mut part) = parts.next().await? {
         let Some(name) = part.file_name().map(str::to_owned) else {
-            let message = format!("the part `{}` has no file name; send files only", part.name());
-            return Err(Refusal::bad_request(message));
+            let text = part.text(MAX_FIELD_BYTES).await?;
+            fields.insert(part.name(), text)?;
+            continue;
         };
         if received.len() == most {
             let message = format!("the request has more than {most} files, the most that `uploads.max_files` allows");
@@ -107,7 +109,11 @@ async fn all_parts(services: &dyn Services, mut parts: Parts, most: usize) -> Re
         received.push(receiving.finish().await?);
     }
     if received.is_empty() {
-        return Err(Refusal::bad_request("the body has no part with a file"));
+        let message = "the form has no file: a part is one when it has a `filename` (`curl -F file=@orders.csv`)";
+        return Err(Refusal::bad_request(message));
+    }
+    for (place, file) in received.iter_mut().enumerate() {
+        file.set_form(place, fields.clone());
     }
     Ok(received)
 }
@@ -118,10 +124,8 @@ async fn record(
     key: Option<String>,
 ) -> Result<Vec<Value>, Refusal> {
     let mut files = Vec::new();
-    for (place, received) in received.into_iter().enumerate() {
-        // One key stands for all files of a request, each at its place.
-        let key = key.as_ref().map(|key| if place == 0 { key.clone() } else { format!("{key}/{place}") });
-        let uploaded = services.record_upload(received, key).await?;
+    for received in received {
+        let uploaded = services.record_upload(received, key.clone()).await?;
         let mut file = told(services, uploaded.file).await?;
         file["isNew"] = json!(uploaded.is_new);
         files.push(file);

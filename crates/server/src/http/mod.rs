@@ -14,7 +14,7 @@ use cogwheel_graphql::ErrorCode;
 
 use crate::answer::{Media, answered, method_not_allowed, refused, unauthenticated};
 use crate::auth::authenticate;
-use crate::files::{Parts, Refusal, is_foreign, is_multipart, receive};
+use crate::files::{Parts, Refusal, RefusalCode, is_foreign, is_multipart, receive};
 use crate::state::State;
 use crate::work::execute;
 use crate::ws;
@@ -95,15 +95,15 @@ async fn with_files(
     principal: Principal,
 ) -> Result<HttpResponse, HttpResponse> {
     let told = |refusal: Refusal| {
-        let code = match refusal.status {
+        let code = match refusal.status() {
             StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::TooComplex,
             status if status.is_server_error() => ErrorCode::Internal,
             _ => ErrorCode::BadUserInput,
         };
-        refused(refusal.status, media, code, refusal.message)
+        refused(refusal.status(), media, code, refusal.message)
     };
     if is_foreign(request.headers()) {
-        return Err(told(Refusal::new(StatusCode::FORBIDDEN, "foreign", "pages of other sites may not send files")));
+        return Err(told(Refusal::new(RefusalCode::Foreign, "pages of other sites may not send files")));
     }
     let parts = Parts::of(request.headers()).map_err(|error| told(error.into()))?;
     let services = Arc::clone(state.schema.services());

@@ -147,9 +147,10 @@ impl World {
 
     pub(super) fn save_of(&self, source: &str, when: DateTime<Utc>) -> SaveWorkflow {
         let workflow = cogwheel_definition::parse(source.as_bytes(), "fallback").unwrap();
+        let watched = workflow.triggers.files.iter().filter(|file| file.source.folder().is_some());
         let triggers = SavedTriggers {
             next_due: workflow.triggers.schedules.iter().map(|s| (s.key.clone(), Some(at(300)))).collect(),
-            locations: workflow.triggers.files.iter().map(|file| (file.key.clone(), folders(file))).collect(),
+            locations: watched.map(|file| (file.key.clone(), folders(file))).collect(),
         };
         SaveWorkflow {
             tenant: self.tenant,

@@ -1,6 +1,7 @@
 //! Uploaded files: received, kept, and recorded together with the executions that they set off.
 
 mod decide;
+mod fields;
 pub(crate) mod given;
 mod name;
 mod receive;
@@ -8,6 +9,7 @@ mod record;
 
 use crate::ports::{BlobError, StoreError};
 
+pub use fields::{MAX_FIELD_BYTES, UploadFields};
 pub(crate) use given::Given;
 pub use receive::{ReceivedUpload, Receiving};
 pub use record::Uploaded;
@@ -44,6 +46,14 @@ pub enum UploadError {
         allowed: String,
         /// What says so.
         setting: &'static str,
+    },
+    /// A field of its form cannot be taken.
+    #[error("the field `{name}` cannot be taken: {why}")]
+    InvalidField {
+        /// The field.
+        name: String,
+        /// Why.
+        why: &'static str,
     },
     /// The idempotency key cannot be stored.
     #[error("the idempotency key cannot be used: {0}")]

@@ -2,7 +2,7 @@
 
 use cogwheel_definition::takes_media_type;
 
-use super::{UploadError, UploadLimits, name};
+use super::{UploadError, UploadFields, UploadLimits, name};
 use crate::Engine;
 use crate::media::Sniffer;
 use crate::ports::{BlobKey, Incoming};
@@ -33,6 +33,9 @@ pub struct ReceivedUpload {
     pub(super) size: i64,
     pub(super) name: String,
     pub(super) sent_name: String,
+    /// Which of the files of its request it is: one idempotency key stands for all of them.
+    pub(super) place: usize,
+    pub(super) fields: UploadFields,
     sniffer: Sniffer,
     limits: UploadLimits,
     types_setting: &'static str,
@@ -83,6 +86,11 @@ impl Engine {
 }
 
 impl ReceivedUpload {
+    /// Says that it came in a form: which of its files it is, counted from 0, and what the form says beside them.
+    pub fn set_form(&mut self, place: usize, fields: UploadFields) {
+        (self.place, self.fields) = (place, fields);
+    }
+
     /// Gives it another name; what it is stays what its content says it is, as far as it was not told by its name.
     ///
     /// # Errors
@@ -127,7 +135,20 @@ impl Receiving {
         let key = self.incoming.finish().await?;
         let size = i64::try_from(self.size).unwrap_or(i64::MAX);
         let Self { incoming, sniffer, limits, types_setting, name, sent_name, .. } = self;
-        Ok(ReceivedUpload { incoming, key, media_type, size, name, sent_name, sniffer, limits, types_setting })
+        let fields = UploadFields::default();
+        Ok(ReceivedUpload {
+            incoming,
+            key,
+            media_type,
+            size,
+            name,
+            sent_name,
+            place: 0,
+            fields,
+            sniffer,
+            limits,
+            types_setting,
+        })
     }
 }
 

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 use tracing::warn;
@@ -47,10 +46,10 @@ impl Engine {
         if let Some(key) = &idempotency_key {
             check_idempotency_key(key).map_err(UploadError::InvalidIdempotencyKey)?;
         }
-        let ReceivedUpload { incoming, key, media_type, size, name, sent_name, .. } = received;
+        let ReceivedUpload { incoming, key, media_type, size, name, sent_name, place, fields, .. } = received;
         let tenant = self.tenant();
         let id = match &idempotency_key {
-            Some(key) => id_of_key(tenant, key),
+            Some(key) => id_of_key(tenant, key, place),
             None => FileId(self.clock().new_id()),
         };
         if idempotency_key.is_some()
@@ -62,7 +61,19 @@ impl Engine {
         incoming.place().await?;
         let at = self.clock().now();
         let bytes = u64::try_from(size).unwrap_or_default();
-        let seen = seen(id, &name, bytes, key.as_str(), &media_type, at);
+        let seen = json!({
+            "id": id,
+            "source": "upload",
+            // Each execution has a path of its own.
+            "path": null,
+            "name": name,
+            "size": bytes,
+            "sha256": key.as_str(),
+            "mime": media_type,
+            "modified_at": at,
+            "event": "created",
+            "fields": fields.into_json(),
+        });
         let candidate = Candidate { id, name: &name, media_type: &media_type, size: bytes, seen };
         let decision = decide(self, &candidate).await.map_err(not_decided)?;
         let refusal = decision.refusal();
@@ -144,26 +155,12 @@ impl Engine {
     }
 }
 
-/// What expressions see of an upload; the path is added for each execution.
-fn seen(id: FileId, name: &str, size: u64, sha256: &str, media_type: &str, at: DateTime<Utc>) -> Value {
-    json!({
-        "id": id,
-        "source": "upload",
-        "path": null,
-        "name": name,
-        "size": size,
-        "sha256": sha256,
-        "mime": media_type,
-        "modified_at": at,
-        "event": "created",
-    })
-}
-
 /// The id of what an idempotency key brings: the same however often it comes, so that it is recorded once.
-fn id_of_key(tenant: TenantId, key: &str) -> FileId {
+fn id_of_key(tenant: TenantId, key: &str, place: usize) -> FileId {
     let mut hash = Sha256::new();
     hash.update(b"upload\0");
     hash.update(tenant.0.as_bytes());
+    hash.update((place as u64).to_be_bytes());
     hash.update(key.as_bytes());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash.finalize()[..16]);
@@ -186,8 +183,9 @@ mod tests {
     #[test]
     fn a_key_is_the_same_file_in_its_tenant_alone() {
         let (one, other) = (TenantId(Uuid::from_u128(1)), TenantId(Uuid::from_u128(2)));
-        assert_eq!(id_of_key(one, "a"), id_of_key(one, "a"));
-        assert_ne!(id_of_key(one, "a"), id_of_key(one, "b"));
-        assert_ne!(id_of_key(one, "a"), id_of_key(other, "a"));
+        assert_eq!(id_of_key(one, "a", 0), id_of_key(one, "a", 0));
+        assert_ne!(id_of_key(one, "a", 0), id_of_key(one, "b", 0));
+        assert_ne!(id_of_key(one, "a", 0), id_of_key(one, "a", 1));
+        assert_ne!(id_of_key(one, "a", 0), id_of_key(other, "a", 0));
     }
 }

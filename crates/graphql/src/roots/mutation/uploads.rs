@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject, Upload};
 use cogwheel_engine::ports::BlobError;
-use cogwheel_engine::{FileId, UploadError};
+use cogwheel_engine::{FileId, UploadError, UploadFields};
+use serde_json::Value;
 
 use super::user_error::{UserError, UserErrorCode};
 use crate::errors::{internal, store_failed};
@@ -36,6 +37,10 @@ impl UploadMutations {
         {
             return refusal(&refused).map(UploadFilePayload::refused);
         }
+        match fields(input.fields) {
+            Ok(fields) => received.set_form(0, fields),
+            Err(refused) => return Ok(UploadFilePayload::refused(refused)),
+        }
         match ctx.data::<Arc<dyn Services>>()?.record_upload(received, input.idempotency_key).await {
             Ok(uploaded) => UploadFilePayload::of(ctx, uploaded.file).await,
             Err(refused) => refusal(&refused).map(UploadFilePayload::refused),
@@ -50,6 +55,8 @@ struct UploadFileInput {
     file: Upload,
     /// What it is called, in place of the name that its part has.
     name: Option<String>,
+    /// What goes with it, an object of texts: `trigger.file.fields` of the executions.
+    fields: Option<Value>,
     /// The same key is the same upload: sending it again answers with the first one's file and executions.
     idempotency_key: Option<String>,
 }
@@ -79,11 +86,27 @@ impl UploadFilePayload {
     }
 }
 
+fn fields(given: Option<Value>) -> Result<UploadFields, UserError> {
+    let wrong = |message: String| UserError::at("fields", UserErrorCode::InvalidInput, message);
+    let mut fields = UploadFields::default();
+    let given = match given {
+        None | Some(Value::Null) => return Ok(fields),
+        Some(Value::Object(given)) => given,
+        Some(_) => return Err(wrong("`fields` must be an object of texts: {\"name\": \"text\"}".to_owned())),
+    };
+    for (name, text) in given {
+        let Value::String(text) = text else { return Err(wrong(format!("the field `{name}` must be text"))) };
+        fields.insert(&name, text).map_err(|refused| wrong(refused.to_string()))?;
+    }
+    Ok(fields)
+}
+
 fn refusal(refused: &UploadError) -> Result<UserError> {
     let (field, code) = match refused {
         UploadError::BadName(_) => ("name", UserErrorCode::InvalidFileName),
         UploadError::TooLarge { .. } => ("file", UserErrorCode::FileTooLarge),
         UploadError::TypeNotAllowed { .. } => ("file", UserErrorCode::FileTypeNotAllowed),
+        UploadError::InvalidField { .. } => ("fields", UserErrorCode::InvalidInput),
         UploadError::InvalidIdempotencyKey(_) => ("idempotencyKey", UserErrorCode::InvalidIdempotencyKey),
         UploadError::KeyInUse => ("idempotencyKey", UserErrorCode::IdempotencyKeyInUse),
         UploadError::Draining => ("file", UserErrorCode::ServerStopping),
