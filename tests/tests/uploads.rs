@@ -71,13 +71,15 @@ fn bearer(server: &Server) -> String {
 /// Sends a file as the body.
 fn send(server: &Server, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let bearer = bearer(server);
-    let headers: Vec<(&str, &str)> = [("authorization", bearer.as_str())].into_iter().chain(headers.iter().copied()).collect();
+    let headers: Vec<(&str, &str)> =
+        [("authorization", bearer.as_str())].into_iter().chain(headers.iter().copied()).collect();
     server.send("POST", path, &headers, body)
 }
 
 fn get(server: &Server, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     let bearer = bearer(server);
-    let headers: Vec<(&str, &str)> = [("authorization", bearer.as_str())].into_iter().chain(headers.iter().copied()).collect();
+    let headers: Vec<(&str, &str)> =
+        [("authorization", bearer.as_str())].into_iter().chain(headers.iter().copied()).collect();
     server.send(method, path, &headers, b"")
 }
 
@@ -140,15 +142,24 @@ fn a_raw_upload_starts_a_workflow_that_reads_it(backend: Backend) {
     let server = reading(&home);
     let content = b"a,b\n1,2\n";
     let file = put(&server, "orders.csv", content);
-    assert_eq!((&file["name"], &file["size"], &file["mimeType"]), (&json!("orders.csv"), &json!(8), &json!("text/csv")));
-    assert_eq!((&file["decision"], &file["status"], &file["isNew"]), (&json!("NEW_VERSION"), &json!("PROCESSING"), &json!(true)));
+    assert_eq!(
+        (&file["name"], &file["size"], &file["mimeType"]),
+        (&json!("orders.csv"), &json!(8), &json!("text/csv"))
+    );
+    assert_eq!(
+        (&file["decision"], &file["status"], &file["isNew"]),
+        (&json!("NEW_VERSION"), &json!("PROCESSING"), &json!(true))
+    );
     let hash = sha256(content);
     assert_eq!(file["sha256"], hash);
     let execution = server.ended_as(&execution_of(&file), "COMPLETED");
     assert_eq!(step(&execution, "sum")["output"]["sha"], hash, "{execution:#}");
     assert_eq!((&execution["triggerType"], &execution["triggerKey"]), (&json!("FILE"), &json!("file-0")));
     let seen = &step(&execution, "seen")["output"];
-    assert_eq!((&seen["type"], &seen["file"]["name"], &seen["file"]["size"]), (&json!("file"), &json!("orders.csv"), &json!(8)));
+    assert_eq!(
+        (&seen["type"], &seen["file"]["name"], &seen["file"]["size"]),
+        (&json!("file"), &json!("orders.csv"), &json!(8))
+    );
     assert_eq!((&seen["file"]["mime"], &seen["file"]["event"]), (&json!("text/csv"), &json!("created")));
     assert!(seen["file"]["path"].as_str().is_some_and(|path| path.ends_with("/upload/orders.csv")), "{seen}");
     assert_eq!(execution["files"][0]["status"], "PROCESSED");
@@ -157,7 +168,10 @@ fn a_raw_upload_starts_a_workflow_that_reads_it(backend: Backend) {
     assert_eq!(ledger["watch"]["triggerKey"], "file-0");
     let watches = server.ask("{ fileWatches(first: 2) { nodes { health location source mimeTypes } } }", &Value::Null);
     let watch = &watches["fileWatches"]["nodes"][0];
-    assert_eq!((&watch["health"], &watch["location"], &watch["source"]), (&json!("HEALTHY"), &Value::Null, &json!("UPLOAD")));
+    assert_eq!(
+        (&watch["health"], &watch["location"], &watch["source"]),
+        (&json!("HEALTHY"), &Value::Null, &json!("UPLOAD"))
+    );
 
     let named = [("content-disposition", "attachment; filename=\"x\"; filename*=UTF-8''sp%C3%A4t.csv")];
     let by_header = send(&server, "/files", &named, content);
@@ -176,7 +190,12 @@ fn a_form_with_several_files_starts_one_execution_each(backend: Backend) {
     let server = reading(&home);
     let (first, second) = (b"a\n1\n".as_slice(), b"a\n2\n".as_slice());
     let region = "eu, süd".as_bytes();
-    let parts = [("region", None, region), ("file", Some("a.csv"), first), ("more", Some("b.csv"), second), ("note", None, b"")];
+    let parts = [
+        ("region", None, region),
+        ("file", Some("a.csv"), first),
+        ("more", Some("b.csv"), second),
+        ("note", None, b""),
+    ];
     let answer = send_form(&server, "/files", &parts);
     assert_eq!(answer.status, 201, "{answer:?}");
     let answer = answer.json();
@@ -192,7 +211,10 @@ fn a_form_with_several_files_starts_one_execution_each(backend: Backend) {
     for (parts, says) in [
         (vec![], "the form has no file"),
         (vec![("note", None, b"x".as_slice())], "the form has no file"),
-        (vec![("n", None, b"x".as_slice()), ("n", None, b"y"), ("f", Some("a.csv"), b"z")], "the field `n` cannot be taken"),
+        (
+            vec![("n", None, b"x".as_slice()), ("n", None, b"y"), ("f", Some("a.csv"), b"z")],
+            "the field `n` cannot be taken",
+        ),
         (vec![("n", None, b"\xff".as_slice()), ("f", Some("a.csv"), b"z")], "its part `n` is not UTF-8"),
         (vec![("n", None, &[b'x'; 70_000]), ("f", Some("a.csv"), b"z")], "`n` has more than 65536 bytes"),
     ] {
@@ -289,7 +311,9 @@ fn a_repeated_key_finds_the_first_upload(backend: Backend) {
     };
     let (first, again, other) = (form(b"a\n2\n"), form(b"a\n2\n"), form(b"a\n3\n"));
     assert_eq!((first.status, again.status, other.status), (201, 200, 409), "{first:?} {again:?} {other:?}");
-    let ids = |answer: &Answer| answer.json()["files"].as_array().map(|files| files.iter().map(|file| file["id"].clone()).collect::<Vec<_>>());
+    let ids = |answer: &Answer| {
+        answer.json()["files"].as_array().map(|files| files.iter().map(|file| file["id"].clone()).collect::<Vec<_>>())
+    };
     assert_eq!(ids(&first), ids(&again));
 }
 
@@ -298,7 +322,10 @@ fn every_decision_is_in_the_ledger(backend: Backend) {
     let server = home.serve();
     let nobody = put(&server, "a.csv", b"a\n1\n");
     assert_eq!((&nobody["status"], &nobody["executions"]), (&json!("READY"), &json!([])));
-    assert_eq!((&nobody["decision"], &nobody["reason"]), (&json!("FILTERED_PATTERN"), &json!("no workflow has a trigger for uploads")));
+    assert_eq!(
+        (&nobody["decision"], &nobody["reason"]),
+        (&json!("FILTERED_PATTERN"), &json!("no workflow has a trigger for uploads"))
+    );
     home.write(
         "workflows/pick.yaml",
         "on: {file: {source: upload, match: ['*.csv', '*.png'], ignore: draft-*, mime: [text/csv, image/*], min_size: 3, max_size: 20}}
@@ -315,7 +342,12 @@ steps: [{run: 'true'}]\n",
         ("a.txt", b"a\n1\n", "FILTERED_PATTERN", "pick: no pattern of `match` is its name"),
         ("draft-a.csv", b"a\n1\n", "FILTERED_PATTERN", "a pattern of `ignore`"),
         (".a.csv", b"a\n1\n", "HIDDEN_OR_TEMPORARY", "hidden or not finished"),
-        ("exe.csv", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0", "FILTERED_MIME", "its content is application/x-executable"),
+        (
+            "exe.csv",
+            b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0",
+            "FILTERED_MIME",
+            "its content is application/x-executable",
+        ),
         ("bytes.csv", b"a\0b", "FILTERED_MIME", "application/octet-stream"),
         ("small.csv", b"a", "FILTERED_SIZE", "it has 1 bytes"),
         ("large.csv", b"aaaaaaaaaaaaaaaaaaaaaaaaa", "FILTERED_SIZE", "from 3 to 20 bytes"),
@@ -327,7 +359,8 @@ steps: [{run: 'true'}]\n",
         let ledger = file_named(&server, name, |file| file["status"] == status);
         assert_eq!((&ledger["decisionReason"], &ledger["detail"]), (&file["decision"], &file["reason"]));
     }
-    let pause = "mutation($input: SetWorkflowEnabledInput!) { setWorkflowEnabled(input: $input) { userErrors { message } } }";
+    let pause =
+        "mutation($input: SetWorkflowEnabledInput!) { setWorkflowEnabled(input: $input) { userErrors { message } } }";
     server.ask(pause, &json!({"input": {"workflow": "pick", "enabled": false}}));
     let paused = put(&server, "paused.csv", b"a\n1\n");
     assert_eq!((&paused["decision"], &paused["status"]), (&json!("WORKFLOW_NOT_EXECUTABLE"), &json!("READY")));
@@ -440,12 +473,11 @@ fn an_upload_that_breaks_off_leaves_nothing(backend: Backend) {
     let mut home = home(backend);
     home.set("uploads.idle_timeout", "300ms");
     let server = reading(&home);
-    for (path, head) in [
-        ("/files?name=a.csv", ""),
-        ("/files", "Content-Type: multipart/form-data; boundary=limit\r\n"),
-    ] {
+    for (path, head) in [("/files?name=a.csv", ""), ("/files", "Content-Type: multipart/form-data; boundary=limit\r\n")]
+    {
         let mut stream = chunked(&server, path, head);
-        chunk(&mut stream, b"--limit\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.csv\"\r\n\r\n").expect("it is taken");
+        chunk(&mut stream, b"--limit\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.csv\"\r\n\r\n")
+            .expect("it is taken");
         chunk(&mut stream, &[b'x'; 600 * 1024]).expect("it is taken");
         until("the first bytes on the disk", || (blobs(&home) == 1).then_some(()));
         drop(stream);
@@ -525,7 +557,10 @@ fn files_are_given_back_in_ranges(backend: Backend) {
     let whole = get(&server, "GET", path, &[]);
     assert_eq!((whole.status, whole.text.as_str()), (200, "0123456789"));
     assert_eq!(whole.header("etag"), Some(etag.as_str()));
-    assert_eq!((whole.header("x-content-type-options"), whole.header("accept-ranges")), (Some("nosniff"), Some("bytes")));
+    assert_eq!(
+        (whole.header("x-content-type-options"), whole.header("accept-ranges")),
+        (Some("nosniff"), Some("bytes"))
+    );
     let disposition = whole.header("content-disposition").expect("it is there");
     assert_eq!(disposition, "attachment; filename=\"sp_t.csv\"; filename*=UTF-8''sp%C3%A4t.csv");
     for (range, status, content, told) in [
@@ -535,7 +570,11 @@ fn files_are_given_back_in_ranges(backend: Backend) {
         ("bytes=0-99", 206, "0123456789", "bytes 0-9/10"),
     ] {
         let part = get(&server, "GET", path, &[("range", range)]);
-        assert_eq!((part.status, part.text.as_str(), part.header("content-range")), (status, content, Some(told)), "{range}");
+        assert_eq!(
+            (part.status, part.text.as_str(), part.header("content-range")),
+            (status, content, Some(told)),
+            "{range}"
+        );
     }
     let beyond = get(&server, "GET", path, &[("range", "bytes=10-")]);
     assert_eq!((beyond.status, beyond.header("content-range")), (416, Some("bytes */10")));

@@ -110,7 +110,8 @@ fn crash_and_send_again(backend: Backend, moment: &str, commit: usize) -> bool {
 /// Files, executions, and links between them.
 fn recorded(home: &Home) -> [i64; 3] {
     let mut sql = home.sql();
-    ["files", "workflow_executions", "execution_files"].map(|table| sql.number(&format!("select count(*) from {table}")))
+    ["files", "workflow_executions", "execution_files"]
+        .map(|table| sql.number(&format!("select count(*) from {table}")))
 }
 
 fn is_processed(home: &Home) -> bool {

@@ -335,9 +335,13 @@ mod tests {
     fn a_filter_looks_at_type_and_size() {
         let mime = ["text/csv", "image/*"].map(str::to_owned).to_vec();
         let filter = ContentFilter { mime, min_size: Some(2), max_size: Some(4) };
-        for (media_type, is_taken) in
-            [("text/csv", true), ("image/png", true), ("text/plain", false), ("imagery/png", false), ("text/csv2", false)]
-        {
+        for (media_type, is_taken) in [
+            ("text/csv", true),
+            ("image/png", true),
+            ("text/plain", false),
+            ("imagery/png", false),
+            ("text/csv2", false),
+        ] {
             assert_eq!(filter.takes_type(media_type), is_taken, "{media_type}");
         }
         assert_eq!([1, 2, 4, 5].map(|size| filter.takes_size(size)), [false, true, true, false]);

@@ -84,7 +84,10 @@ pub(crate) const FILE: Keys = Keys {
 
 /// The keys of a file trigger that say something about a folder, and nothing about an upload; each with what to do instead.
 pub(crate) const FOLDER_ONLY: [(&str, &str); 7] = [
-    ("path", "an upload lies in no folder: choose uploads by `match`, or leave `source: upload` out to watch the folder"),
+    (
+        "path",
+        "an upload lies in no folder: choose uploads by `match`, or leave `source: upload` out to watch the folder",
+    ),
     ("events", "an upload is always a new file: leave it out"),
     ("settle", "an upload is whole when it is there: leave it out"),
     ("poll", "an upload is reported by itself: leave it out"),

@@ -36,8 +36,8 @@ pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use duration::parse as parse_duration;
 pub use expression::ExpressionError;
 pub use files::{
-    After, ContentFilter, DoneMarker, FileBatch, FileEvent, FileEvents, FileSource, FileTrigger, Poll, parse_media_type,
-    takes_media_type,
+    After, ContentFilter, DoneMarker, FileBatch, FileEvent, FileEvents, FileSource, FileTrigger, Poll,
+    parse_media_type, takes_media_type,
 };
 pub use inputs::{InputField, InputProblem, Inputs};
 pub use jq::jq;

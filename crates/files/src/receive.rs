@@ -88,7 +88,9 @@ impl Incoming for Receiver {
     }
 
     async fn place(mut self: Box<Self>) -> Result<BlobKey, BlobError> {
-        let Some(Written { file, incoming, key: Some(key), .. }) = self.written.take() else { return Err(broken_off()) };
+        let Some(Written { file, incoming, key: Some(key), .. }) = self.written.take() else {
+            return Err(broken_off());
+        };
         blocking(move || {
             incoming.place(&file, &key)?;
             Ok(key)

@@ -73,8 +73,12 @@ impl<R: AsRef<Path>> Incoming<R> {
     pub(super) fn begin(root: R) -> Result<(Self, File), BlobError> {
         loop {
             let path = incoming_folder(root.as_ref()).join(Uuid::now_v7().to_string());
-            let file =
-                OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path).map_err(failed_at(&path))?;
+            let file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(FILE_MODE)
+                .open(&path)
+                .map_err(failed_at(&path))?;
             // Where there are no locks, age decides what is abandoned.
             let is_locked = file.lock().is_ok();
             // Another server may have opened the folder before the lock was there, and taken the file for abandoned.

@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Blobs, Reads, StoreError};
 use cogwheel_engine::{
     BackfillError, BackfillRequest, Backfilled, Call, CallAnswer, CallError, CancelError, Engine, ExecutionId,
-    Follower, Hook, OutputError, PauseError, PauseScheduleError, ReceivedUpload, Receiving, RetryError, RetryRequest, ScheduleId, SecretError,
-    SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest, StartError, StartRequest, StartedExecution,
-    TenantId, UploadError, Uploaded, WorkflowFile, WorkflowId, WorkflowRef,
+    Follower, Hook, OutputError, PauseError, PauseScheduleError, ReceivedUpload, Receiving, RetryError, RetryRequest,
+    ScheduleId, SecretError, SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest, StartError, StartRequest,
+    StartedExecution, TenantId, UploadError, Uploaded, WorkflowFile, WorkflowId, WorkflowRef,
 };
 use serde_json::Value;
 

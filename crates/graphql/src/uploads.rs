@@ -23,7 +23,10 @@ impl Uploads {
     pub fn put(&mut self, request: &mut Request, place: &str, received: ReceivedUpload) -> Result<(), MissingVariable> {
         let before = request.uploads.len();
         // The bytes are on their way to their place already; what the library keeps is a number.
-        request.set_upload(place, UploadValue { filename: String::new(), content_type: None, content: [].as_slice().into() });
+        request.set_upload(
+            place,
+            UploadValue { filename: String::new(), content_type: None, content: [].as_slice().into() },
+        );
         if request.uploads.len() == before {
             return Err(MissingVariable(place.chars().take(100).collect()));
         }

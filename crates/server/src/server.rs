@@ -111,9 +111,7 @@ fn routes(app: &mut web::ServiceConfig) {
             .route(web::post().to(http::post))
             .default_service(web::to(http::other_method)),
     )
-    .service(
-        web::resource("/files").route(web::post().to(files::upload)).default_service(web::to(files::only_post)),
-    )
+    .service(web::resource("/files").route(web::post().to(files::upload)).default_service(web::to(files::only_post)))
     .service(
         web::resource("/files/{id}")
             .route(web::get().to(files::download))

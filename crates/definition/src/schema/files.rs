@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::{FileEvent, FileSource, Poll, keys};
 
-use super::shapes::{Properties, about, duration, id, named, one_or_more, text, texts, whole, word};
 use super::execution::size;
+use super::shapes::{Properties, about, duration, id, named, one_or_more, text, texts, whole, word};
 use crate::read::{LONGEST_MARKER, MAX_BATCH};
 
 pub(super) fn file() -> Properties {

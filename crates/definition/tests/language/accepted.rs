@@ -249,7 +249,10 @@ steps: [{run: x, env: {N: \"${{ trigger.file.mime }} ${{ trigger.file.id }}\"}}]
     assert_eq!((orders.key.as_str(), &orders.source), ("orders", &FileSource::Upload));
     let mime = ["text/csv", "image/*"].map(str::to_owned).to_vec();
     let content = ContentFilter { mime, min_size: Some(1 << 10), max_size: Some(10 << 20) };
-    assert_eq!((&orders.content, &orders.include[..], &orders.ignore[..]), (&content, &["*.csv".into()][..], &["draft-*".into()][..]));
+    assert_eq!(
+        (&orders.content, &orders.include[..], &orders.ignore[..]),
+        (&content, &["*.csv".into()][..], &["draft-*".into()][..])
+    );
     assert!(any.source == FileSource::Upload && any.content.is_empty() && any.include == ["*"]);
     assert_eq!((folder.source.folder(), &folder.content.mime[..]), (Some("in"), &["application/pdf".to_owned()][..]));
 }

@@ -11,8 +11,8 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::artifacts::{Leavings, bounded};
 use super::Runner;
+use super::artifacts::{Leavings, bounded};
 use super::drive::Drive;
 use crate::ports::{LogLine, LogSink, NewArtifact, NewEvent, StepContext, StepType};
 use crate::triggers::{Given, depth_of};

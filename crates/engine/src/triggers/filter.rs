@@ -28,8 +28,7 @@ mod tests {
 
     #[test]
     fn type_comes_before_size_and_both_are_told() {
-        let content =
-            ContentFilter { mime: vec!["text/csv".to_owned()], min_size: Some(2), max_size: Some(4) };
+        let content = ContentFilter { mime: vec!["text/csv".to_owned()], min_size: Some(2), max_size: Some(4) };
         assert_eq!(filtered(&content, 3, "text/csv"), None);
         let (reason, why) = filtered(&content, 9, "image/png").unwrap();
         assert_eq!(reason, DecisionReason::FilteredMime);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use actix_web::body::SizedStream;
 use actix_web::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH, IF_RANGE, RANGE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    HeaderMap, HeaderName, IF_NONE_MATCH, IF_RANGE, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
@@ -20,9 +20,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
 use tracing::error;
 
-use super::{Refusal, RefusalCode};
 use super::range::{Wanted, wanted};
 use super::refusal::{admit, method_not_allowed};
+use super::{Refusal, RefusalCode};
 use crate::state::State;
 
 /// How much is read at a time, and how many such pieces wait for the client.
@@ -30,11 +30,7 @@ const PIECE: usize = 64 * 1024;
 const PIECES: usize = 4;
 
 /// Gives a file back.
-pub(crate) async fn download(
-    state: web::Data<State>,
-    request: HttpRequest,
-    id: web::Path<String>,
-) -> HttpResponse {
+pub(crate) async fn download(state: web::Data<State>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     if let Err(answer) = admit(&state, &request) {
         return answer;
     }
@@ -116,11 +112,7 @@ async fn read(
     Ok(taken)
 }
 
-async fn send(
-    mut reader: Pin<Box<dyn AsyncRead + Send>>,
-    length: u64,
-    pieces: mpsc::Sender<std::io::Result<Bytes>>,
-) {
+async fn send(mut reader: Pin<Box<dyn AsyncRead + Send>>, length: u64, pieces: mpsc::Sender<std::io::Result<Bytes>>) {
     let mut left = length;
     while left > 0 {
         let mut piece = vec![0; usize::try_from(left).unwrap_or(PIECE).min(PIECE)];
@@ -155,7 +147,8 @@ fn with_headers(mut answer: HttpResponseBuilder, file: &FileView, etag: &str) ->
 
 /// Whether the client has these bytes.
 fn is_known(headers: &HeaderMap, etag: &str) -> bool {
-    let known = headers.get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let known =
+        headers.get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     known.map(|known| known.trim().trim_start_matches("W/")).any(|known| known == "*" || known == etag)
 }
 

@@ -141,7 +141,8 @@ async fn told(services: &dyn Services, id: FileId) -> Result<Value, Refusal> {
     let workflows: Vec<WorkflowId> = executions.iter().map(|execution| execution.workflow).collect();
     let names: HashMap<WorkflowId, String> =
         reads.workflows_by_id(tenant, &workflows).await?.into_iter().map(|known| (known.id, known.name)).collect();
-    let shown = |id: ExecutionId, workflow: &WorkflowId| json!({ "id": id_of_execution(id), "workflow": names.get(workflow) });
+    let shown =
+        |id: ExecutionId, workflow: &WorkflowId| json!({ "id": id_of_execution(id), "workflow": names.get(workflow) });
     let (path, id) = file_path(id);
     Ok(json!({
         "id": id,

@@ -1,11 +1,11 @@
 //! What the frequent units write, column by column: bound one by one on SQLite, sent as JSON rows to PostgreSQL.
 
 use chrono::{DateTime, Utc};
+use cogwheel_engine::FileId;
 use cogwheel_engine::ports::{
     Due, DueOutcome, FileVersion, Head, NewArtifact, NewEvent, NewRow, NewUpload, Record, ScheduleTick, Start, StepRow,
     StoredLog,
 };
-use cogwheel_engine::FileId;
 use cogwheel_entity::{files, schedule_fires};
 use cogwheel_machine::ExecutionStatus;
 use rusqlite::ToSql;

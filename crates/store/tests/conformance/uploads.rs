@@ -2,8 +2,8 @@
 
 use cogwheel_definition::Overflow;
 use cogwheel_engine::ports::{
-    BlobKey, DecisionReason, FileLedger, NewUpload, Reads, RecordedUpload, Start, StartFrom, Started, Store, StoreError,
-    TenantUploads, TriggerType,
+    BlobKey, DecisionReason, FileLedger, NewUpload, Reads, RecordedUpload, Start, StartFrom, Started, Store,
+    StoreError, TenantUploads, TriggerType,
 };
 use cogwheel_engine::views::{FileFilter, FileStatus, FileView, PageRequest, TriggerFilter};
 use cogwheel_engine::{FileId, TenantId};
@@ -176,9 +176,11 @@ async fn claimed(world: &World, new: &NewUpload) -> i64 {
 
 async fn it_is_settled_with_the_last_execution(world: &World) {
     use ExecutionStatus::{Completed, Failed};
-    for (ends, settled) in
-        [([Completed, Completed], FileStatus::Processed), ([Failed, Completed], FileStatus::Failed), ([Completed, Failed], FileStatus::Failed)]
-    {
+    for (ends, settled) in [
+        ([Completed, Completed], FileStatus::Processed),
+        ([Failed, Completed], FileStatus::Failed),
+        ([Completed, Failed], FileStatus::Failed),
+    ] {
         let new = upload(world, &[TAKING, OTHER]).await;
         world.store.record_upload(new.clone()).await.unwrap();
         let epoch = claimed(world, &new).await;
@@ -226,15 +228,25 @@ async fn the_trigger_of_uploads_is_stored_and_healthy(world: &World) {
     let watches = world.store.watches(world.tenant, &TriggerFilter::default(), request).await.unwrap().items;
     let watch = &watches[0];
     assert_eq!((watch.id, watch.source.as_str(), watch.location.as_deref()), (saved.watches[0].id, "upload", None));
-    assert_eq!((&watch.mime_types, watch.min_size, watch.max_size), (&serde_json::json!(["text/csv", "image/*"]), Some(1), Some(2048)));
-    assert_eq!(world.number("select count(*) from file_watches where health = 'healthy' and active_mode is null").await, 1);
+    assert_eq!(
+        (&watch.mime_types, watch.min_size, watch.max_size),
+        (&serde_json::json!(["text/csv", "image/*"]), Some(1), Some(2048))
+    );
+    assert_eq!(
+        world.number("select count(*) from file_watches where health = 'healthy' and active_mode is null").await,
+        1
+    );
 }
 
 async fn a_tenant_has_limits_of_its_own(world: &World) {
     assert_eq!(world.store.tenant_uploads(world.tenant).await.unwrap(), TenantUploads::default());
     let nobody = TenantId(Uuid::now_v7());
     assert_eq!(world.store.tenant_uploads(nobody).await.unwrap(), TenantUploads::default());
-    world.execute("update tenants set limits = '{\"upload_max_bytes\": 10, \"upload_types\": [\"Text/CSV\", \"image/*\"]}'").await;
+    world
+        .execute(
+            "update tenants set limits = '{\"upload_max_bytes\": 10, \"upload_types\": [\"Text/CSV\", \"image/*\"]}'",
+        )
+        .await;
     let limits = world.store.tenant_uploads(world.tenant).await.unwrap();
     assert_eq!(limits.max_size, Some(10));
     assert_eq!(limits.allowed_types, Some(vec!["text/csv".to_owned(), "image/*".to_owned()]));

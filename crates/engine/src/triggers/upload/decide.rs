@@ -74,7 +74,9 @@ pub(super) async fn decide(engine: &Engine, candidate: &Candidate<'_>) -> Result
                     decision.starts.push(start);
                     decision.taken_by.push(record.id);
                 }
-                Err(Refused::Filtered(reason, why)) => decision.refusals.push((Arc::clone(&workflow.name), reason, why)),
+                Err(Refused::Filtered(reason, why)) => {
+                    decision.refusals.push((Arc::clone(&workflow.name), reason, why))
+                }
                 Err(Refused::Start(error)) => return Err(error),
             }
         }
@@ -103,7 +105,9 @@ async fn look(
     };
     match named {
         Named::Wanted => {}
-        Named::Foreign | Named::Marker => return refused(DecisionReason::FilteredPattern, "no pattern of `match` is its name"),
+        Named::Foreign | Named::Marker => {
+            return refused(DecisionReason::FilteredPattern, "no pattern of `match` is its name");
+        }
         Named::Ignored => return refused(DecisionReason::FilteredPattern, "a pattern of `ignore` leaves it out"),
         Named::Unfinished => {
             return refused(DecisionReason::HiddenOrTemporary, "its name says that it is hidden or not finished");
@@ -112,11 +116,8 @@ async fn look(
     if let Some((reason, why)) = filtered(&trigger.content, candidate.size, candidate.media_type) {
         return Err(Refused::Filtered(reason, why));
     }
-    let cause = StartCause::Upload {
-        trigger_key: trigger.key.clone(),
-        file: candidate.id,
-        seen: candidate.seen.clone(),
-    };
+    let cause =
+        StartCause::Upload { trigger_key: trigger.key.clone(), file: candidate.id, seen: candidate.seen.clone() };
     let request =
         StartRequest { workflow: WorkflowRef::Id(workflow.id), inputs: Map::new(), idempotency_key: None, cause };
     match engine.prepare(request).await {

@@ -57,7 +57,9 @@ impl Given {
 fn not_given(error: &BlobError) -> Failure {
     let title = "the uploaded file cannot be given to the step";
     let hint = match error {
-        BlobError::Missing(_) => "; where several servers work on one database, `blobs_dir` must be a folder that they share",
+        BlobError::Missing(_) => {
+            "; where several servers work on one database, `blobs_dir` must be a folder that they share"
+        }
         _ => "",
     };
     let failure = if error.is_transient() {

@@ -9,7 +9,7 @@ use cogwheel_engine::clock::Clock;
 use cogwheel_engine::ports::NewNode;
 use cogwheel_engine::{
     CancelError, Engine, EngineConfig, ExecutionId, ExecutionStatus, NodeId, Parts, RetryError, RetryRequest,
-    SignalRequest, StartError, StartRequest, StepStatus,
+    SignalRequest, StartError, StartRequest, StepStatus, UploadLimits,
 };
 use serde_json::{Map, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{LogLevel, LogStream, NewNode, StepContext, StepRegistry, StepType};
-use cogwheel_engine::{Engine, EngineConfig, NodeId, Outcome, Parts, WorkflowFile};
+use cogwheel_engine::{Engine, EngineConfig, NodeId, Outcome, Parts, UploadLimits, WorkflowFile};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;

@@ -18,8 +18,9 @@ use cogwheel_engine::views::{
 use cogwheel_engine::{
     BackfillError, BackfillRequest, Backfilled, Call, CallAnswer, CallError, CancelError, Changed, ExecutionId,
     ExecutionStatus, Feed, FileId, Follower, Hook, OutputError, PauseError, PauseScheduleError, ReceivedUpload,
-    Receiving, RetryError, RetryRequest, ScheduleId, SecretError, SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest, StartError,
-    StartRequest, StartedExecution, StepStatus, TenantId, VersionId, UploadError, Uploaded, WatchId, WorkflowFile, WorkflowId, WorkflowRef,
+    Receiving, RetryError, RetryRequest, ScheduleId, SecretError, SecretInfo, SentSignal, SetSecret, SignalError,
+    SignalRequest, StartError, StartRequest, StartedExecution, StepStatus, TenantId, UploadError, Uploaded, VersionId,
+    WatchId, WorkflowFile, WorkflowId, WorkflowRef,
 };
 use cogwheel_graphql::{Limits, Schema, Services};
 use serde_json::{Value, json};

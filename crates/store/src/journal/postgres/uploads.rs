@@ -44,21 +44,20 @@ pub(super) async fn insert(
 }
 
 /// Leaves with each upload what became of its starts, and takes their places away.
-pub(super) fn collect(
-    uploads: &[PlacedUpload<'_>],
-    starts: &[Vec<Placed<'_>>],
-    answers: &mut Answers,
-    units: usize,
-) {
+pub(super) fn collect(uploads: &[PlacedUpload<'_>], starts: &[Vec<Placed<'_>>], answers: &mut Answers, units: usize) {
     for ((unit, upload), starts) in uploads.iter().zip(starts) {
         if answers.0[*unit].is_some() {
             continue;
         }
-        let started: Result<Vec<Started>, _> = starts.iter().filter_map(|(place, _)| answers.0[*place].take()).collect();
-        answers.give(*unit, started.map(|started| {
-            upload.answer(started);
-            Started::Accepted
-        }));
+        let started: Result<Vec<Started>, _> =
+            starts.iter().filter_map(|(place, _)| answers.0[*place].take()).collect();
+        answers.give(
+            *unit,
+            started.map(|started| {
+                upload.answer(started);
+                Started::Accepted
+            }),
+        );
     }
     answers.0.truncate(units);
 }
