@@ -139,6 +139,6 @@ fn answer(sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer
     let challenge = response.headers().get("www-authenticate").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let text_of = |value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text_of(value))).collect();
-    let text = response.body_mut().with_config().limit(64 << 20).read_to_string().expect("the body is text");
+    let text = response.body_mut().with_config().limit(128 << 20).read_to_string().expect("the body is text");
     Answer { status: response.status().as_u16(), challenge, headers, text }
 }

@@ -27,7 +27,6 @@ mod stop;
 mod subscriptions;
 mod trouble;
 mod uploads;
-mod uploads_crash;
 mod validate;
 mod watches;
 mod webhooks;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, ContentDisposition, HeaderMap, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use cogwheel_engine::{ExecutionId, FileId, MAX_FIELD_BYTES, ReceivedUpload, UploadFields, WorkflowId};
+use cogwheel_engine::{FileId, MAX_FIELD_BYTES, ReceivedUpload, UploadFields, WorkflowId};
 use cogwheel_graphql::{Services, file_path, id_of_execution};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -137,12 +137,14 @@ async fn record(
 async fn told(services: &dyn Services, id: FileId) -> Result<Value, Refusal> {
     let (reads, tenant) = (services.reads(), services.tenant());
     let file = reads.files_by_id(tenant, &[id]).await?.pop().ok_or_else(Refusal::internal)?;
-    let executions = reads.executions_of_files(tenant, &[id]).await?.remove(&id).unwrap_or_default();
+    let mut executions = reads.executions_of_files(tenant, &[id]).await?.remove(&id).unwrap_or_default();
     let workflows: Vec<WorkflowId> = executions.iter().map(|execution| execution.workflow).collect();
     let names: HashMap<WorkflowId, String> =
         reads.workflows_by_id(tenant, &workflows).await?.into_iter().map(|known| (known.id, known.name)).collect();
-    let shown =
-        |id: ExecutionId, workflow: &WorkflowId| json!({ "id": id_of_execution(id), "workflow": names.get(workflow) });
+    executions.sort_by_key(|execution| names.get(&execution.workflow));
+    let shown = executions
+        .iter()
+        .map(|execution| json!({ "id": id_of_execution(execution.id), "workflow": names.get(&execution.workflow) }));
     let (path, id) = file_path(id);
     Ok(json!({
         "id": id,
@@ -155,7 +157,7 @@ async fn told(services: &dyn Services, id: FileId) -> Result<Value, Refusal> {
         "decision": file.decision_reason.as_deref().map(str::to_uppercase),
         "reason": file.detail,
         "downloadPath": path,
-        "executions": executions.iter().map(|execution| shown(execution.id, &execution.workflow)).collect::<Vec<_>>(),
+        "executions": shown.collect::<Vec<_>>(),
     }))
 }
 

@@ -1,5 +1,6 @@
 //! Which workflows an upload sets off, and why it sets none off.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -55,7 +56,7 @@ impl Decision {
         let told = self.refusals.iter().take(MOST_TOLD).map(|(workflow, _, why)| format!("{workflow}: {why}"));
         let mut told = told.collect::<Vec<_>>().join("; ");
         if self.refusals.len() > MOST_TOLD {
-            told.push_str(&format!("; and {} more", self.refusals.len() - MOST_TOLD));
+            let _ = write!(told, "; and {} more", self.refusals.len() - MOST_TOLD);
         }
         Some((closest, told))
     }
@@ -75,7 +76,7 @@ pub(super) async fn decide(engine: &Engine, candidate: &Candidate<'_>) -> Result
                     decision.taken_by.push(record.id);
                 }
                 Err(Refused::Filtered(reason, why)) => {
-                    decision.refusals.push((Arc::clone(&workflow.name), reason, why))
+                    decision.refusals.push((Arc::clone(&workflow.name), reason, why));
                 }
                 Err(Refused::Start(error)) => return Err(error),
             }

@@ -1,10 +1,11 @@
-//! Files that clients send: what they start, what is refused, what is left of them.
+//! Files that clients send, and what they start.
+
+mod crash;
+mod kept;
+mod refused;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::time::Duration;
 
 use cogwheel_tests::{Answer, Backend, Home, Server, on_both_databases, step, until};
 use serde_json::{Value, json};
@@ -17,15 +18,6 @@ on_both_databases!(
     a_repeated_key_finds_the_first_upload,
     every_decision_is_in_the_ledger,
     a_file_is_processed_when_all_its_executions_have_ended,
-    what_is_too_large_leaves_nothing,
-    an_upload_that_breaks_off_leaves_nothing,
-    the_content_decides_what_may_be_uploaded,
-    names_are_cleaned_or_refused,
-    files_are_given_back_in_ranges,
-    a_large_upload_stays_out_of_memory,
-    what_was_answered_is_processed_after_a_crash,
-    a_retry_reads_the_file_again,
-    several_servers_need_one_folder_for_bytes,
 );
 
 const READ: &str = r#"
@@ -129,12 +121,6 @@ fn blobs(home: &Home) -> usize {
         entries.flatten().map(|entry| if entry.path().is_dir() { count(&entry.path()) } else { 1 }).sum()
     }
     count(&home.path("blobs"))
-}
-
-fn nothing_is_left(home: &Home, server: &Server) {
-    until("the bytes to be gone", || (blobs(home) == 0).then_some(()));
-    assert_eq!(files(server), Vec::<Value>::new());
-    assert_eq!(home.sql().number("select count(*) from workflow_executions"), 0);
 }
 
 fn a_raw_upload_starts_a_workflow_that_reads_it(backend: Backend) {
@@ -335,6 +321,7 @@ steps: [{run: 'true'}]\n",
         data["fileWatches"]["nodes"][0]["id"].is_string().then_some(())
     });
     let png = b"\x89PNG\r\n\x1a\n\0\0";
+    let elf = [b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0".as_slice(), &[0; 64]].concat();
     for (name, content, decision, says) in [
         ("ok.csv", b"a\n1\n".as_slice(), "NEW_VERSION", ""),
         ("ok.png", png, "NEW_VERSION", ""),
@@ -342,12 +329,7 @@ steps: [{run: 'true'}]\n",
         ("a.txt", b"a\n1\n", "FILTERED_PATTERN", "pick: no pattern of `match` is its name"),
         ("draft-a.csv", b"a\n1\n", "FILTERED_PATTERN", "a pattern of `ignore`"),
         (".a.csv", b"a\n1\n", "HIDDEN_OR_TEMPORARY", "hidden or not finished"),
-        (
-            "exe.csv",
-            b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0",
-            "FILTERED_MIME",
-            "its content is application/x-executable",
-        ),
+        ("exe.csv", elf.as_slice(), "FILTERED_MIME", "its content is application/x-executable"),
         ("bytes.csv", b"a\0b", "FILTERED_MIME", "application/octet-stream"),
         ("small.csv", b"a", "FILTERED_SIZE", "it has 1 bytes"),
         ("large.csv", b"aaaaaaaaaaaaaaaaaaaaaaaaa", "FILTERED_SIZE", "from 3 to 20 bytes"),
@@ -407,306 +389,5 @@ fn a_file_is_processed_when_all_its_executions_have_ended(backend: Backend) {
         assert_eq!(file_named(&server, &name, |_| true)["status"], status);
         fs::remove_file(home.path("one")).expect("it is there");
         fs::remove_file(home.path("two")).expect("it is there");
-    }
-}
-
-/// Sends the head of a request and so much of a body without saying how long it is.
-fn chunked(server: &Server, path: &str, head: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(server.address()).expect("the server listens");
-    stream.set_read_timeout(Some(Duration::from_secs(40))).expect("a socket has time-outs");
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nTransfer-Encoding: chunked\r\n{head}\r\n",
-        bearer(server)
-    );
-    stream.write_all(head.as_bytes()).expect("the head is taken");
-    stream
-}
-
-fn chunk(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
-    stream.write_all(format!("{:x}\r\n", bytes.len()).as_bytes())?;
-    stream.write_all(bytes)?;
-    stream.write_all(b"\r\n")
-}
-
-fn what_is_too_large_leaves_nothing(backend: Backend) {
-    let mut home = home(backend);
-    home.set("uploads.max_size", "1MiB");
-    let server = reading(&home);
-    let large = vec![b'x'; (1 << 20) + 1];
-    let announced = send(&server, "/files?name=a.csv", &[], &large);
-    assert_eq!(announced.status, 413, "{announced:?}");
-    assert!(announced.text.contains("larger than 1048576 bytes") && announced.text.contains("`uploads.max_size`"));
-    assert_eq!(send_form(&server, "/files", &[("f", Some("a.csv"), &large)]).status, 413);
-    let operations = json!({"query": UPLOAD, "variables": {"input": {"file": null}}}).to_string();
-    let parts = [
-        ("operations", None, operations.as_bytes()),
-        ("map", None, br#"{"0": ["variables.input.file"]}"#),
-        ("0", Some("a.csv"), large.as_slice()),
-    ];
-    let graphql = send_form(&server, "/graphql", &parts);
-    assert!(graphql.status == 413 && graphql.text.contains("TOO_COMPLEX"), "{graphql:?}");
-
-    let mut stream = chunked(&server, "/files?name=a.csv", "");
-    // The server may close it at any time.
-    while chunk(&mut stream, &[b'x'; 64 * 1024]).is_ok() {
-        stream.set_nonblocking(true).expect("a socket can be asked");
-        let has_answer = stream.peek(&mut [0; 1]).is_ok();
-        stream.set_nonblocking(false).expect("a socket can be asked");
-        if has_answer {
-            break;
-        }
-    }
-    let mut answer = String::new();
-    let _ = stream.read_to_string(&mut answer);
-    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
-    nothing_is_left(&home, &server);
-
-    // A tenant may have a limit of its own.
-    home.sql().execute("update tenants set limits = '{\"upload_max_bytes\": 10}' where slug = 'default'");
-    let own = send(&server, "/files?name=a.csv", &[], b"eleven char");
-    assert!(own.status == 413 && own.text.contains("`upload_max_bytes`"), "{own:?}");
-    nothing_is_left(&home, &server);
-    put(&server, "a.csv", b"ten chars\n");
-}
-
-fn an_upload_that_breaks_off_leaves_nothing(backend: Backend) {
-    let mut home = home(backend);
-    home.set("uploads.idle_timeout", "300ms");
-    let server = reading(&home);
-    for (path, head) in [("/files?name=a.csv", ""), ("/files", "Content-Type: multipart/form-data; boundary=limit\r\n")]
-    {
-        let mut stream = chunked(&server, path, head);
-        chunk(&mut stream, b"--limit\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.csv\"\r\n\r\n")
-            .expect("it is taken");
-        chunk(&mut stream, &[b'x'; 600 * 1024]).expect("it is taken");
-        until("the first bytes on the disk", || (blobs(&home) == 1).then_some(()));
-        drop(stream);
-        nothing_is_left(&home, &server);
-    }
-    let mut stream = chunked(&server, "/files?name=a.csv", "");
-    chunk(&mut stream, &[b'x'; 600 * 1024]).expect("it is taken");
-    until("the first bytes on the disk", || (blobs(&home) == 1).then_some(()));
-    server.crash();
-    assert_eq!(blobs(&home), 1, "the server could not tidy up");
-    let server = home.serve();
-    nothing_is_left(&home, &server);
-    let mut slow = chunked(&server, "/files?name=a.csv", "");
-    chunk(&mut slow, b"a,b\n").expect("it is taken");
-    let mut answer = String::new();
-    let _ = slow.read_to_string(&mut answer);
-    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("`uploads.idle_timeout`"), "{answer}");
-    nothing_is_left(&home, &server);
-}
-
-fn the_content_decides_what_may_be_uploaded(backend: Backend) {
-    let mut home = home(backend);
-    home.set("uploads.allowed_types", "text/csv,application/pdf");
-    let server = reading(&home);
-    let exe = [b"MZ\x90\0".as_slice(), &[0; 64]].concat();
-    for content in [exe.as_slice(), b"\x89PNG\r\n\x1a\n", b"a\0b"] {
-        let refused = send(&server, "/files?name=a.csv", &[("content-type", "text/csv")], content);
-        assert_eq!(refused.status, 415, "{refused:?}");
-        assert!(refused.text.contains("`uploads.allowed_types`"), "{refused:?}");
-    }
-    let early = [exe.as_slice(), &vec![0; 3 << 20]].concat();
-    assert_eq!(send(&server, "/files?name=a.csv", &[], &early).status, 415);
-    nothing_is_left(&home, &server);
-    put(&server, "a.csv", b"a,b\n");
-    assert_eq!(put(&server, "a.csv", b"%PDF-1.7\n")["mimeType"], "application/pdf");
-    home.sql().execute("update tenants set limits = '{\"upload_types\": [\"image/*\"]}' where slug = 'default'");
-    assert_eq!(send(&server, "/files?name=a.csv", &[], b"a,b\n").status, 415);
-    assert_eq!(put(&server, "a.csv", b"\x89PNG\r\n\x1a\n")["mimeType"], "image/png");
-    // What cannot be understood lifts no limit.
-    home.sql().execute("update tenants set limits = '{\"upload_types\": \"any\"}' where slug = 'default'");
-    assert_eq!(send(&server, "/files?name=a.csv", &[], b"a,b\n").status, 500);
-}
-
-fn names_are_cleaned_or_refused(backend: Backend) {
-    let home = home(backend);
-    let server = reading(&home);
-    for (sent, name) in [
-        ("../../etc/passwd.csv", "passwd.csv"),
-        ("/etc/passwd.csv", "passwd.csv"),
-        ("..%5C..%5Ca.csv", "a.csv"),
-        ("a%00b%0a.csv", "a_b_.csv"),
-        ("-rf%20'$(id)'.csv", "-rf '$(id)'.csv"),
-    ] {
-        let file = put(&server, sent, b"a\n1\n");
-        assert_eq!(file["name"], name, "{sent}");
-        let execution = server.ended_as(&execution_of(&file), "COMPLETED");
-        assert_eq!(step(&execution, "sum")["output"]["sha"], sha256(b"a\n1\n"), "{sent}");
-        let path = step(&execution, "seen")["output"]["file"]["path"].as_str().expect("a path").to_owned();
-        assert!(path.starts_with(home.data().to_str().expect("letters")) && path.ends_with(name), "{path}");
-    }
-    assert_eq!(file_named(&server, "passwd.csv", |_| true)["originalFilename"], "/etc/passwd.csv");
-    let long = put(&server, &format!("{}.csv", "x".repeat(300)), b"a\n1\n");
-    assert_eq!(long["name"].as_str().map(str::len), Some(255));
-    server.ended_as(&execution_of(&long), "COMPLETED");
-    for sent in ["", "..", "a/", "%20", "."] {
-        let refused = send(&server, &format!("/files?name={sent}"), &[], b"x");
-        assert!(refused.status == 400 && refused.text.contains("file name cannot be used"), "{sent}: {refused:?}");
-    }
-}
-
-fn files_are_given_back_in_ranges(backend: Backend) {
-    let home = home(backend);
-    let server = home.serve();
-    let file = put(&server, "sp%C3%A4t.csv", b"0123456789");
-    let path = file["downloadPath"].as_str().expect("a path");
-    let etag = format!("\"{}\"", sha256(b"0123456789"));
-    let whole = get(&server, "GET", path, &[]);
-    assert_eq!((whole.status, whole.text.as_str()), (200, "0123456789"));
-    assert_eq!(whole.header("etag"), Some(etag.as_str()));
-    assert_eq!(
-        (whole.header("x-content-type-options"), whole.header("accept-ranges")),
-        (Some("nosniff"), Some("bytes"))
-    );
-    let disposition = whole.header("content-disposition").expect("it is there");
-    assert_eq!(disposition, "attachment; filename=\"sp_t.csv\"; filename*=UTF-8''sp%C3%A4t.csv");
-    for (range, status, content, told) in [
-        ("bytes=2-4", 206, "234", "bytes 2-4/10"),
-        ("bytes=7-", 206, "789", "bytes 7-9/10"),
-        ("bytes=-2", 206, "89", "bytes 8-9/10"),
-        ("bytes=0-99", 206, "0123456789", "bytes 0-9/10"),
-    ] {
-        let part = get(&server, "GET", path, &[("range", range)]);
-        assert_eq!(
-            (part.status, part.text.as_str(), part.header("content-range")),
-            (status, content, Some(told)),
-            "{range}"
-        );
-    }
-    let beyond = get(&server, "GET", path, &[("range", "bytes=10-")]);
-    assert_eq!((beyond.status, beyond.header("content-range")), (416, Some("bytes */10")));
-    assert_eq!(get(&server, "GET", path, &[("range", "bytes=0-1,4-5")]).status, 200);
-    assert_eq!(get(&server, "GET", path, &[("range", "bytes=2-4"), ("if-range", "\"other\"")]).status, 200);
-    assert_eq!(get(&server, "GET", path, &[("range", "bytes=2-4"), ("if-range", &etag)]).status, 206);
-    assert_eq!(get(&server, "GET", path, &[("if-none-match", &etag)]).status, 304);
-    let head = get(&server, "HEAD", path, &[]);
-    assert_eq!((head.status, head.header("content-length"), head.text.as_str()), (200, Some("10"), ""));
-    for unknown in ["/files/nothing", "/files/01a213b8-330a-70fe-acde-8ec86dc66d28"] {
-        assert_eq!(get(&server, "GET", unknown, &[]).status, 404, "{unknown}");
-    }
-    assert_eq!(server.send("GET", path, &[], b"").status, 401);
-    assert_eq!(get(&server, "DELETE", path, &[]).status, 405);
-}
-
-/// The most memory that the server has ever used, in bytes.
-fn peak_memory(server: &Server) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("the server runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel tells");
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") * 1024
-}
-
-fn a_large_upload_stays_out_of_memory(backend: Backend) {
-    const SIZE: usize = 64 << 20;
-    let home = home(backend);
-    let server = reading(&home);
-    let execution = execution_of(&put(&server, "small.csv", b"a\n"));
-    server.ended_as(&execution, "COMPLETED");
-    let before = peak_memory(&server);
-    let content: Vec<u8> = b"0123456789abcdef".iter().copied().cycle().take(SIZE).collect();
-    let file = put(&server, "raw.csv", &content);
-    server.ended_as(&execution_of(&file), "COMPLETED");
-    assert_eq!(send_form(&server, "/files", &[("f", Some("form.csv"), &content)]).status, 201);
-    let operations = json!({"query": UPLOAD, "variables": {"input": {"file": null}}}).to_string();
-    let parts = [
-        ("operations", None, operations.as_bytes()),
-        ("map", None, br#"{"0": ["variables.input.file"]}"#),
-        ("0", Some("graphql.csv"), content.as_slice()),
-    ];
-    let graphql = send_form(&server, "/graphql", &parts).json();
-    assert_eq!(graphql["data"]["uploadFile"]["file"]["sha256"], sha256(&content));
-    let path = file["downloadPath"].as_str().expect("a path");
-    assert_eq!(get(&server, "GET", path, &[]).text.len(), SIZE);
-    let grown = peak_memory(&server).saturating_sub(before);
-    assert!(grown < 24 << 20, "memory grew by {grown} bytes");
-}
-
-fn what_was_answered_is_processed_after_a_crash(backend: Backend) {
-    let home = home(backend);
-    home.write(
-        "workflows/slow.yaml",
-        r#"
-on: {file: {source: upload}}
-steps:
-  - id: first
-    run: |
-      echo "sha=$(sha256sum < "$FILE" | cut -c1-64)" >> "$COGWHEEL_OUTPUT"
-      touch began; until [ -e go ]; do sleep 0.02; done
-    env: {FILE: '${{ trigger.file.path }}'}
-    on_lost: retry
-  - id: second
-    run: |
-      echo "sha=$(sha256sum < "$FILE" | cut -c1-64)" >> "$COGWHEEL_OUTPUT"
-      chmod u+w "$FILE"; echo damaged > "$FILE"; rm "$FILE"
-    env: {FILE: '${{ trigger.file.path }}'}
-  - id: third
-    run: echo "sha=$(sha256sum < "$FILE" | cut -c1-64)" >> "$COGWHEEL_OUTPUT"
-    env: {FILE: '${{ trigger.file.path }}'}
-"#,
-    );
-    let server = home.serve();
-    let content = b"a,b\n5,6\n";
-    let file = put(&server, "a.csv", content);
-    server.crash();
-    // Between the answer and the begin, and then in the middle of a step.
-    let server = home.serve();
-    until("the first step", || home.path("began").exists().then_some(()));
-    server.crash();
-    let server = if backend == Backend::Postgres { home.serve_from("other") } else { home.serve() };
-    home.write("go", "");
-    let id = execution_of(&file);
-    let execution = server.ended_as(&id, "COMPLETED");
-    for key in ["first", "second", "third"] {
-        assert_eq!(step(&execution, key)["output"]["sha"], sha256(content), "{key}");
-    }
-    assert_eq!(file_named(&server, "a.csv", |_| true)["status"], "PROCESSED");
-    let given_back = get(&server, "GET", file["downloadPath"].as_str().expect("a path"), &[]);
-    assert_eq!(given_back.text.as_bytes(), content, "no step reaches the kept bytes");
-}
-
-fn a_retry_reads_the_file_again(backend: Backend) {
-    let home = home(backend);
-    home.write(
-        "workflows/try.yaml",
-        r#"
-on: {file: {source: upload}}
-steps:
-  - id: sum
-    run: |
-      test -e go
-      echo "sha=$(sha256sum < "$FILE" | cut -c1-64)" >> "$COGWHEEL_OUTPUT"
-    env: {FILE: '${{ trigger.file.path }}'}
-"#,
-    );
-    let server = home.serve();
-    let id = execution_of(&put(&server, "a.csv", b"a\n9\n"));
-    server.ended_as(&id, "FAILED");
-    assert_eq!(file_named(&server, "a.csv", |_| true)["status"], "FAILED");
-    home.write("go", "");
-    let retry = "mutation($input: RetryExecutionInput!) { retryExecution(input: $input) { execution { id } userErrors { message } } }";
-    let again = server.ask(retry, &json!({"input": {"executionId": id}}));
-    let again = again["retryExecution"]["execution"]["id"].as_str().expect("an id").to_owned();
-    let execution = server.ended_as(&again, "COMPLETED");
-    assert_eq!(step(&execution, "sum")["output"]["sha"], sha256(b"a\n9\n"));
-}
-
-fn several_servers_need_one_folder_for_bytes(backend: Backend) {
-    if backend == Backend::Sqlite {
-        return;
-    }
-    let home = Home::new(backend);
-    home.write("workflows/read.yaml", READ);
-    let server = home.serve();
-    put(&server, "a.csv", b"a\n1\n");
-    let other = home.serve_from("other");
-    for server in [&server, &other] {
-        let refused = until("the servers to know of each other", || {
-            let answer = send(server, "/files?name=b.csv", &[], b"a\n1\n");
-            (answer.status != 201).then_some(answer)
-        });
-        assert_eq!((refused.status, &refused.json()["error"]["code"]), (503, &json!("not_shared")), "{refused:?}");
-        assert!(refused.text.contains("`blobs_dir`") && refused.header("retry-after").is_some(), "{refused:?}");
     }
 }
