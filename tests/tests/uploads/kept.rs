@@ -152,7 +152,7 @@ steps:
     assert_eq!(file_named(&server, "a.csv", |_| true)["status"], "FAILED");
     home.write("go", "");
     let retry = "mutation($input: RetryExecutionInput!) { retryExecution(input: $input) { execution { id } userErrors { message } } }";
-    let again = server.ask(retry, &json!({"input": {"executionId": id}}));
+    let again = server.ask(retry, &json!({"input": {"id": id}}));
     let again = again["retryExecution"]["execution"]["id"].as_str().expect("an id").to_owned();
     let execution = server.ended_as(&again, "COMPLETED");
     assert_eq!(step(&execution, "sum")["output"]["sha"], sha256(b"a\n9\n"));

@@ -63,7 +63,7 @@ fn what_is_too_large_leaves_nothing(backend: Backend) {
 
     let mut stream = chunked(&server, "/files?name=a.csv", "");
     // The server may close it at any time.
-    while chunk(&mut stream, &[b'x'; 64 * 1024]).is_ok() {
+    while chunk(&mut stream, &vec![b'x'; 64 * 1024]).is_ok() {
         stream.set_nonblocking(true).expect("a socket can be asked");
         let has_answer = stream.peek(&mut [0; 1]).is_ok();
         stream.set_nonblocking(false).expect("a socket can be asked");
@@ -93,13 +93,13 @@ fn an_upload_that_breaks_off_leaves_nothing(backend: Backend) {
         let mut stream = chunked(&server, path, head);
         chunk(&mut stream, b"--limit\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.csv\"\r\n\r\n")
             .expect("it is taken");
-        chunk(&mut stream, &[b'x'; 600 * 1024]).expect("it is taken");
+        chunk(&mut stream, &vec![b'x'; 600 * 1024]).expect("it is taken");
         until("the first bytes on the disk", || (blobs(&home) == 1).then_some(()));
         drop(stream);
         nothing_is_left(&home, &server);
     }
     let mut stream = chunked(&server, "/files?name=a.csv", "");
-    chunk(&mut stream, &[b'x'; 600 * 1024]).expect("it is taken");
+    chunk(&mut stream, &vec![b'x'; 600 * 1024]).expect("it is taken");
     until("the first bytes on the disk", || (blobs(&home) == 1).then_some(()));
     server.crash();
     assert_eq!(blobs(&home), 1, "the server could not tidy up");

@@ -59,7 +59,7 @@ impl Parts {
 
     /// The next part.
     pub(crate) async fn next(&mut self) -> Result<Option<Part>, MultipartError> {
-        let field = self.multipart.next_field().await.map_err(malformed)?;
+        let field = self.multipart.next_field().await?;
         self.unread.store(0, Ordering::Relaxed);
         Ok(field.map(|field| Part { field, unread: Arc::clone(&self.unread) }))
     }
@@ -78,7 +78,7 @@ impl Part {
 
     /// The next piece of it; `None` at its end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, MultipartError> {
-        let piece = self.field.chunk().await.map_err(malformed)?;
+        let piece = self.field.chunk().await?;
         self.unread.store(0, Ordering::Relaxed);
         Ok(piece)
     }
@@ -139,14 +139,16 @@ enum BodyErrorOrHead {
     Head,
 }
 
-fn malformed(error: multer::Error) -> MultipartError {
-    if let multer::Error::StreamReadFailed(source) = &error
-        && let Some(known) = source.downcast_ref::<BodyErrorOrHead>()
-    {
-        return match known {
-            BodyErrorOrHead::Body(error) => MultipartError::Body(*error),
-            BodyErrorOrHead::Head => MultipartError::Malformed(known.to_string()),
-        };
+impl From<multer::Error> for MultipartError {
+    fn from(error: multer::Error) -> Self {
+        if let multer::Error::StreamReadFailed(source) = &error
+            && let Some(known) = source.downcast_ref::<BodyErrorOrHead>()
+        {
+            return match known {
+                BodyErrorOrHead::Body(error) => Self::Body(*error),
+                BodyErrorOrHead::Head => Self::Malformed(known.to_string()),
+            };
+        }
+        Self::Malformed(error.to_string())
     }
-    MultipartError::Malformed(error.to_string())
 }

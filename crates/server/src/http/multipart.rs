@@ -35,7 +35,7 @@ pub(crate) async fn read(
             }
             ("map", Some(_), None) => {
                 let places = places(&part.text(text_limit).await?, max_files)?;
-                let request = operations.take().map(Params::into_request).unwrap_or_else(|| Request::new(""));
+                let request = operations.take().map_or_else(|| Request::new(""), Params::into_request);
                 with_files = Some((WithFiles { request, uploads: Uploads::default() }, places));
             }
             (name, _, Some((read, places))) => {

@@ -1,10 +1,10 @@
 //! What the frequent units write, column by column: bound one by one on SQLite, sent as JSON rows to PostgreSQL.
 
+mod uploads;
+
 use chrono::{DateTime, Utc};
-use cogwheel_engine::FileId;
 use cogwheel_engine::ports::{
-    Due, DueOutcome, FileVersion, Head, NewArtifact, NewEvent, NewRow, NewUpload, Record, ScheduleTick, Start, StepRow,
-    StoredLog,
+    Due, DueOutcome, FileVersion, Head, NewArtifact, NewEvent, NewRow, Record, ScheduleTick, Start, StepRow, StoredLog,
 };
 use cogwheel_entity::{files, schedule_fires};
 use cogwheel_machine::ExecutionStatus;
@@ -15,8 +15,10 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::rows::{Stored, decision_reason, file_status_after, skip_reason};
+use crate::rows::{Stored, file_status_after, skip_reason};
 use crate::values::{instant_text, new_id, storable, storable_option, storable_text};
+
+pub(super) use uploads::{LinkColumns, UploadColumns};
 
 /// A UUID: a blob for SQLite, text in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -232,68 +234,6 @@ impl FileColumns {
             settled_at: Instant(file.settled_at),
             after_state: after.to_value(),
             batch_key,
-            execution_id: Key(row.id.0),
-            created_at: Instant(row.created_at),
-        }
-    }
-}
-
-/// A new row of `files` for an upload.
-#[derive(Debug, Serialize)]
-pub(super) struct UploadColumns {
-    pub(super) id: Key,
-    pub(super) tenant_id: Key,
-    pub(super) file_watch_id: Option<Key>,
-    pub(super) filename: String,
-    pub(super) original_filename: String,
-    pub(super) storage_key: String,
-    pub(super) mime_type: String,
-    pub(super) file_size: i64,
-    pub(super) status: String,
-    pub(super) decision_reason: String,
-    pub(super) error: Option<Document>,
-    pub(super) created_at: Instant,
-}
-
-impl UploadColumns {
-    pub(super) fn of(upload: &NewUpload) -> Self {
-        let (status, reason) = match &upload.refusal {
-            Some((reason, _)) => (files::FileStatus::Ready, decision_reason(*reason)),
-            None => (files::FileStatus::Processing, files::DecisionReason::NewVersion),
-        };
-        let why = |(_, detail): &(_, String)| json!({ "kind": reason.to_value(), "message": detail });
-        Self {
-            id: Key(upload.id.0),
-            tenant_id: Key(upload.tenant.0),
-            file_watch_id: upload.watch.map(|watch| Key(watch.0)),
-            filename: storable_text(&upload.filename),
-            original_filename: storable_text(&upload.original_filename),
-            storage_key: upload.storage_key.as_str().to_owned(),
-            mime_type: upload.media_type.clone(),
-            file_size: upload.size,
-            status: status.to_value(),
-            decision_reason: reason.to_value(),
-            error: Document::of_option(upload.refusal.as_ref().map(why).as_ref()),
-            created_at: Instant(upload.at),
-        }
-    }
-}
-
-/// A new row of `execution_files` for a file that is recorded already.
-#[derive(Debug, Serialize)]
-pub(super) struct LinkColumns {
-    /// The file.
-    pub(super) id: Key,
-    pub(super) tenant_id: Key,
-    pub(super) execution_id: Key,
-    pub(super) created_at: Instant,
-}
-
-impl LinkColumns {
-    pub(super) fn of(row: &NewRow, file: FileId) -> Self {
-        Self {
-            id: Key(file.0),
-            tenant_id: Key(row.tenant.0),
             execution_id: Key(row.id.0),
             created_at: Instant(row.created_at),
         }
