@@ -5,6 +5,7 @@ mod attempt;
 mod drive;
 mod journal;
 mod outside;
+mod places;
 mod slots;
 
 use std::collections::HashMap;
