@@ -28,7 +28,7 @@ const EXECUTION: [&str; 3] = ["id", "attempt", "started_at"];
 /// What only the steps of `on_failure` and `finally` may read of the execution.
 const EXECUTION_AFTER: [&str; 2] = ["status", "error"];
 const WORKFLOW: [&str; 2] = ["name", "version"];
-const FILE: [&str; 6] = ["path", "name", "size", "sha256", "modified_at", "event"];
+const FILE: [&str; 10] = ["id", "source", "path", "name", "size", "sha256", "mime", "modified_at", "event", "fields"];
 const WEBHOOK: [&str; 7] = ["id", "method", "path", "query", "headers", "content_type", "body"];
 const EVENT: [&str; 8] = ["id", "type", "subject", "data", "stream", "position", "correlation_id", "at"];
 const SCHEDULE: [&str; 4] = ["due_at", "cron", "every_ms", "timezone"];

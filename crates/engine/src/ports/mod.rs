@@ -14,13 +14,13 @@ mod store;
 
 #[cfg(test)]
 pub(crate) use blobs::MemoryBlobs;
-pub use blobs::{BlobError, BlobKey, Blobs, OpenBlob};
+pub use blobs::{BlobError, BlobKey, Blobs, Incoming, OpenBlob};
 pub use cogwheel_definition::jq;
 pub use error::StoreError;
 pub use events::{Consumer, DeadLetter, EVENT_TRIGGERS, EventPage, Place, RecordedEvent};
 pub use files::{
-    AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, FileVersion, HandledFile, PendingAfter,
-    SeenVersion, WatchHealth,
+    AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, FileVersion, HandledFile, NewUpload, PendingAfter,
+    RecordedUpload, SeenVersion, TenantUploads, WatchHealth,
 };
 pub use ownership::{Claim, Claimed, Lease, NewNode, Notice, Swept};
 pub use reads::Reads;

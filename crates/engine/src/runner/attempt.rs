@@ -8,7 +8,7 @@ use cogwheel_definition::Step;
 use cogwheel_machine::{Failure, FailureKind, Outcome};
 use futures_util::FutureExt;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -17,7 +17,7 @@ use super::artifacts::{Leavings, bounded};
 use super::drive::Drive;
 use super::places::Places;
 use crate::ports::{LogLine, LogSink, NewArtifact, NewEvent, Recorded, StepContext, StepType, Workplace};
-use crate::triggers::depth_of;
+use crate::triggers::{Given, depth_of};
 
 /// An attempt under way.
 pub(super) struct Running {
@@ -103,15 +103,20 @@ impl Drive<'_> {
         let restocks = self.has_more_processes();
         self.running.push(Running { step, stop: ending });
         let runner = Arc::clone(self.runner);
+        let given = Given::of(self.execution.trigger(), &self.work_dir());
+        let giving = Arc::clone(&self.giving);
         self.attempts.spawn(async move {
             let ran = match prepared {
-                Ok(prepared) if prepared.step_type.has_processes() => match places.take() {
-                    Ok(place) => {
-                        let restocked = restocks.then_some(places);
-                        Ok(prepared.run_in(place, restocked, limit, &runner).await)
+                Ok(prepared) if prepared.step_type.has_processes() => {
+                    let given = give(given, &giving, &runner).await;
+                    match given.and_then(|()| places.take()) {
+                        Ok(place) => {
+                            let restocked = restocks.then_some(places);
+                            Ok(prepared.run_in(place, restocked, limit, &runner).await)
+                        }
+                        Err(failure) => Err(failure),
                     }
-                    Err(failure) => Err(failure),
-                },
+                }
                 Ok(prepared) => Ok((bounded(prepared.run(limit).await), Vec::new())),
                 Err(failure) => Err(failure),
             };
@@ -167,6 +172,13 @@ impl Drive<'_> {
         let missing = || internal("this server has no such step type").with_detail(name);
         self.runner.steps.get(name).ok_or_else(missing)
     }
+}
+
+/// Puts the uploaded file where the attempt is told it is; of attempts side by side, one does it for all.
+async fn give(given: Option<Given>, giving: &Mutex<()>, runner: &Runner) -> Result<(), Failure> {
+    let Some(given) = given else { return Ok(()) };
+    let _one_at_a_time = giving.lock().await;
+    given.put(runner.blobs().as_ref()).await
 }
 
 /// An attempt that can be run.

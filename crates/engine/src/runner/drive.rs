@@ -61,6 +61,8 @@ pub(super) struct Drive<'a> {
     slot: Option<Slot>,
     /// Its place in the queue for one.
     ticket: Option<Ticket>,
+    /// Held while its uploaded file is put there.
+    pub(super) giving: Arc<tokio::sync::Mutex<()>>,
     /// Counts it among those that will want a slot, until it has had one.
     arrival: Option<Arrival>,
     /// Its start, until it is recorded.
@@ -143,6 +145,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
         places: Arc::new(Places::below(runner.work_dir.join(id.to_string()))),
         slot: None,
         ticket: line.ticket,
+        giving: Arc::default(),
         arrival: Some(line.arrival),
         is_recorded: job.start.is_none(),
         start: job.start,

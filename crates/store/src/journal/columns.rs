@@ -1,5 +1,7 @@
 //! What the frequent units write, column by column: bound one by one on SQLite, sent as JSON rows to PostgreSQL.
 
+mod uploads;
+
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
     Due, DueOutcome, FileVersion, Head, NewArtifact, NewEvent, NewRow, Record, ScheduleTick, Start, StepRow, StoredLog,
@@ -15,6 +17,8 @@ use uuid::Uuid;
 
 use crate::rows::{Stored, file_status_after, skip_reason};
 use crate::values::{instant_text, new_id, storable, storable_option, storable_text};
+
+pub(super) use uploads::{LinkColumns, UploadColumns};
 
 /// A UUID: a blob for SQLite, text in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -189,6 +193,7 @@ pub(super) struct FileColumns {
     pub(super) path_hash: String,
     pub(super) file_size: i64,
     pub(super) file_hash: Option<String>,
+    pub(super) mime_type: Option<String>,
     pub(super) modified_at: Instant,
     pub(super) device_identity: String,
     pub(super) inode_identity: String,
@@ -226,6 +231,7 @@ impl FileColumns {
             path_hash: file.path_hash.clone(),
             file_size: file.size,
             file_hash: file.sha256.clone(),
+            mime_type: file.media_type.clone(),
             modified_at: Instant(file.modified_at),
             device_identity: file.device.clone(),
             inode_identity: file.inode.clone(),

@@ -18,9 +18,30 @@ macro_rules! execution_columns {
 
 macro_rules! file_columns {
     () => {
-        "id, tenant_id, file_watch_id, change_kind, filename, file_path, path_hash, file_size, file_hash, modified_at, \
-         device_identity, inode_identity, fingerprint, first_seen_at, settled_at, after_state, batch_key, status, \
-         processed_at, created_at"
+        "id, tenant_id, file_watch_id, change_kind, filename, file_path, path_hash, file_size, file_hash, mime_type, \
+         modified_at, device_identity, inode_identity, fingerprint, first_seen_at, settled_at, after_state, batch_key, \
+         status, processed_at, created_at"
+    };
+}
+
+macro_rules! upload_columns {
+    () => {
+        "id, tenant_id, file_watch_id, filename, original_filename, storage_key, mime_type, file_size, status, \
+         decision_reason, error, created_at"
+    };
+}
+
+/// Whether an execution that took a file in is still going, and whether one of them did not complete; `$id` is the file's.
+macro_rules! of_upload {
+    ($id:literal, $which:literal) => {
+        concat!(
+            "exists (select 1 from execution_files o join workflow_executions e on e.id = o.execution_id
+               where o.file_id = ",
+            $id,
+            " and o.role = 'input' and ",
+            $which,
+            ")"
+        )
     };
 }
 
@@ -150,8 +171,15 @@ pub(super) mod sqlite {
         "insert into files (",
         file_columns!(),
         ", updated_at, original_filename, file_source, decision_reason)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?20, ?5, 'watch',
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?21, ?5, 'watch',
                  'new_version')"
+    );
+    pub(crate) const INSERT_UPLOAD: &str = concat!(
+        "insert into files (",
+        upload_columns!(),
+        ", updated_at, first_seen_at, settled_at, modified_at, file_hash, file_source, change_kind)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?12, ?12, ?12, ?6, 'upload', 'created')
+         on conflict (id) do nothing"
     );
     pub(crate) const LINK_FILE: &str = "insert into execution_files
         (tenant_id, execution_id, file_id, role, created_at, updated_at) values (?1, ?2, ?3, 'input', ?4, ?4)";
@@ -224,9 +252,17 @@ pub(super) mod sqlite {
         something_came!("?1", "?2"),
         ")"
     );
-    pub(crate) const SETTLE_FILES: &str = "update files set status = ?2, processed_at = ?3, updated_at = ?3
-        where status = 'processing'
-          and id in (select file_id from execution_files where execution_id = ?1 and role = 'input')";
+    /// An upload may have set several executions off: it is settled with the last of them.
+    pub(crate) const SETTLE_FILES: &str = concat!(
+        "update files set processed_at = ?3, updated_at = ?3, status = case when file_source = 'upload' and ",
+        of_upload!("files.id", "e.status <> 'completed'"),
+        " then 'failed' else ?2 end
+         where status = 'processing'
+           and id in (select file_id from execution_files where execution_id = ?1 and role = 'input')
+           and not (file_source = 'upload' and ",
+        of_upload!("files.id", "e.completed_at is null"),
+        ")"
+    );
 }
 
 pub(super) mod postgres {
@@ -246,8 +282,8 @@ pub(super) mod postgres {
     macro_rules! files {
         () => {
             " from jsonb_to_recordset($1::jsonb) as r(id uuid, tenant_id uuid, file_watch_id uuid, change_kind text,
-              filename text, file_path text, path_hash text, file_size bigint, file_hash text, modified_at timestamptz,
-              device_identity text, inode_identity text, fingerprint text, first_seen_at timestamptz,
+              filename text, file_path text, path_hash text, file_size bigint, file_hash text, mime_type text,
+              modified_at timestamptz, device_identity text, inode_identity text, fingerprint text, first_seen_at timestamptz,
               settled_at timestamptz, after_state text, batch_key text, status text, processed_at timestamptz,
               execution_id uuid, created_at timestamptz)"
         };
@@ -333,6 +369,16 @@ pub(super) mod postgres {
         ", created_at, filename, 'watch', 'new_version'",
         files!(),
         " on conflict (file_watch_id, fingerprint) where file_watch_id is not null do nothing returning id"
+    );
+    pub(crate) const INSERT_UPLOADS: &str = concat!(
+        "insert into files (",
+        upload_columns!(),
+        ", updated_at, first_seen_at, settled_at, modified_at, file_hash, file_source, change_kind) select ",
+        upload_columns!(),
+        ", created_at, created_at, created_at, created_at, storage_key, 'upload', 'created'
+         from jsonb_to_recordset($1::jsonb) as r(id uuid, tenant_id uuid, file_watch_id uuid, filename text,
+           original_filename text, storage_key text, mime_type text, file_size bigint, status text, decision_reason text,
+           error jsonb, created_at timestamptz) on conflict (id) do nothing returning id"
     );
     pub(crate) const REMOVE_FILES: &str = concat!("delete from files where id in (select id", files!(), ")");
     pub(crate) const LINK_FILES: &str = concat!(
@@ -450,10 +496,22 @@ pub(super) mod postgres {
         failed_executions = w.failed_executions + r.failed, last_execution_at = r.at, updated_at = r.at
         from jsonb_to_recordset($1::jsonb) as r(id uuid, total bigint, successful bigint, failed bigint, at timestamptz)
         where w.id = r.id";
-    /// `is not distinct from` keeps the planner away from the index of open files: it would read all of them each time.
-    pub(crate) const SETTLE_FILES: &str = "update files f set status = r.file_status, processed_at = r.updated_at,
+    /// Uploads are only locked, and answered: [`SETTLE_UPLOADS`] looks at them next. `is not distinct from` keeps the planner
+    /// away from the index of open files: it would read all of them each time.
+    pub(crate) const SETTLE_FILES: &str = "update files f set
+        status = case when f.file_source = 'upload' then f.status else r.file_status end,
+        processed_at = case when f.file_source = 'upload' then f.processed_at else r.updated_at end,
         updated_at = r.updated_at
         from jsonb_to_recordset($1::jsonb) as r(id uuid, file_status text, updated_at timestamptz)
         join execution_files l on l.execution_id = r.id and l.role = 'input'
-        where f.id = l.file_id and f.status is not distinct from 'processing'";
+        where f.id = l.file_id and f.status is not distinct from 'processing'
+        returning case when f.file_source = 'upload' then f.id end as upload_id";
+    /// An upload may have set several executions off: it is settled with the last of them. Whoever has its row locked sees
+    /// the ends that others have recorded.
+    pub(crate) const SETTLE_UPLOADS: &str = concat!(
+        "update files f set processed_at = f.updated_at, status = case when ",
+        of_upload!("f.id", "e.status <> 'completed'"),
+        " then 'failed' else 'processed' end where f.id = any($1) and not ",
+        of_upload!("f.id", "e.completed_at is null")
+    );
 }

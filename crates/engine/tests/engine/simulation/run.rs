@@ -9,7 +9,7 @@ use cogwheel_engine::clock::Clock;
 use cogwheel_engine::ports::NewNode;
 use cogwheel_engine::{
     CancelError, Engine, EngineConfig, ExecutionId, ExecutionStatus, NodeId, Parts, RetryError, RetryRequest,
-    SignalRequest, StartError, StartRequest, StepStatus,
+    SignalRequest, StartError, StartRequest, StepStatus, UploadLimits,
 };
 use serde_json::{Map, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -187,6 +187,7 @@ impl Run {
             poll_interval: Duration::from_hours(1),
             file_rescan: String::new(),
             workflow_rescan: String::new(),
+            uploads: UploadLimits { max_size: 1024, allowed_types: Vec::new() },
         };
         let parts = Parts {
             store: Arc::new(Connection::new(&self.world, node)),

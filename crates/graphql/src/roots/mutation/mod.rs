@@ -6,6 +6,7 @@ mod schedules;
 mod secrets;
 mod signal;
 mod start;
+mod uploads;
 mod user_error;
 mod workflows;
 
@@ -21,4 +22,5 @@ pub(crate) struct Mutation(
     secrets::SecretMutations,
     workflows::WorkflowMutations,
     schedules::ScheduleMutations,
+    uploads::UploadMutations,
 );

@@ -14,7 +14,7 @@ use super::super::crash::{self, Side};
 use super::super::sql::postgres as sql;
 use super::super::{check_fence, lets_go};
 use super::starts::Placed;
-use super::{Answers, json, put};
+use super::{Answers, json, put, settle_files};
 
 /// What `workflow_executions.trigger_type` says of an execution that has input files.
 const FILE: &str = "file";
@@ -83,7 +83,7 @@ pub(super) async fn write(
         }
     }
     put(tx, sql::UPDATE_EXECUTIONS, &heads).await?;
-    put(tx, sql::SETTLE_FILES, &of_files).await?;
+    settle_files(tx, &of_files).await?;
     put(tx, sql::EXPIRE_SIGNALS, &ended).await?;
     rows.write(tx).await?;
     put(tx, sql::WAKE_IF_SOMETHING_CAME, &let_go).await
