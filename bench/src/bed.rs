@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use cogwheel_engine::clock::{Clock as _, SystemClock};
 use cogwheel_engine::ports::{NewNode, StepRegistry, StepType};
 use cogwheel_engine::views::ExecutionFilter;
-use cogwheel_engine::{Engine, EngineConfig, ExecutionId, ExecutionStatus, Followed, NodeId, Parts, StartRequest};
+use cogwheel_engine::{
+    Engine, EngineConfig, ExecutionId, ExecutionStatus, Followed, NodeId, Parts, StartRequest, UploadLimits,
+};
 use cogwheel_files::BlobFolder;
 use cogwheel_store::{ConnectOptions, Database, JournalStats, SqlStore};
 use cogwheel_testkit::{Backend, TestDatabase};
@@ -179,5 +181,6 @@ fn config(root: &Path) -> EngineConfig {
         poll_interval: Duration::from_secs(10),
         file_rescan: "30 * * * * *".to_owned(),
         workflow_rescan: "0 * * * * *".to_owned(),
+        uploads: UploadLimits { max_size: 1 << 30, allowed_types: Vec::new() },
     }
 }

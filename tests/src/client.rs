@@ -22,11 +22,18 @@ pub struct Answer {
     pub status: u16,
     /// The value of `www-authenticate`, if it is there.
     pub challenge: Option<String>,
+    /// The headers, with names in lower case.
+    pub headers: Vec<(String, String)>,
     /// The body as it was sent.
     pub text: String,
 }
 
 impl Answer {
+    /// The value of a header, if it is there.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
@@ -130,6 +137,8 @@ impl Client {
 fn answer(sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
     let mut response = sent.expect("the server answers");
     let challenge = response.headers().get("www-authenticate").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let text = response.body_mut().with_config().limit(64 << 20).read_to_string().expect("the body is text");
-    Answer { status: response.status().as_u16(), challenge, text }
+    let text_of = |value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text_of(value))).collect();
+    let text = response.body_mut().with_config().limit(128 << 20).read_to_string().expect("the body is text");
+    Answer { status: response.status().as_u16(), challenge, headers, text }
 }

@@ -21,6 +21,7 @@ on_both_databases!(
     a_delivery_is_loaded_together_and_put_away,
     a_large_order_comes_in_by_webhook,
     somebody_new_is_taken_on_or_not,
+    an_uploaded_csv_is_counted,
 );
 
 /// A home with the examples and the settings of the repository; for PostgreSQL one line of these is changed.
@@ -261,4 +262,25 @@ fn a_large_order_comes_in_by_webhook(backend: Backend) {
     assert_eq!(small.status, 201);
     let large = server.ended_executions("large-orders", 1);
     assert_eq!(messages(&server.execution(&large[0])), ["order 7 is worth 1500: somebody should look at it"]);
+}
+
+fn an_uploaded_csv_is_counted(backend: Backend) {
+    let home = home(backend);
+    let server = home.serve();
+    let bearer = format!("Bearer {}", server.key().expect("the admin key"));
+    let form = |fields: &str| {
+        format!(
+            "--end\r\nContent-Disposition: form-data; name=\"file\"; filename=\"people.csv\"\r\n\r\nid,name\n1,Ada\n2,Grace\n\r\n\
+             {fields}--end--\r\n"
+        )
+    };
+    let region = "--end\r\nContent-Disposition: form-data; name=\"region\"\r\n\r\neu\r\n";
+    for (fields, region) in [(region, "eu"), ("", "unknown")] {
+        let headers = [("authorization", bearer.as_str()), ("content-type", "multipart/form-data; boundary=end")];
+        let answer = server.send("POST", "/files", &headers, form(fields).as_bytes());
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let id = answer.json()["executions"][0]["id"].as_str().expect("an execution").to_owned();
+        let execution = server.ended_as(&id, "COMPLETED");
+        assert_eq!(execution["result"], json!({"file": "people.csv", "region": region, "rows": 2}));
+    }
 }

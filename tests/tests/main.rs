@@ -27,6 +27,7 @@ mod steps;
 mod stop;
 mod subscriptions;
 mod trouble;
+mod uploads;
 mod validate;
 mod watches;
 mod webhooks;

@@ -146,13 +146,21 @@ steps: [{run: 'true'}]
     let plan = home.run(&["dry-run", "watching.yaml", "--output", "json"]).with_code(0).json();
     assert_eq!(
         plan["files"][0],
-        json!({"key": "file-0", "path": "in", "match": ["*"], "ignore": [], "events": ["deleted"], "settle_ms": 1000,
+        json!({"key": "file-0", "source": "directory", "path": "in", "match": ["*"], "ignore": [], "mime": [],
+               "min_size": null, "max_size": null, "events": ["deleted"], "settle_ms": 1000,
                "poll": "1m30s", "done_marker": "_OK", "batch": {"max_files": 7, "max_wait_ms": 10_000},
                "after_success": "done/", "after_failure": "keep"})
     );
     let shown = home.run(&["dry-run", "watching.yaml"]).with_code(0).stdout;
     let line = "folder `in` (file-0): deleted of *, once _OK is there, up to 7 together after 10s; afterwards done/ (failed: keep)";
     assert!(shown.contains(line), "{shown}");
+
+    home.write(
+        "uploads.yaml",
+        "on: {file: {source: upload, match: '*.csv', mime: [text/csv, image/*], min_size: 1, max_size: 2KiB}}\nsteps: [{run: 'true'}]\n",
+    );
+    let shown = home.run(&["dry-run", "uploads.yaml"]).with_code(0).stdout;
+    assert!(shown.contains("uploads (file-0): *.csv that are text/csv or image/* of 1 to 2048 bytes\n"), "{shown}");
 }
 
 #[test]

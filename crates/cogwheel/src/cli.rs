@@ -210,7 +210,7 @@ pub(crate) enum SecretsCommand {
 /// What to ask about sagas, and whom.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SagaArgs {
-    /// Where the server answers, such as http://127.0.0.1:8420 [default: where `listen` says].
+    /// Where the server answers, such as <http://127.0.0.1:8420> [default: where `listen` says].
     #[arg(long, value_name = "URL", global = true)]
     pub(crate) server: Option<String>,
     /// What to ask.

@@ -6,17 +6,19 @@ use serde_json::{Value, json};
 
 use crate::workflow::milliseconds;
 
-/// One watched folder.
+/// A watched folder, or the uploads that are wanted.
 #[derive(Debug, Clone)]
 pub struct FileTrigger {
     /// Unique among the workflow's triggers: the given id or `file-<index>`.
     pub key: String,
-    /// The folder as written; a relative one is taken from the configured root.
-    pub path: String,
-    /// Globs over the path below the folder; one must match.
+    /// Where the files come from.
+    pub source: FileSource,
+    /// Globs over the path below the folder, or over the name of an upload; one must match.
     pub include: Vec<String>,
     /// Globs over the path below the folder, or over the file name; none may match.
     pub ignore: Vec<String>,
+    /// What the content must be, and how large.
+    pub content: ContentFilter,
     /// Whether a pattern of `include` reaches into subfolders.
     pub recursive: bool,
     /// What must have happened to a file.
@@ -33,6 +35,26 @@ pub struct FileTrigger {
     pub after_success: After,
     /// What is done with a file whose execution ended otherwise.
     pub after_failure: After,
+}
+
+/// Where the files of a trigger come from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum FileSource {
+    /// From this folder, as written; a relative one is taken from the configured root.
+    Directory(String),
+    /// From clients, over HTTP.
+    Upload,
+}
+
+/// What the content of a file must be, and how large; without a word about it, anything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ContentFilter {
+    /// Media types, in lower case: `text/csv`, or `image/*` for all of a kind. None stands for any.
+    pub mime: Vec<String>,
+    /// The fewest bytes.
+    pub min_size: Option<u64>,
+    /// The most bytes.
+    pub max_size: Option<u64>,
 }
 
 /// What can happen to a file.
@@ -104,6 +126,62 @@ pub enum After {
     Delete,
     /// It is moved to this folder, as written; a relative one is taken from the configured root.
     Move(String),
+}
+
+impl FileSource {
+    /// Every word.
+    pub(crate) const WORDS: [&'static str; 2] = ["directory", "upload"];
+
+    /// The folder, if there is one.
+    pub fn folder(&self) -> Option<&str> {
+        match self {
+            Self::Directory(path) => Some(path),
+            Self::Upload => None,
+        }
+    }
+
+    /// The word of the language.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Directory(_) => "directory",
+            Self::Upload => "upload",
+        }
+    }
+}
+
+impl ContentFilter {
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.mime.is_empty() && self.min_size.is_none() && self.max_size.is_none()
+    }
+
+    /// Whether a file may have so many bytes.
+    pub fn takes_size(&self, size: u64) -> bool {
+        self.min_size.is_none_or(|least| size >= least) && self.max_size.is_none_or(|most| size <= most)
+    }
+
+    /// Whether a file may be of this media type.
+    pub fn takes_type(&self, media_type: &str) -> bool {
+        takes_media_type(&self.mime, media_type)
+    }
+}
+
+/// Whether a media type is one of these, where `image/*` stands for all of a kind and an empty list for any.
+pub fn takes_media_type(allowed: &[String], media_type: &str) -> bool {
+    let is_taken = |allowed: &String| match allowed.strip_suffix('*') {
+        Some(kind) => media_type.starts_with(kind),
+        None => allowed == media_type,
+    };
+    allowed.is_empty() || allowed.iter().any(is_taken)
+}
+
+/// The media type, or the kind of them (`image/*`), that a text names, in lower case; `None` if it names neither.
+pub fn parse_media_type(text: &str) -> Option<String> {
+    let (kind, of_kind) = text.split_once('/')?;
+    let is_name = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '_'))
+    };
+    (is_name(kind) && (of_kind == "*" || is_name(of_kind))).then(|| text.to_ascii_lowercase())
 }
 
 impl FileEvent {
@@ -223,9 +301,13 @@ impl FileTrigger {
     pub(crate) fn to_json(&self) -> Value {
         json!({
             "key": self.key,
-            "path": self.path,
+            "source": self.source.as_str(),
+            "path": self.source.folder(),
             "include": self.include,
             "ignore": self.ignore,
+            "mime": self.content.mime,
+            "min_size": self.content.min_size,
+            "max_size": self.content.max_size,
             "recursive": self.recursive,
             "events": self.events.words(),
             "settle_ms": milliseconds(self.settle),
@@ -248,6 +330,28 @@ impl FileTrigger {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_looks_at_type_and_size() {
+        let mime = ["text/csv", "image/*"].map(str::to_owned).to_vec();
+        let filter = ContentFilter { mime, min_size: Some(2), max_size: Some(4) };
+        for (media_type, is_taken) in [
+            ("text/csv", true),
+            ("image/png", true),
+            ("text/plain", false),
+            ("imagery/png", false),
+            ("text/csv2", false),
+        ] {
+            assert_eq!(filter.takes_type(media_type), is_taken, "{media_type}");
+        }
+        assert_eq!([1, 2, 4, 5].map(|size| filter.takes_size(size)), [false, true, true, false]);
+        let any = ContentFilter::default();
+        assert!(any.is_empty() && any.takes_type("a/b") && any.takes_size(0));
+        assert_eq!(parse_media_type("Text/CSV").as_deref(), Some("text/csv"));
+        for wrong in ["csv", "*/*", "*", "text/", "/csv", "text/c sv", "text/csv;x=1", "a/b/c", "text/c*"] {
+            assert_eq!(parse_media_type(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn a_marker_is_for_a_folder_or_for_each_file() {

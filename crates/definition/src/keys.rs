@@ -64,9 +64,38 @@ pub(crate) const DST: Keys = Keys { what: "`dst`", known: &["gap", "overlap"], n
 
 pub(crate) const FILE: Keys = Keys {
     what: "a file trigger",
-    known: &["id", "path", "match", "ignore", "events", "settle", "poll", "done_marker", "batch", "after"],
-    not_yet: &["source", "mime", "min_size", "max_size"],
+    known: &[
+        "id",
+        "source",
+        "path",
+        "match",
+        "ignore",
+        "mime",
+        "min_size",
+        "max_size",
+        "events",
+        "settle",
+        "poll",
+        "done_marker",
+        "batch",
+        "after",
+    ],
+    not_yet: &[],
 };
+
+/// The keys of a file trigger that say something about a folder, and nothing about an upload; each with what to do instead.
+pub(crate) const FOLDER_ONLY: [(&str, &str); 7] = [
+    (
+        "path",
+        "an upload lies in no folder: choose uploads by `match`, or leave `source: upload` out to watch the folder",
+    ),
+    ("events", "an upload is always a new file: leave it out"),
+    ("settle", "an upload is whole when it is there: leave it out"),
+    ("poll", "an upload is reported by itself: leave it out"),
+    ("done_marker", "an upload is whole when it is there: leave it out"),
+    ("batch", "each upload starts an execution of its own: leave it out"),
+    ("after", "uploaded bytes are kept and stay as they are: leave it out"),
+];
 
 pub(crate) const WEBHOOK: Keys = Keys {
     what: "a webhook",

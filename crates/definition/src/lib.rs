@@ -36,7 +36,10 @@ pub use action::{Action, Case, LogLevel, Wait};
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use duration::parse as parse_duration;
 pub use expression::ExpressionError;
-pub use files::{After, DoneMarker, FileBatch, FileEvent, FileEvents, FileTrigger, Poll};
+pub use files::{
+    After, ContentFilter, DoneMarker, FileBatch, FileEvent, FileEvents, FileSource, FileTrigger, Poll,
+    parse_media_type, takes_media_type,
+};
 pub use inputs::{InputField, InputProblem, Inputs};
 pub use jq::jq;
 pub use outside::{EventPattern, EventTrigger, Method, Signature, WebhookTrigger};

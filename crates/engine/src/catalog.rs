@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use cogwheel_definition::{EventTrigger, FileTrigger, ScheduleTrigger, Triggers, WebhookTrigger};
+use cogwheel_definition::{EventTrigger, FileSource, FileTrigger, ScheduleTrigger, Triggers, WebhookTrigger};
 use tokio::sync::watch;
 
 use crate::ports::{EndpointRecord, ScheduleRecord, WatchRecord, WorkflowRecord};
@@ -125,6 +125,8 @@ struct Workflows {
     triggered: HashMap<WorkflowId, Arc<LoadedWorkflow>>,
     /// Whose addresses these paths are.
     by_path: HashMap<String, WorkflowId>,
+    /// Those that uploads may start.
+    of_uploads: HashSet<WorkflowId>,
     /// Events that start them.
     events: Vec<(WorkflowId, Arc<EventTrigger>)>,
 }
@@ -137,6 +139,10 @@ impl Workflows {
         let is_triggered = workflow.triggers.is_some();
         for (_, hook) in workflow.triggers.iter().flat_map(|triggers| &triggers.hooks) {
             self.by_path.insert(hook.path.clone(), workflow.id);
+        }
+        let mut watches = workflow.triggers.iter().flat_map(|triggers| &triggers.watches);
+        if watches.any(|(_, watch)| watch.source == FileSource::Upload) {
+            self.of_uploads.insert(workflow.id);
         }
         let events = workflow.triggers.iter().flat_map(|triggers| &triggers.events);
         self.events.extend(events.map(|trigger| (workflow.id, Arc::clone(trigger))));
@@ -160,6 +166,7 @@ impl Workflows {
             }
         }
         self.events.retain(|(owner, _)| *owner != id);
+        self.of_uploads.remove(&id);
         self.triggered.remove(&id).is_some()
     }
 }
@@ -188,6 +195,15 @@ impl Catalog {
         let workflow = workflows.by_path.get(path).and_then(|id| workflows.by_id.get(id))?;
         let (record, hook) = workflow.triggers.as_ref()?.hooks.iter().find(|(_, hook)| hook.path == path)?;
         Some((Arc::clone(workflow), record.id, Arc::clone(hook)))
+    }
+
+    /// Every workflow that uploads may start, in the order of their names.
+    pub fn of_uploads(&self) -> Vec<Arc<LoadedWorkflow>> {
+        let workflows = self.read();
+        let found = workflows.of_uploads.iter().filter_map(|id| workflows.by_id.get(id).cloned());
+        let mut found: Vec<_> = found.collect();
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        found
     }
 
     /// Whether events start any workflow.

@@ -20,7 +20,7 @@ use crate::outputs::{OutputError, Outputs};
 use crate::ports::{Blobs, NewNode, Reads, StepRegistry, Store, StoreError, VaultError};
 use crate::runner::Runner;
 use crate::triggers::{self, Calls, WorkflowFile, WorkflowFiles};
-use crate::{Catalog, Feed, NodeId, Secrets, TenantId};
+use crate::{Catalog, Feed, NodeId, Secrets, TenantId, UploadLimits};
 
 /// How often a step is tried again after the server went away under it.
 const LOST_RETRIES: u32 = 3;
@@ -53,6 +53,8 @@ pub struct EngineConfig {
     pub file_rescan: String,
     /// When workflow folders are read in full whatever the kernel reported: a cron line with seconds, UTC.
     pub workflow_rescan: String,
+    /// What may be uploaded, where a tenant has no other limits.
+    pub uploads: UploadLimits,
 }
 
 /// What the engine is built from.

@@ -10,6 +10,7 @@ mod definitions;
 mod engine;
 mod feed;
 mod ids;
+mod media;
 mod outputs;
 mod pause;
 pub mod ports;
@@ -36,7 +37,8 @@ pub use secrets::{DEFAULT_OVERLAP, SecretError, SecretInfo, Secrets, SetSecret, 
 pub use signal::{SentSignal, SignalError, SignalRequest};
 pub use start::{StartCause, StartError, StartRequest, StartedExecution, WorkflowRef};
 pub use triggers::{
-    BackfillError, BackfillRequest, Backfilled, Call, CallAnswer, CallError, FileProblem, Hook, Reply, WorkflowFile,
+    BackfillError, BackfillRequest, Backfilled, Call, CallAnswer, CallError, FileProblem, Hook, MAX_FIELD_BYTES,
+    ReceivedUpload, Receiving, Reply, UploadError, UploadFields, UploadLimits, Uploaded, WorkflowFile,
 };
 
 /// The slug of the tenant that owns what has no other owner.

@@ -10,6 +10,7 @@ use crate::cluster::Rebuilder;
 use crate::ports::{NewRow, Rerun, Start, StartFrom, StoreError, StoredExecution, TriggerType};
 use crate::runner::step_row;
 use crate::start::{StartError, StartedExecution, check_inputs, concurrency};
+use crate::triggers::given;
 
 /// A request to do an ended execution over again.
 #[derive(Clone, Debug)]
@@ -102,15 +103,16 @@ impl Engine {
     fn retry_row(&self, stored: &StoredExecution, workflow: &Workflow, inputs: Value) -> Result<NewRow, StartError> {
         let concurrency = concurrency(stored.workflow, stored.version, workflow, &inputs, &stored.trigger)?;
         let created_at = self.clock().now();
+        let id = ExecutionId(self.clock().new_id());
         Ok(NewRow {
-            id: ExecutionId(self.clock().new_id()),
+            id,
             tenant: stored.tenant,
             workflow: stored.workflow,
             version: stored.version_id,
             trigger_type: TriggerType::Manual,
             trigger_key: None,
-            // Expressions see what the first execution saw.
-            trigger: stored.trigger.clone(),
+            // Expressions see what the first execution saw; an uploaded file is given to each anew.
+            trigger: given::in_reach(stored.trigger.clone(), &self.config().work_dir, id),
             inputs,
             correlation_id: stored.correlation_id,
             idempotency_key: None,

@@ -14,7 +14,8 @@ use crate::ports::{
     ConcurrencySlot, FileVersion, NewRow, Parent, ScheduleTick, Start, StartFrom, Started, StoreError, TriggerType,
 };
 use crate::runner::{FIRST_EPOCH, Job, UnrecordedStart};
-use crate::{Changed, Engine, LoadedWorkflow, NodeId, WorkflowId};
+use crate::triggers::given;
+use crate::{Changed, Engine, FileId, LoadedWorkflow, NodeId, WorkflowId};
 
 /// The longest idempotency key, in characters.
 const LONGEST_IDEMPOTENCY_KEY: usize = 255;
@@ -95,6 +96,15 @@ pub enum StartCause {
         /// Whether they are a batch, which expressions see as `trigger.files`.
         is_batch: bool,
     },
+    /// An uploaded file that the trigger with this key asks for.
+    Upload {
+        /// The trigger's key in the definition.
+        trigger_key: String,
+        /// The file.
+        file: FileId,
+        /// What expressions see as `trigger.file`, but for the path, which each execution has of its own.
+        seen: Value,
+    },
 }
 
 /// A request to start a workflow.
@@ -160,7 +170,8 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
-fn check_idempotency_key(key: &str) -> Result<(), StartError> {
+/// Whether a key can be stored; `Err` says why not.
+pub(crate) fn check_idempotency_key(key: &str) -> Result<(), &'static str> {
     let why = if key.is_empty() {
         "it is empty"
     } else if key.contains('\0') {
@@ -170,7 +181,7 @@ fn check_idempotency_key(key: &str) -> Result<(), StartError> {
     } else {
         return Ok(());
     };
-    Err(StartError::InvalidIdempotencyKey(why))
+    Err(why)
 }
 
 /// The given inputs, checked and completed, if they can be stored.
@@ -207,12 +218,16 @@ fn not_storable(name: &str, value: &Value) -> Option<InputProblem> {
 /// A file as expressions see it.
 fn seen_file(version: &FileVersion) -> Value {
     json!({
+        "id": version.id,
+        "source": "directory",
         "path": version.path,
         "name": version.filename,
         "size": version.size,
         "sha256": version.sha256,
+        "mime": version.media_type,
         "modified_at": version.modified_at,
         "event": version.event.as_str(),
+        "fields": {},
     })
 }
 
@@ -269,8 +284,8 @@ impl Engine {
         task.await.unwrap_or_else(|panic| Err(StartError::Store(StoreError::Bug(panic.to_string()))))
     }
 
-    /// As [`Self::start`], in the caller's own task.
-    pub(crate) async fn start_here(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
+    /// The start that a request means, with the definition that it runs and the number of its version.
+    pub(crate) async fn prepare(&self, request: StartRequest) -> Result<(Start, Arc<Workflow>, i32), StartError> {
         if self.is_draining() {
             return Err(StartError::Draining);
         }
@@ -302,14 +317,20 @@ impl Engine {
         };
         let inputs = check_inputs(&definition.inputs, given).map_err(StartError::InvalidInputs)?;
         if let Some(key) = &request.idempotency_key {
-            check_idempotency_key(key)?;
+            check_idempotency_key(key).map_err(StartError::InvalidIdempotencyKey)?;
         }
         let inputs = Value::Object(inputs);
         let start = self.new_start(&workflow, &definition, inputs, request.idempotency_key, request.cause)?;
+        Ok((start, definition, workflow.version))
+    }
+
+    /// As [`Self::start`], in the caller's own task.
+    pub(crate) async fn start_here(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
+        let (start, definition, workflow_version) = self.prepare(request).await?;
         let new = NewExecution {
             id: start.row.id,
             workflow: definition,
-            workflow_version: workflow.version,
+            workflow_version,
             trigger: start.row.trigger.clone(),
             inputs: start.row.inputs.clone(),
             retry_count: 0,
@@ -418,6 +439,12 @@ impl Engine {
                 let files: Vec<Value> = versions.iter().map(seen_file).collect();
                 let seen = if is_batch { json!({ "files": files }) } else { json!({ "file": files.first() }) };
                 (TriggerType::File, Some(trigger_key), seen, StartFrom::Files(versions))
+            }
+            StartCause::Upload { trigger_key, file, seen } => {
+                // Its bytes may be at hand for any node; who has room takes it.
+                may_run_here = false;
+                let seen = given::in_reach(json!({ "file": seen }), &self.config().work_dir, ExecutionId(id));
+                (TriggerType::File, Some(trigger_key), seen, StartFrom::Upload(file))
             }
         };
         let mut trigger = seen;

@@ -252,6 +252,22 @@ pub enum FileStatus {
     Deleted,
 }
 
+impl FileStatus {
+    /// The word, as the API spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Detected => "DETECTED",
+            Self::Settling => "SETTLING",
+            Self::Ready => "READY",
+            Self::Processing => "PROCESSING",
+            Self::Processed => "PROCESSED",
+            Self::Failed => "FAILED",
+            Self::Skipped => "SKIPPED",
+            Self::Deleted => "DELETED",
+        }
+    }
+}
+
 /// A file version in the ledger.
 #[derive(Clone, Debug)]
 pub struct FileView {
@@ -259,10 +275,18 @@ pub struct FileView {
     pub id: FileId,
     /// The watch that saw it.
     pub watch: Option<WatchId>,
+    /// `watch`, `upload` or `step`: where it comes from.
+    pub source: String,
     /// Its name.
     pub filename: String,
+    /// The name as it was sent, or found.
+    pub original_filename: String,
     /// Its absolute path.
     pub path: Option<String>,
+    /// Where its bytes are kept, if they are.
+    pub storage_key: Option<String>,
+    /// What it is, by its content.
+    pub media_type: Option<String>,
     /// Bytes.
     pub size: i64,
     /// SHA-256 of the content, in hex.
@@ -385,6 +409,14 @@ pub struct WatchView {
     pub trigger_key: String,
     /// The absolute folder.
     pub location: Option<String>,
+    /// `directory` or `upload`: where its files come from.
+    pub source: String,
+    /// Media types that are taken; none for any.
+    pub mime_types: Value,
+    /// The fewest bytes.
+    pub min_size: Option<i64>,
+    /// The most bytes.
+    pub max_size: Option<i64>,
     /// Patterns that take a file in.
     pub include: Value,
     /// Patterns that leave one out.

@@ -1,20 +1,22 @@
 //! Blobs in a local folder: the bytes with the SHA-256 `abcd…` are the file `ab/cd/abcd…`.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use cogwheel_engine::ports::{BlobError, BlobKey, Blobs, OpenBlob};
+use cogwheel_engine::ports::{BlobError, BlobKey, Blobs, Incoming, OpenBlob};
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
+use super::copy;
+use super::receive::Receiver;
 use super::write::{self, failed_at, incoming_folder, make_folder, make_folders};
 
-/// A file that nobody has written to for this long is not on its way any more: its server died.
+/// A file that nobody has written to for this long is not on its way any more, where locks cannot tell.
 const ABANDONED: Duration = Duration::from_hours(1);
 
 /// A folder of blobs. Nodes that share it need not know of each other.
@@ -71,6 +73,21 @@ impl Blobs for BlobFolder {
         .await
     }
 
+    async fn receive(&self) -> Result<Box<dyn Incoming>, BlobError> {
+        let root = Arc::clone(&self.root);
+        blocking(move || Ok(Box::new(Receiver::begin(root)?) as Box<dyn Incoming>)).await
+    }
+
+    async fn copy_to(&self, key: &BlobKey, path: &Path) -> Result<(), BlobError> {
+        let (key, path) = (key.clone(), path.to_owned());
+        self.with_root(move |root| {
+            let place = place_of(root, &key);
+            let (mut file, _) = open(&place, &key)?;
+            copy::checked(&mut file, &place, &key, &path)
+        })
+        .await
+    }
+
     async fn get(&self, key: &BlobKey, limit: u64) -> Result<Vec<u8>, BlobError> {
         let key = key.clone();
         self.with_root(move |root| {
@@ -88,9 +105,15 @@ impl Blobs for BlobFolder {
         .await
     }
 
-    async fn open(&self, key: &BlobKey) -> Result<OpenBlob, BlobError> {
+    async fn open(&self, key: &BlobKey, from: u64) -> Result<OpenBlob, BlobError> {
         let key = key.clone();
-        let (file, size) = self.with_root(move |root| open(&place_of(root, &key), &key)).await?;
+        let at_place = move |root: &Path| {
+            let path = place_of(root, &key);
+            let (mut file, size) = open(&path, &key)?;
+            file.seek(SeekFrom::Start(from)).map_err(failed_at(&path))?;
+            Ok((file, size))
+        };
+        let (file, size) = self.with_root(at_place).await?;
         Ok(OpenBlob { size, reader: Box::pin(tokio::fs::File::from_std(file)) })
     }
 
@@ -123,19 +146,30 @@ fn open_regular(path: &Path) -> io::Result<File> {
 
 fn remove_abandoned(incoming: &Path, now: SystemTime) {
     let Ok(entries) = fs::read_dir(incoming) else { return };
-    for entry in entries.flatten() {
-        let written = entry.metadata().and_then(|metadata| metadata.modified());
-        let age = written.ok().and_then(|written| now.duration_since(written).ok()).unwrap_or_default();
-        if age >= ABANDONED
-            && let Err(error) = fs::remove_file(entry.path())
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if let Err(error) = remove_if_abandoned(&path, now)
+            && error.kind() != io::ErrorKind::NotFound
         {
-            warn!(path = %entry.path().display(), %error, "cannot remove a half-written file");
+            warn!(path = %path.display(), %error, "cannot remove a half-written file");
         }
     }
 }
 
+/// Whoever writes to a file holds its lock, which ends with its process.
+fn remove_if_abandoned(path: &Path, now: SystemTime) -> io::Result<()> {
+    let file = open_regular(path)?;
+    let is_abandoned = match file.try_lock() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(_)) => {
+            now.duration_since(file.metadata()?.modified()?).is_ok_and(|age| age >= ABANDONED)
+        }
+    };
+    if is_abandoned { fs::remove_file(path) } else { Ok(()) }
+}
+
 /// Runs `work`, which uses the file system, where it may block.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, BlobError> {
     match tokio::task::spawn_blocking(work).await {

@@ -4,7 +4,9 @@
 //! itself: what `object_store` writes to a local folder is not forced to the disk before it answers, neither the file
 //! nor its name, and an artifact's row must never outlive its bytes.
 
+mod copy;
 mod folder;
+mod receive;
 mod write;
 
 pub use folder::BlobFolder;

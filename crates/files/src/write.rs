@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use cogwheel_engine::ports::{BlobError, BlobKey};
@@ -13,15 +13,16 @@ use uuid::Uuid;
 use super::folder::place_of;
 
 /// How much is read, hashed and written at a time.
-const CHUNK: usize = 256 * 1024;
+pub(super) const CHUNK: usize = 256 * 1024;
 
 /// Bytes may be secrets: nobody but the server's user reads them.
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 
-/// A file under way to its place; removed unless it gets there.
-struct Incoming<'a> {
-    root: &'a Path,
+/// A file under way to its place; removed unless it gets there. It is locked while it is written to: one that is not
+/// locked belongs to nobody.
+pub(super) struct Incoming<R: AsRef<Path>> {
+    root: R,
     path: PathBuf,
     is_placed: bool,
 }
@@ -68,30 +69,47 @@ pub(super) fn bytes(root: &Path, bytes: &[u8]) -> Result<BlobKey, BlobError> {
     Ok(key)
 }
 
-impl<'a> Incoming<'a> {
-    fn begin(root: &'a Path) -> Result<(Self, File), BlobError> {
-        let path = incoming_folder(root).join(Uuid::now_v7().to_string());
-        let file =
-            OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path).map_err(failed_at(&path))?;
-        Ok((Self { root, path, is_placed: false }, file))
+impl<R: AsRef<Path>> Incoming<R> {
+    pub(super) fn begin(root: R) -> Result<(Self, File), BlobError> {
+        loop {
+            let path = incoming_folder(root.as_ref()).join(Uuid::now_v7().to_string());
+            let file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(FILE_MODE)
+                .open(&path)
+                .map_err(failed_at(&path))?;
+            // Where there are no locks, age decides what is abandoned.
+            let is_locked = file.lock().is_ok();
+            // Another server may have opened the folder before the lock was there, and taken the file for abandoned.
+            if !is_locked || file.metadata().map_err(failed_at(&path))?.nlink() > 0 {
+                return Ok((Self { root, path, is_placed: false }, file));
+            }
+        }
     }
 
-    fn place(mut self, file: &File, key: &BlobKey) -> Result<(), BlobError> {
-        if is_there(self.root, key)? {
+    /// Where it is until it is placed.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn place(mut self, file: &File, key: &BlobKey) -> Result<(), BlobError> {
+        let root = self.root.as_ref();
+        if is_there(root, key)? {
             return Ok(());
         }
         file.sync_all().map_err(failed_at(&self.path))?;
-        let place = place_of(self.root, key);
-        for folder in folders_above(&place, self.root).rev() {
+        let place = place_of(root, key);
+        for folder in folders_above(&place, root).rev() {
             make_folder(folder)?;
         }
         fs::rename(&self.path, &place).map_err(failed_at(&place))?;
         self.is_placed = true;
-        make_name_durable(self.root, &place)
+        make_name_durable(self.root.as_ref(), &place)
     }
 }
 
-impl Drop for Incoming<'_> {
+impl<R: AsRef<Path>> Drop for Incoming<R> {
     fn drop(&mut self) {
         if !self.is_placed {
             // What stays is removed when the store is opened next.

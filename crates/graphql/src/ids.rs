@@ -78,6 +78,29 @@ pub(crate) fn execution_id(id: &ID) -> Result<ExecutionId, Error> {
     }
 }
 
+/// The file that a path or an argument names: a global id or a bare UUID.
+pub fn file_id_of(text: &str) -> Option<FileId> {
+    let id = ID(text.to_owned());
+    if let Some(uuid) = bare(&id) {
+        return Some(FileId(uuid));
+    }
+    match GlobalId::decode(&id)? {
+        GlobalId::File(id) => Some(id),
+        _ => None,
+    }
+}
+
+/// Where a file is downloaded, and its global id.
+pub fn file_path(id: FileId) -> (String, String) {
+    let id = GlobalId::File(id).encode().0;
+    (format!("/files/{id}"), id)
+}
+
+/// The global id of an execution.
+pub fn id_of_execution(id: ExecutionId) -> String {
+    GlobalId::WorkflowExecution(id).encode().0
+}
+
 /// Reads a watch's id: a global one or a bare UUID.
 pub(crate) fn watch_id(id: &ID) -> Result<WatchId, Error> {
     match bare(id).map(WatchId).map(GlobalId::FileWatch).map_or_else(|| GlobalId::parse(id), Ok)? {
@@ -135,6 +158,10 @@ mod tests {
     fn a_bare_uuid_is_taken_where_the_type_is_known() {
         assert_eq!(execution_id(&ID(UUID.to_string())).unwrap(), ExecutionId(UUID));
         assert_eq!(watch_id(&ID(UUID.to_string())).unwrap(), WatchId(UUID));
+        assert_eq!(file_id_of(&UUID.to_string()), Some(FileId(UUID)));
+        let (path, id) = file_path(FileId(UUID));
+        assert_eq!((path, file_id_of(&id)), (format!("/files/{id}"), Some(FileId(UUID))));
+        assert_eq!(file_id_of(&id_of_execution(ExecutionId(UUID))), None);
         assert_eq!(schedule_id(&ID(UUID.to_string())).unwrap(), ScheduleId(UUID));
     }
 

@@ -16,8 +16,11 @@ mod schema;
 mod services;
 mod shape;
 mod types;
+mod uploads;
 
 pub use errors::{ErrorCode, failure, is_refused, refusal};
+pub use ids::{file_id_of, file_path, id_of_execution};
 pub use limits::Limits;
 pub use schema::{Schema, sdl};
 pub use services::Services;
+pub use uploads::{MissingVariable, Uploads};

@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{Blobs, Reads, StoreError};
 use cogwheel_engine::{
     BackfillError, BackfillRequest, Backfilled, Call, CallAnswer, CallError, CancelError, Engine, ExecutionId,
-    Follower, Hook, OutputError, PauseError, PauseScheduleError, RetryError, RetryRequest, SagaError, ScheduleId,
-    SecretError, SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest, StartError, StartRequest,
-    StartedExecution, TenantId, UndoDecision, WorkflowFile, WorkflowId, WorkflowRef,
+    Follower, Hook, OutputError, PauseError, PauseScheduleError, ReceivedUpload, Receiving, RetryError, RetryRequest,
+    SagaError, ScheduleId, SecretError, SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest, StartError,
+    StartRequest, StartedExecution, TenantId, UndoDecision, UploadError, Uploaded, WorkflowFile, WorkflowId,
+    WorkflowRef,
 };
 use serde_json::Value;
 
@@ -90,6 +91,12 @@ pub trait Services: Send + Sync + 'static {
 
     /// Makes up for due instants of the past.
     async fn backfill(&self, request: BackfillRequest) -> Result<Backfilled, BackfillError>;
+
+    /// Begins to take an upload in.
+    async fn begin_upload(&self, name: &str, announced: Option<u64>) -> Result<Receiving, UploadError>;
+
+    /// Records an upload with what it sets off.
+    async fn record_upload(&self, received: ReceivedUpload, key: Option<String>) -> Result<Uploaded, UploadError>;
 
     /// What time it is.
     fn now(&self) -> DateTime<Utc>;
@@ -204,6 +211,15 @@ impl Services for Arc<Engine> {
     async fn backfill(&self, request: BackfillRequest) -> Result<Backfilled, BackfillError> {
         let engine = Self::clone(self);
         to_its_end(async move { Engine::backfill(&engine, request).await }).await?
+    }
+
+    async fn begin_upload(&self, name: &str, announced: Option<u64>) -> Result<Receiving, UploadError> {
+        Engine::begin_upload(self, name, announced).await
+    }
+
+    async fn record_upload(&self, received: ReceivedUpload, key: Option<String>) -> Result<Uploaded, UploadError> {
+        let engine = Self::clone(self);
+        to_its_end(async move { Engine::record_upload(&engine, received, key).await }).await?
     }
 
     fn now(&self) -> DateTime<Utc> {

@@ -20,6 +20,12 @@ pub struct ServerConfig {
     pub keep_alive: Duration,
     /// Bytes of a request's body, and of a message over a WebSocket.
     pub body_limit: usize,
+    /// How long an upload may take, whatever it brings.
+    pub upload_timeout: Duration,
+    /// How long an upload may bring nothing.
+    pub upload_idle_timeout: Duration,
+    /// Files of one request.
+    pub upload_max_files: usize,
     /// Operations at once over one WebSocket.
     pub max_subscriptions: usize,
     /// How long a WebSocket may take to say who it is.
@@ -40,6 +46,9 @@ impl Default for ServerConfig {
             head_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(30),
             body_limit: 1024 * 1024,
+            upload_timeout: Duration::from_hours(1),
+            upload_idle_timeout: Duration::from_secs(30),
+            upload_max_files: 20,
             max_subscriptions: 100,
             init_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(20),

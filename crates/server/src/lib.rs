@@ -6,6 +6,7 @@
 mod answer;
 mod auth;
 mod config;
+mod files;
 mod health;
 mod hooks;
 mod http;

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::state::State;
-use crate::{ServerConfig, health, hooks, http};
+use crate::{ServerConfig, files, health, hooks, http};
 
 /// Why the server cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +110,13 @@ fn routes(app: &mut web::ServiceConfig) {
             .route(web::get().to(http::get))
             .route(web::post().to(http::post))
             .default_service(web::to(http::other_method)),
+    )
+    .service(web::resource("/files").route(web::post().to(files::upload)).default_service(web::to(files::only_post)))
+    .service(
+        web::resource("/files/{id}")
+            .route(web::get().to(files::download))
+            .route(web::head().to(files::download))
+            .default_service(web::to(files::only_get)),
     )
     .service(web::resource("/hooks/{tenant}/{path:.+}").route(web::to(hooks::receive)))
     .service(web::resource("/health/live").route(web::get().to(health::live)))

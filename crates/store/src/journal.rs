@@ -12,7 +12,7 @@ mod sqlite;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cogwheel_engine::ports::{Record, ScheduleTick, Start, Started, StoreError};
+use cogwheel_engine::ports::{NewUpload, Record, RecordedUpload, ScheduleTick, Start, Started, StoreError};
 use cogwheel_machine::ExecutionStatus;
 use rusqlite::Connection;
 use sea_orm::DatabaseConnection;
@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::rows::Stored;
 pub(crate) use lane::Work;
-use lane::{Cold, ColdUnit, Hot, Unit};
+use lane::{Cold, ColdUnit, Hot, Unit, Upload};
 
 /// How many units may wait before callers are held back.
 const BACKLOG: usize = 4096;
@@ -89,6 +89,15 @@ impl Journal {
     /// Records due instants that start nothing.
     pub(crate) async fn tick(&self, tick: ScheduleTick) -> Result<(), StoreError> {
         self.hot(Hot::Tick(Box::new(tick))).await.map(drop)
+    }
+
+    /// Records an uploaded file with its executions.
+    pub(crate) async fn upload(&self, upload: NewUpload) -> Result<RecordedUpload, StoreError> {
+        let upload = Arc::new(Upload::new(upload));
+        Ok(match self.hot(Hot::Upload(Arc::clone(&upload))).await? {
+            Started::Duplicate { .. } => RecordedUpload::Known,
+            _ => RecordedUpload::Recorded(upload.take()),
+        })
     }
 
     async fn hot(&self, work: Hot) -> Result<Started, StoreError> {

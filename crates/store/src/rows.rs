@@ -136,9 +136,12 @@ pub(crate) fn decision_reason(reason: DecisionReason) -> files::DecisionReason {
     match reason {
         DecisionReason::DuplicateVersion => files::DecisionReason::DuplicateVersion,
         DecisionReason::FilteredPattern => files::DecisionReason::FilteredPattern,
+        DecisionReason::FilteredMime => files::DecisionReason::FilteredMime,
+        DecisionReason::FilteredSize => files::DecisionReason::FilteredSize,
         DecisionReason::HiddenOrTemporary => files::DecisionReason::HiddenOrTemporary,
         DecisionReason::Vanished => files::DecisionReason::Vanished,
         DecisionReason::Unreadable => files::DecisionReason::Unreadable,
+        DecisionReason::WorkflowNotExecutable => files::DecisionReason::WorkflowNotExecutable,
     }
 }
 

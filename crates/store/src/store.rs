@@ -10,9 +10,10 @@ use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{
     AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DataKey, DeadLetter,
     DeletedSecret, EndedAfter, EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal,
-    Notice, PauseSchedule, PauseWorkflow, PendingAfter, Place, PutSecret, Record, SaveWorkflow, ScheduleTick,
-    SecretStore, SignalAnswer, Start, Started, Store, StoreError, StoredExecution, StoredSecret, Swept, UndoAnswer,
-    UndoRequest, UnwindAnswer, UnwindRequest, WatchHealth, WorkflowRecord, WrappedKey,
+    NewUpload, Notice, PauseSchedule, PauseWorkflow, PendingAfter, Place, PutSecret, Record, RecordedUpload,
+    SaveWorkflow, ScheduleTick, SecretStore, SignalAnswer, Start, Started, Store, StoreError, StoredExecution,
+    StoredSecret, Swept, TenantUploads, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchHealth,
+    WorkflowRecord, WrappedKey,
 };
 use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_machine::ExecutionId;
@@ -26,7 +27,7 @@ use crate::notices::Notices;
 use crate::tx::Reading;
 use crate::writes::pool::{self, Misread};
 use crate::writes::{
-    cancel, endpoints, events, files, installer, nodes, restore, sagas, schedules, secrets, signals,
+    cancel, endpoints, events, files, installer, nodes, restore, sagas, schedules, secrets, signals, uploads,
     workflows as saving,
 };
 
@@ -290,6 +291,14 @@ impl FileLedger for SqlStore {
 
     async fn end_afters(&self, ended: Vec<EndedAfter>) -> Result<(), StoreError> {
         self.journal().write(Box::new(move |tx| Box::pin(async move { files::end(tx, &ended).await }))).await
+    }
+
+    async fn record_upload(&self, upload: NewUpload) -> Result<RecordedUpload, StoreError> {
+        self.journal().upload(upload).await
+    }
+
+    async fn tenant_uploads(&self, tenant: TenantId) -> Result<TenantUploads, StoreError> {
+        uploads::of_tenant(&mut Reading(self.engine()), tenant).await
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn run(command: DbCommand, settings: &Settings) -> anyhow::Resu
             let database = database::connect(settings, Missing::Refuse).await?;
             // Taking tables away under a running server would break it.
             database::prepare_folder(&settings.data_dir)?;
-            let _folder_lock = FolderLock::take(&settings.data_dir)?;
+            let _folder_lock = FolderLock::take(&settings.data_dir).await?;
             database::refuse_while_served(&database).await?;
             let taken_back = cogwheel_migration::down(database.admin(), steps).await?;
             print_applied(output.output, &taken_back, "There was no step to take back.")

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use cogwheel_access::{AdminKey, Authenticator};
 use cogwheel_engine::clock::{Clock as _, SystemClock};
 use cogwheel_engine::ports::{NewNode, StepRegistry};
-use cogwheel_engine::{Engine, EngineConfig, NodeId, Parts, Secrets};
+use cogwheel_engine::{Engine, EngineConfig, NodeId, Parts, Secrets, UploadLimits};
 use cogwheel_files::BlobFolder;
 use cogwheel_graphql::{Limits, Schema};
 use cogwheel_server::{Server, ServerConfig};
@@ -24,7 +24,7 @@ use crate::settings::Settings;
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     database::prepare_folder(&settings.data_dir)?;
-    let folder_lock = FolderLock::take(&settings.data_dir)?;
+    let folder_lock = FolderLock::take(&settings.data_dir).await?;
     let database = database::connect(&settings, Missing::Create).await?;
     let schema_fingerprint = prepare_schema(&database, settings.migrate_on_start).await?;
     let authenticator = authenticator(&settings)?;
@@ -142,6 +142,9 @@ fn server_config(settings: &Settings) -> ServerConfig {
         request_timeout: settings.request_timeout,
         body_limit: settings.body_limit,
         max_connections: settings.max_connections as usize,
+        upload_timeout: settings.upload_timeout,
+        upload_idle_timeout: settings.upload_idle_timeout,
+        upload_max_files: settings.upload_max_files as usize,
         max_subscriptions: settings.max_subscriptions as usize,
         ..ServerConfig::default()
     }
@@ -170,5 +173,9 @@ pub(super) fn engine_config(settings: &Settings) -> EngineConfig {
         poll_interval: settings.poll_interval,
         file_rescan: settings.file_rescan.clone(),
         workflow_rescan: settings.workflow_rescan.clone(),
+        uploads: UploadLimits {
+            max_size: settings.upload_max_size as u64,
+            allowed_types: settings.upload_allowed_types.clone(),
+        },
     }
 }

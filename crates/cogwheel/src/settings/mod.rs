@@ -41,6 +41,11 @@ pub(crate) struct Settings {
     pub(crate) file_rescan: String,
     pub(crate) watch_retry: Duration,
     pub(crate) poll_interval: Duration,
+    pub(crate) upload_max_size: usize,
+    pub(crate) upload_allowed_types: Vec<String>,
+    pub(crate) upload_max_files: u32,
+    pub(crate) upload_timeout: Duration,
+    pub(crate) upload_idle_timeout: Duration,
     pub(crate) max_running_executions: u32,
     pub(crate) max_parallel_steps: u32,
     pub(crate) kill_grace: Duration,
@@ -115,6 +120,11 @@ impl Settings {
             file_rescan: read.cron("files.rescan"),
             watch_retry: read.duration("files.watch_retry"),
             poll_interval: read.duration("files.poll_interval"),
+            upload_max_size: read.size("uploads.max_size"),
+            upload_allowed_types: read.media_types("uploads.allowed_types"),
+            upload_max_files: read.count("uploads.max_files"),
+            upload_timeout: read.duration("uploads.timeout"),
+            upload_idle_timeout: read.duration("uploads.idle_timeout"),
             max_running_executions: read.count("engine.max_running_executions"),
             max_parallel_steps: read.count("engine.max_parallel_steps"),
             kill_grace: read.duration("engine.kill_grace"),
@@ -150,6 +160,13 @@ impl Settings {
         }
         if settings.request_timeout.is_zero() {
             problems.push("setting `server.request_timeout`: must be longer than nothing".to_owned());
+        }
+        for (key, value) in
+            [("uploads.timeout", settings.upload_timeout), ("uploads.idle_timeout", settings.upload_idle_timeout)]
+        {
+            if value.is_zero() {
+                problems.push(format!("setting `{key}`: must be longer than nothing"));
+            }
         }
         if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
     }

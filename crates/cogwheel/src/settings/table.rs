@@ -9,6 +9,8 @@ pub(crate) enum Kind {
     Path,
     /// A list of paths.
     Paths,
+    /// A list of media types: `text/csv`, `image/*`.
+    MediaTypes,
     /// `host:port`.
     Address,
     /// A database URL, or empty.
@@ -122,6 +124,26 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Duration,
         "\"10s\"",
         "How often watch folders are scanned that lie on network, bind, FUSE or overlay mounts.",
+    ),
+    setting(
+        "uploads.max_size",
+        Kind::Size,
+        "\"1GiB\"",
+        "How large an uploaded file may be; a tenant may have a limit of its own.",
+    ),
+    setting(
+        "uploads.allowed_types",
+        Kind::MediaTypes,
+        "[]",
+        "What uploaded files may be, by content: media types such as text/csv or image/*; none for any.",
+    ),
+    setting("uploads.max_files", Kind::Count(1_000), "20", "How many files one request may upload."),
+    setting("uploads.timeout", Kind::Duration, "\"1h\"", "How long one upload may take as a whole."),
+    setting(
+        "uploads.idle_timeout",
+        Kind::Duration,
+        "\"30s\"",
+        "How long an upload may bring nothing before it is given up.",
     ),
     setting(
         "engine.max_running_executions",

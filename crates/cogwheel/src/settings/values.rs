@@ -37,13 +37,18 @@ impl<'a> Reader<'a> {
         })
     }
 
+    pub(crate) fn media_types(&mut self, key: &'static str) -> Vec<String> {
+        self.read(key, |given, _| {
+            let items = list(given, "media types")?;
+            let items = items.iter().filter(|item| !item.is_empty());
+            let wrong = |item: &String| format!("`{item}` is not a media type, such as text/csv or image/*");
+            items.map(|item| cogwheel_definition::parse_media_type(item).ok_or_else(|| wrong(item))).collect()
+        })
+    }
+
     pub(crate) fn paths(&mut self, key: &'static str) -> Vec<PathBuf> {
         self.read(key, |given, reader| {
-            let items = match &given.raw {
-                Raw::List(items) => items.clone(),
-                Raw::Text(text) => text.split(',').map(|item| item.trim().to_owned()).collect(),
-                other => return Err(format!("expected a list of paths, found {}", describe(other))),
-            };
+            let items = list(given, "paths")?;
             let items = items.iter().filter(|item| !item.is_empty());
             Ok(items.map(|item| reader.absolute(item, &given.origin)).collect())
         })
@@ -167,6 +172,14 @@ fn text(given: &Given) -> Result<String, String> {
     match &given.raw {
         Raw::Text(text) => Ok(text.clone()),
         other => Err(format!("expected text, found {}", describe(other))),
+    }
+}
+
+fn list(given: &Given, of: &str) -> Result<Vec<String>, String> {
+    match &given.raw {
+        Raw::List(items) => Ok(items.clone()),
+        Raw::Text(text) => Ok(text.split(',').map(|item| item.trim().to_owned()).collect()),
+        other => Err(format!("expected a list of {of}, found {}", describe(other))),
     }
 }
 

@@ -30,7 +30,7 @@ const EXECUTION_AFTER: [&str; 2] = ["status", "error"];
 /// What only an undo may read.
 const CAUSE: [&str; 3] = ["kind", "step", "message"];
 const WORKFLOW: [&str; 2] = ["name", "version"];
-const FILE: [&str; 6] = ["path", "name", "size", "sha256", "modified_at", "event"];
+const FILE: [&str; 10] = ["id", "source", "path", "name", "size", "sha256", "mime", "modified_at", "event", "fields"];
 const WEBHOOK: [&str; 7] = ["id", "method", "path", "query", "headers", "content_type", "body"];
 const EVENT: [&str; 8] = ["id", "type", "subject", "data", "stream", "position", "correlation_id", "at"];
 const SCHEDULE: [&str; 4] = ["due_at", "cron", "every_ms", "timezone"];

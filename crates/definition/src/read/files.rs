@@ -1,4 +1,4 @@
-//! Reads a watched folder: `on.file`.
+//! Reads a file trigger: `on.file`.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,7 +9,10 @@ use crate::diagnostic::{Code, quoted};
 use crate::source::Span;
 use crate::suggest;
 use crate::tree::{Kind, Node};
-use crate::{After, DoneMarker, FileBatch, FileEvent, FileEvents, FileTrigger, Poll, duration, keys};
+use crate::{
+    After, ContentFilter, DoneMarker, FileBatch, FileEvent, FileEvents, FileSource, FileTrigger, Poll, duration, files,
+    keys,
+};
 
 use super::fields::Fields;
 use super::inputs::ReadInputs;
@@ -29,6 +32,9 @@ pub(crate) const LONGEST_MARKER: usize = 255;
 
 /// The longest path.
 const LONGEST_PATH: usize = 4096;
+
+/// The largest size that a trigger may speak of: 1 TiB.
+const LARGEST_SIZE: u64 = 1 << 40;
 
 /// Scanning more often than this is work for nothing.
 const SHORTEST_POLL: Duration = Duration::from_millis(100);
@@ -62,21 +68,17 @@ impl Reader<'_, '_> {
             let help = format!("give `{}` a default", field.name);
             self.report.add(Code::InvalidInput, fields.node.span, message, help);
         }
-        let path = match fields.get("path") {
-            Some(node) => self.folder(node, "path"),
-            None if fields.get("source").is_some() => None,
-            None => {
-                self.missing(&fields, "path", Code::MissingKey, "a file trigger needs the `path` of a folder");
-                None
-            }
-        };
-        let [after_success, after_failure] = self.afters(&fields, path.as_deref());
+        let content = self.content(&fields);
+        let source = self.source(&fields);
+        let folder = source.as_ref().and_then(FileSource::folder);
+        let [after_success, after_failure] = self.afters(&fields, folder);
         let recursive = include.iter().any(|pattern| pattern.contains('/'));
         Some(FileTrigger {
             key,
-            path: path?,
+            source: source?,
             include,
             ignore,
+            content,
             recursive,
             events,
             settle: settle.unwrap_or(DEFAULT_SETTLE),
@@ -86,6 +88,64 @@ impl Reader<'_, '_> {
             after_success,
             after_failure,
         })
+    }
+
+    /// Where the files come from. What says something about a folder has no meaning for uploads.
+    fn source(&mut self, fields: &Fields<'_>) -> Option<FileSource> {
+        let words = FileSource::WORDS.map(|word| (word, word));
+        let word = match fields.get("source") {
+            Some(node) => self.word(node, "source", &words, &[])?,
+            None => FileSource::WORDS[0],
+        };
+        if word == FileSource::Upload.as_str() {
+            for (key, help) in keys::FOLDER_ONLY {
+                let Some(entry) = fields.entry(key) else { continue };
+                let message = format!("`{key}` is for folders, and has no meaning with `source: upload`");
+                self.report.add(Code::InvalidValue, entry.key_span, message, help.to_owned());
+            }
+            return Some(FileSource::Upload);
+        }
+        let Some(node) = fields.get("path") else {
+            let message = "a file trigger needs the `path` of a folder, or `source: upload`";
+            self.missing(fields, "path", Code::MissingKey, message);
+            return None;
+        };
+        self.folder(node, "path").map(FileSource::Directory)
+    }
+
+    fn content(&mut self, fields: &Fields<'_>) -> ContentFilter {
+        let mime = fields.get("mime").map(|node| self.media_types(node)).unwrap_or_default();
+        let mut size = |key| {
+            let node = fields.get(key)?;
+            self.size(node, key, LARGEST_SIZE)
+        };
+        let (min_size, max_size) = (size("min_size"), size("max_size"));
+        if let (Some(least), Some(most), Some(node)) = (min_size, max_size, fields.get("max_size"))
+            && least > most
+        {
+            let help = "no file is that large and that small: swap them, or leave one out".to_owned();
+            self.report.add(Code::InvalidValue, node.span, "max_size is less than min_size", help);
+        }
+        ContentFilter { mime, min_size, max_size }
+    }
+
+    fn media_types(&mut self, node: &Node) -> Vec<String> {
+        let read = self.texts(node, "mime");
+        if read.is_empty() && Self::one_or_more(node).is_empty() {
+            let help = "leave it out to take every type".to_owned();
+            self.report.add(Code::InvalidValue, node.span, "mime names no type", help);
+        }
+        let mut types = Vec::new();
+        for (text, span) in read {
+            if let Some(media_type) = files::parse_media_type(&text) {
+                types.push(media_type);
+                continue;
+            }
+            let message = format!("mime: {} is no media type", quoted(&text));
+            let help = "write one such as `text/csv`, or `image/*` for all of a kind".to_owned();
+            self.report.add(Code::InvalidValue, span, message, help);
+        }
+        types
     }
 
     fn events(&mut self, node: &Node) -> FileEvents {

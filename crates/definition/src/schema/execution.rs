@@ -102,7 +102,7 @@ pub(super) fn webhook_rules() -> Value {
     json!({ "required": ["path"], "anyOf": [{ "required": ["secret"] }, open] })
 }
 
-fn size() -> Value {
+pub(super) fn size() -> Value {
     json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, text()] })
 }
 

@@ -1,9 +1,10 @@
 //! The keys of a file trigger.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{FileEvent, Poll};
+use crate::{FileEvent, FileSource, Poll, keys};
 
+use super::execution::size;
 use super::shapes::{Properties, about, duration, id, named, one_or_more, text, texts, whole, word};
 use crate::read::{LONGEST_MARKER, MAX_BATCH};
 
@@ -13,9 +14,25 @@ pub(super) fn file() -> Properties {
         "examples": ["_SUCCESS", "{name}.done", "{stem}.ok"] });
     vec![
         ("id", about("Its name in records.", id())),
+        (
+            "source",
+            about(
+                "Where the files come from: a folder that is watched, or uploads over HTTP; directory without it.",
+                word(FileSource::WORDS),
+            ),
+        ),
         ("path", about("The folder to watch; a relative one is taken from the configured root.", text())),
         ("match", about("Patterns of the files that start it; `*` without it.", texts())),
         ("ignore", about("Patterns of files to leave alone.", texts())),
+        (
+            "mime",
+            about(
+                "Media types that start it, by content: `text/csv`, or `image/*` for all of a kind; any without it.",
+                media_types(),
+            ),
+        ),
+        ("min_size", about("The fewest bytes of a file, such as `1KiB`; any number without it.", size())),
+        ("max_size", about("The most bytes of a file, such as `10MiB`; any number without it.", size())),
         (
             "events",
             about(
@@ -46,6 +63,22 @@ pub(super) fn file() -> Properties {
         ("batch", about("One execution for many files; one for each without it.", named("batch"))),
         ("after", about("What is done with a file once its execution has ended.", named("after"))),
     ]
+}
+
+/// A folder needs a path; what says something about a folder has no meaning for uploads.
+pub(super) fn file_rules() -> Value {
+    let folder_only = keys::FOLDER_ONLY.map(|(key, _)| json!({ "required": [key] }));
+    json!({
+        "if": { "properties": { "source": { "const": "upload" } }, "required": ["source"] },
+        "then": { "not": { "anyOf": folder_only } },
+        "else": { "required": ["path"] },
+    })
+}
+
+fn media_types() -> Value {
+    let one = json!({ "type": "string", "pattern": "^[A-Za-z0-9.+_-]+/([A-Za-z0-9.+_-]+|\\*)$",
+        "examples": ["text/csv", "image/*"] });
+    one_or_more(&one)
 }
 
 pub(super) fn batch() -> Properties {

@@ -42,7 +42,7 @@ const OBJECTS: [Object; 23] = [
         rules: schedules::schedule_rules,
     },
     Object { name: "dst", keys: &keys::DST, properties: schedules::dst, rules: no_rules },
-    Object { name: "file", keys: &keys::FILE, properties: files::file, rules: || json!({ "required": ["path"] }) },
+    Object { name: "file", keys: &keys::FILE, properties: files::file, rules: files::file_rules },
     Object { name: "batch", keys: &keys::BATCH, properties: files::batch, rules: no_rules },
     Object { name: "after", keys: &keys::AFTER, properties: files::after, rules: no_rules },
     Object { name: "webhook", keys: &keys::WEBHOOK, properties: execution::webhook, rules: execution::webhook_rules },

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cogwheel_definition::{Action, After, Backoff, CatchUp, FileBatch, LogLevel, Overlap, Poll};
+use cogwheel_definition::{
+    Action, After, Backoff, CatchUp, ContentFilter, FileBatch, FileSource, LogLevel, Overlap, Poll,
+};
 use serde_json::json;
 
 use super::good;
@@ -58,7 +60,7 @@ fn reads_every_part() {
     assert_eq!((hourly.key.as_str(), hourly.timing.timezone.name()), ("hourly", "UTC"));
     assert_eq!((hourly.catch_up, hourly.catch_up_window, hourly.overlap), (CatchUp::Last, None, Overlap::Skip));
     let file = &workflow.triggers.files[0];
-    assert_eq!((file.key.as_str(), file.path.as_str(), file.recursive), ("file-0", "inbox", true));
+    assert_eq!((file.key.as_str(), file.source.folder(), file.recursive), ("file-0", Some("inbox"), true));
     assert_eq!(
         (&file.include[..], &file.ignore[..]),
         (&["*.csv".to_owned(), "**/*.txt".to_owned()][..], &["*.tmp".to_owned()][..])
@@ -231,6 +233,28 @@ fn an_if_knows_whether_it_asks_for_the_status() {
         let step = good(&text).steps[0].clone();
         assert_eq!(step.condition.expect("a condition").asks_for_status, asks, "{condition}");
     }
+}
+
+#[test]
+fn a_trigger_may_be_for_uploads() {
+    let text = "on:
+  file:
+    - {id: orders, source: upload, match: ['*.csv'], ignore: draft-*, mime: [Text/CSV, image/*], min_size: 1KiB, max_size: 10MiB}
+    - {source: upload}
+    - {source: directory, path: in, mime: application/pdf}
+steps: [{run: x, env: {N: \"${{ trigger.file.mime }} ${{ trigger.file.id }}\"}}]
+";
+    let files = good(text).triggers.files;
+    let [orders, any, folder] = files.as_slice() else { panic!("three triggers") };
+    assert_eq!((orders.key.as_str(), &orders.source), ("orders", &FileSource::Upload));
+    let mime = ["text/csv", "image/*"].map(str::to_owned).to_vec();
+    let content = ContentFilter { mime, min_size: Some(1 << 10), max_size: Some(10 << 20) };
+    assert_eq!(
+        (&orders.content, &orders.include[..], &orders.ignore[..]),
+        (&content, &["*.csv".into()][..], &["draft-*".into()][..])
+    );
+    assert!(any.source == FileSource::Upload && any.content.is_empty() && any.include == ["*"]);
+    assert_eq!((folder.source.folder(), &folder.content.mime[..]), (Some("in"), &["application/pdf".to_owned()][..]));
 }
 
 #[test]

@@ -87,7 +87,6 @@ fn keys_and_types() {
         "`runs_on` is part of the workflow language, but this release does not run it yet",
     );
     one(&with_steps("¦history: full\n"), "COG0102", "`history` is part");
-    one(&with_steps("on: {file: {path: inbox, ¦mime: text/csv}}\n"), "COG0102", "`mime`");
     one("steps: [{uses: ¦sql, with: {query: x}}]", "COG0102", "`uses: sql` is part");
     one("steps: [{uses: ¦sehll, with: {}}]", "COG0112", "did you mean `shell`?");
     one("steps:\n  - run: ¦5\n", "COG0104", "the script must be text, not the number `5` (put it in quotes: \"5\")");
@@ -323,6 +322,13 @@ fn file_triggers() {
     bad("poll: ¦10ms", "COG0108", "poll must be from 100ms to 1d");
     bad("poll: ¦2d", "COG0108", "poll must be from 100ms to 1d");
     bad("poll: ¦[1s]", "COG0104", "poll must be a duration");
+    bad("mime: ¦csv", "COG0106", "mime: `csv` is no media type (write one such as `text/csv`");
+    bad("mime: [text/csv, ¦'*/*']", "COG0106", "`*/*` is no media type");
+    bad("mime: ¦[]", "COG0106", "mime names no type");
+    bad("min_size: ¦0", "COG0106", "min_size: it must be more than nothing");
+    bad("max_size: ¦2000GiB", "COG0106", "max_size: ");
+    bad("min_size: 2MiB, max_size: ¦1MiB", "COG0106", "max_size is less than min_size");
+    bad("source: ¦uplod", "COG0106", "did you mean `upload`?");
     bad("batch: ¦100", "COG0104", "`batch` must be a mapping");
     bad("batch: {max_files: ¦0}", "COG0106", "max_files must be a whole number from 1 to 10000");
     bad("batch: {max_wait: ¦0}", "COG0108", "max_wait must be longer than nothing");
@@ -346,6 +352,23 @@ fn file_triggers() {
     one(&named("", "¦files"), "COG0131", "no `on.file` of the workflow has a `batch`");
     one(&named(", batch: {}", "¦file.name"), "COG0131", "the files of a batch are `trigger.files`");
     one(&named("", "file.¦evnt"), "COG0131", "did you mean `event`?");
+}
+
+#[test]
+fn what_is_for_folders_has_no_meaning_for_uploads() {
+    for (key, help) in [
+        ("¦path: in", "choose uploads by `match`"),
+        ("¦events: created", "always a new file"),
+        ("¦settle: 1s", "whole when it is there"),
+        ("¦poll: never", "reported by itself"),
+        ("¦done_marker: _SUCCESS", "whole when it is there"),
+        ("¦batch: {}", "an execution of its own"),
+        ("¦after: {success: keep}", "stay as they are"),
+    ] {
+        let text = with_steps(&format!("on: {{file: {{source: upload, {key}}}}}\n"));
+        one(&text, "COG0106", "is for folders, and has no meaning with `source: upload`");
+        one(&text, "COG0106", help);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use tracing::error;
 
 use crate::ports::{Head, Record, StoredExecution};
 use crate::runner::Job;
+use crate::triggers::given;
 use crate::{Engine, OutputError};
 
 /// Rebuilds executions.
@@ -44,7 +45,7 @@ impl<'e> Rebuilder<'e> {
             id: stored.id,
             workflow: definition.map_err(|problems| problems.to_string())?,
             workflow_version: stored.version,
-            trigger: stored.trigger.clone(),
+            trigger: given::in_reach(stored.trigger.clone(), &self.engine.config().work_dir, stored.id),
             inputs: stored.inputs.clone(),
             retry_count: stored.retry_count,
             queue_deadline_at: stored.next_wake_at.filter(|_| stored.status == ExecutionStatus::Queued),

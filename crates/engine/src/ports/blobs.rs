@@ -28,21 +28,41 @@ pub trait Blobs: Send + Sync + 'static {
     /// Keeps what a regular file holds, in bounded memory; `TooLarge` if that is more than `limit` bytes.
     async fn put_file(&self, path: &Path, limit: u64) -> Result<(BlobKey, u64), BlobError>;
 
+    /// Takes bytes in as they come, in bounded memory. Nothing is left of what is not placed.
+    async fn receive(&self) -> Result<Box<dyn Incoming>, BlobError>;
+
+    /// Writes the bytes, which are what was put, to a new file that may be read and not written: a copy, so that whoever
+    /// has it cannot reach what is kept. What lies at the path is replaced.
+    async fn copy_to(&self, key: &BlobKey, path: &Path) -> Result<(), BlobError>;
+
     /// The bytes, which are what was put; `TooLarge` if they are more than `limit`.
     async fn get(&self, key: &BlobKey, limit: u64) -> Result<Vec<u8>, BlobError>;
 
-    /// The bytes as a stream, whose content nobody has checked.
-    async fn open(&self, key: &BlobKey) -> Result<OpenBlob, BlobError>;
+    /// The bytes from this place on as a stream, whose content nobody has checked.
+    async fn open(&self, key: &BlobKey, from: u64) -> Result<OpenBlob, BlobError>;
 
     /// Whether every node of the database finds here what any of them put.
     fn is_shared(&self) -> bool;
 }
 
+/// Bytes on their way in. Dropped before they are placed, they are gone.
+#[async_trait]
+pub trait Incoming: Send {
+    /// Takes the next bytes.
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError>;
+
+    /// Brings what was taken down to the disk, so that placing it is quick; answers its key. Nothing comes after it.
+    async fn finish(&mut self) -> Result<BlobKey, BlobError>;
+
+    /// Keeps what was taken and finished; it outlives a power failure once this returns.
+    async fn place(self: Box<Self>) -> Result<BlobKey, BlobError>;
+}
+
 /// Bytes to read one after the other.
 pub struct OpenBlob {
-    /// How many there are.
+    /// How many there are, also before the place.
     pub size: u64,
-    /// They.
+    /// Those from the place on.
     pub reader: Pin<Box<dyn AsyncRead + Send>>,
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use cogwheel_definition::{After, FileEvent};
 use serde_json::Value;
 
-use super::StoreError;
+use super::{BlobKey, Start, Started, StoreError};
 use crate::{FileId, TenantId, WatchId};
 
 /// The ledger's side of the database.
@@ -34,6 +34,57 @@ pub trait FileLedger: Send + Sync + 'static {
 
     /// Records what was done.
     async fn end_afters(&self, ended: Vec<EndedAfter>) -> Result<(), StoreError>;
+
+    /// Records an uploaded file with all executions that it sets off, or finds that a file of this id is known.
+    async fn record_upload(&self, upload: NewUpload) -> Result<RecordedUpload, StoreError>;
+
+    /// What a tenant may upload, where that is another thing than the settings say.
+    async fn tenant_uploads(&self, tenant: TenantId) -> Result<TenantUploads, StoreError>;
+}
+
+/// An uploaded file to record.
+#[derive(Clone, Debug)]
+pub struct NewUpload {
+    /// Its id in the ledger; the same id is the same upload.
+    pub id: FileId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// The one trigger that takes it, where it is one.
+    pub watch: Option<WatchId>,
+    /// A name that is safe.
+    pub filename: String,
+    /// The name as it was sent.
+    pub original_filename: String,
+    /// Where its bytes are kept, which is also their SHA-256.
+    pub storage_key: BlobKey,
+    /// What it is, by its content.
+    pub media_type: String,
+    /// Bytes.
+    pub size: i64,
+    /// Why nothing takes it, and the same for people; none where something does.
+    pub refusal: Option<(DecisionReason, String)>,
+    /// The executions that it sets off; they wait in the pool.
+    pub starts: Vec<Start>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// What became of an upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordedUpload {
+    /// It is recorded, and this became of its starts.
+    Recorded(Vec<Started>),
+    /// A file of this id was recorded before.
+    Known,
+}
+
+/// What a tenant may upload, where that is another thing than the settings say.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct TenantUploads {
+    /// The most bytes of a file.
+    pub max_size: Option<u64>,
+    /// The media types, as `mime` of a trigger names them; an empty list for any.
+    pub allowed_types: Option<Vec<String>>,
 }
 
 /// A settled version of a watched file, or the end of one.
@@ -57,6 +108,8 @@ pub struct FileVersion {
     pub size: i64,
     /// SHA-256 of the content, in hex; `None` for a file that is gone.
     pub sha256: Option<String>,
+    /// What it is, by its content; `None` for a file that is gone.
+    pub media_type: Option<String>,
     /// Its time stamp.
     pub modified_at: DateTime<Utc>,
     /// Device number.
@@ -141,12 +194,18 @@ pub enum DecisionReason {
     DuplicateVersion,
     /// The trigger does not ask for it.
     FilteredPattern,
+    /// The trigger asks for other media types.
+    FilteredMime,
+    /// The trigger asks for larger or smaller files.
+    FilteredSize,
     /// Its name says that it is not meant to be read.
     HiddenOrTemporary,
     /// It was gone before it had settled.
     Vanished,
     /// It cannot be read, or is nothing that can be.
     Unreadable,
+    /// The workflow that asks for it cannot be started.
+    WorkflowNotExecutable,
 }
 
 /// How a watch is doing.

@@ -15,13 +15,13 @@ mod store;
 
 #[cfg(test)]
 pub(crate) use blobs::MemoryBlobs;
-pub use blobs::{BlobError, BlobKey, Blobs, OpenBlob};
+pub use blobs::{BlobError, BlobKey, Blobs, Incoming, OpenBlob};
 pub use cogwheel_definition::jq;
 pub use error::StoreError;
 pub use events::{Consumer, DeadLetter, EVENT_TRIGGERS, EventPage, Place, RecordedEvent};
 pub use files::{
-    AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, FileVersion, HandledFile, PendingAfter,
-    SeenVersion, WatchHealth,
+    AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, FileVersion, HandledFile, NewUpload, PendingAfter,
+    RecordedUpload, SeenVersion, TenantUploads, WatchHealth,
 };
 pub use ownership::{Claim, Claimed, Lease, NewNode, Notice, Swept};
 pub use reads::Reads;
@@ -32,7 +32,7 @@ pub use saga::{
 pub use schedule::{Due, DueOutcome, PauseSchedule, ScheduleRecord, ScheduleTick, SkipReason};
 pub use secrets::{DataKey, DeletedSecret, PutSecret, SecretStore, StoredSecret, Vault, VaultError, WrappedKey};
 pub use signals::{AskInbox, AwaitedSignal, EndedChild, Inbox, NewSignal, SignalAnswer, TakenSignal};
-pub use step::{LogLevel, LogLine, LogSink, LogStream, StepContext, StepRegistry, StepType};
+pub use step::{LogLevel, LogLine, LogSink, LogStream, Recorded, StepContext, StepRegistry, StepType, Workplace};
 pub use store::{
     ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, CountedCalls, EndpointRecord, Head, NewArtifact,
     NewEvent, NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, Start, StartFrom, Started,

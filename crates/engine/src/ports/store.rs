@@ -16,7 +16,7 @@ use super::{
     LogLevel, LogStream, NewNode, NewSignal, Notice, PauseSchedule, Place, SagaRows, ScheduleRecord, ScheduleTick,
     SignalAnswer, StoreError, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest,
 };
-use crate::{EndpointId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use crate::{EndpointId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
 /// The engine's side of the database. Each call that writes is one transaction, durable when it returns.
 ///
@@ -336,6 +336,8 @@ pub enum StartFrom {
     Schedule(ScheduleTick),
     /// The file versions that set it off; they become the execution's inputs. It is refused if one of them is known.
     Files(Vec<FileVersion>),
+    /// An uploaded file, which is recorded before it in the same transaction.
+    Upload(FileId),
 }
 
 /// What became of a start.

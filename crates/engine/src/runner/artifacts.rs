@@ -13,8 +13,8 @@ use tracing::warn;
 use super::Runner;
 use super::drive::Drive;
 use super::journal::Written;
-use super::media::media_type;
 use crate::clock::Clock;
+use crate::media::media_type;
 use crate::outputs::{self, MAX_OUTPUT, OutputError, Outputs};
 use crate::ports::{ArtifactKind, BlobError, LogLevel, LogSink, LogStream, NewArtifact, Record, StepRow};
 

@@ -4,8 +4,8 @@ mod artifacts;
 mod attempt;
 mod drive;
 mod journal;
-mod media;
 mod outside;
+mod places;
 mod saga;
 mod slots;
 
@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::outputs::Outputs;
-use crate::ports::{Parent, Start, Started, StepRegistry, Store, StoreError};
+use crate::ports::{Blobs, Parent, Start, Started, StepRegistry, Store, StoreError};
 use crate::{Engine, EngineConfig, Feed, NodeId, TenantId, WorkflowId};
 
 pub(crate) use journal::step_row;
@@ -188,6 +188,11 @@ impl Runner {
             draining: CancellationToken::new(),
             killing: CancellationToken::new(),
         }
+    }
+
+    /// Where bytes are kept that are too large for the database.
+    pub(crate) fn blobs(&self) -> &Arc<dyn Blobs> {
+        self.outputs.blobs()
     }
 
     /// Who starts and cancels what executions ask for.

@@ -3,10 +3,12 @@
 mod digest;
 mod event;
 mod file;
+mod filter;
 mod folders;
 mod housekeeping;
 mod location;
 mod schedule;
+mod upload;
 mod webhook;
 mod workflow_files;
 
@@ -25,6 +27,8 @@ pub(crate) use digest::of as checksum;
 pub(crate) use event::{depth_of, is_too_deep};
 pub(crate) use folders::triggers as saved;
 pub use schedule::{BackfillError, BackfillRequest, Backfilled};
+pub(crate) use upload::{Given, given};
+pub use upload::{MAX_FIELD_BYTES, ReceivedUpload, Receiving, UploadError, UploadFields, UploadLimits, Uploaded};
 pub(crate) use webhook::Counts as Calls;
 pub use webhook::{Call, CallAnswer, CallError, Hook, Reply};
 pub(crate) use workflow_files::WorkflowFiles;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use cogwheel_engine::ports::{BlobError, BlobKey, Blobs, OpenBlob};
+use cogwheel_engine::ports::{BlobError, BlobKey, Blobs, Incoming, OpenBlob};
 
 pub(crate) struct NoBlobs;
 
@@ -17,11 +17,19 @@ impl Blobs for NoBlobs {
         unreachable!("no step here leaves a file")
     }
 
+    async fn receive(&self) -> Result<Box<dyn Incoming>, BlobError> {
+        unreachable!("nothing is uploaded here")
+    }
+
+    async fn copy_to(&self, _: &BlobKey, _: &Path) -> Result<(), BlobError> {
+        unreachable!("nothing is uploaded here")
+    }
+
     async fn get(&self, key: &BlobKey, _: u64) -> Result<Vec<u8>, BlobError> {
         Err(BlobError::Missing(key.clone()))
     }
 
-    async fn open(&self, key: &BlobKey) -> Result<OpenBlob, BlobError> {
+    async fn open(&self, key: &BlobKey, _: u64) -> Result<OpenBlob, BlobError> {
         Err(BlobError::Missing(key.clone()))
     }
 

@@ -34,10 +34,13 @@ async fn bytes_lie_under_their_hash_and_come_back() {
     assert_eq!(fs::metadata(place.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
     assert_eq!(blobs.get(&key(ABC), 3).await.unwrap(), b"abc");
 
-    let mut opened = blobs.open(&key(ABC)).await.unwrap();
+    let mut opened = blobs.open(&key(ABC), 0).await.unwrap();
     let mut text = String::new();
     opened.reader.read_to_string(&mut text).await.unwrap();
     assert_eq!((opened.size, text.as_str()), (3, "abc"));
+    let mut rest = String::new();
+    blobs.open(&key(ABC), 2).await.unwrap().reader.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(rest, "c");
 
     let empty = blobs.put(Vec::new()).await.unwrap();
     assert_eq!(blobs.get(&empty, 0).await.unwrap(), b"");
@@ -107,7 +110,7 @@ async fn what_is_missing_or_damaged_is_told() {
     let (_parent, blobs) = folder().await;
     let missing = blobs.get(&key(ABC), 3).await.unwrap_err();
     assert!(matches!(&missing, BlobError::Missing(of) if *of == key(ABC)) && !missing.is_transient());
-    assert!(matches!(blobs.open(&key(ABC)).await, Err(BlobError::Missing(_))));
+    assert!(matches!(blobs.open(&key(ABC), 0).await, Err(BlobError::Missing(_))));
 
     blobs.put(b"abc".to_vec()).await.unwrap();
     let place = place_of(&blobs.root, &key(ABC));
@@ -146,10 +149,74 @@ async fn a_store_that_cannot_be_written_is_unavailable_and_named() {
 #[tokio::test]
 async fn what_a_dead_server_left_half_written_is_removed() {
     let (parent, blobs) = folder().await;
-    let (old, new) = (incoming_folder(&blobs.root).join("old"), incoming_folder(&blobs.root).join("new"));
-    fs::write(&new, "x").unwrap();
-    let written = File::create(&old).unwrap().metadata().unwrap().modified().unwrap();
-    File::open(&old).unwrap().set_modified(written - ABANDONED).unwrap();
-    BlobFolder::open(parent.path().join("blobs"), written).await.unwrap();
-    assert!(new.exists() && !old.exists());
+    let mut under_way = blobs.receive().await.unwrap();
+    let left = incoming_folder(&blobs.root).join("left");
+    fs::write(&left, "x").unwrap();
+    let again = BlobFolder::open(parent.path().join("blobs"), SystemTime::UNIX_EPOCH).await.unwrap();
+    assert!(!left.exists(), "nobody writes to it");
+    assert_eq!(incoming(&again), 1, "another server is at it");
+    under_way.write(b"abc").await.unwrap();
+    under_way.finish().await.unwrap();
+    assert_eq!(under_way.place().await.unwrap(), key(ABC));
+    assert_eq!(again.get(&key(ABC), 3).await.unwrap(), b"abc");
+}
+
+#[tokio::test]
+async fn what_comes_in_pieces_is_kept_once_it_is_placed() {
+    let (_parent, blobs) = folder().await;
+    let content: Vec<u8> = (0..700_001_u32).map(|number| number.to_le_bytes()[number as usize % 4]).collect();
+    let mut receiving = blobs.receive().await.unwrap();
+    for piece in content.chunks(77_777) {
+        receiving.write(piece).await.unwrap();
+    }
+    let finished = receiving.finish().await.unwrap();
+    assert_eq!(incoming(&blobs), 1);
+    assert!(matches!(blobs.get(&finished, u64::MAX).await, Err(BlobError::Missing(_))), "it is not placed yet");
+    let placed = receiving.place().await.unwrap();
+    assert_eq!(placed, finished);
+    assert_eq!(blobs.get(&placed, u64::MAX).await.unwrap(), content);
+    assert_eq!(incoming(&blobs), 0);
+
+    let mut empty = blobs.receive().await.unwrap();
+    empty.finish().await.unwrap();
+    assert_eq!(empty.place().await.unwrap(), blobs.put(Vec::new()).await.unwrap());
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_what_breaks_off() {
+    let (_parent, blobs) = folder().await;
+    let mut receiving = blobs.receive().await.unwrap();
+    receiving.write(&vec![7; 300_000]).await.unwrap();
+    assert_eq!(incoming(&blobs), 1);
+    drop(receiving);
+    assert_eq!(incoming(&blobs), 0);
+    let mut finished = blobs.receive().await.unwrap();
+    finished.write(b"abc").await.unwrap();
+    finished.finish().await.unwrap();
+    drop(finished);
+    assert_eq!(incoming(&blobs), 0);
+    assert!(matches!(blobs.open(&key(ABC), 0).await, Err(BlobError::Missing(_))));
+    let early = blobs.receive().await.unwrap();
+    assert!(early.place().await.is_err(), "what was not finished is not placed");
+    assert_eq!(incoming(&blobs), 0);
+}
+
+#[tokio::test]
+async fn a_copy_cannot_reach_what_is_kept() {
+    let (parent, blobs) = folder().await;
+    blobs.put(b"abc".to_vec()).await.unwrap();
+    let copy = parent.path().join("work/upload/a.csv");
+    blobs.copy_to(&key(ABC), &copy).await.unwrap();
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o400);
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&copy, "abd").unwrap();
+    assert_eq!(blobs.get(&key(ABC), 3).await.unwrap(), b"abc");
+    blobs.copy_to(&key(ABC), &copy).await.unwrap();
+    assert_eq!(fs::read(&copy).unwrap(), b"abc", "what lay there is replaced");
+
+    fs::write(place_of(&blobs.root, &key(ABC)), "abd").unwrap();
+    let other = parent.path().join("work/upload/b.csv");
+    let damaged = blobs.copy_to(&key(ABC), &other).await.unwrap_err();
+    assert!(matches!(damaged, BlobError::Damaged { .. }), "{damaged}");
+    assert_eq!(fs::read_dir(other.parent().unwrap()).unwrap().count(), 1, "nothing is left of it");
 }

@@ -257,6 +257,28 @@ stored_words! {
 }
 
 stored_words! {
+    /// Where the files of a watch come from.
+    FileWatchSource {
+        /// A folder.
+        Directory = "directory",
+        /// Clients, over HTTP.
+        Upload = "upload",
+    }
+}
+
+stored_words! {
+    /// Where a file comes from.
+    FileSource {
+        /// A watched folder.
+        Watch = "watch",
+        /// It was uploaded.
+        Upload = "upload",
+        /// A step left it.
+        Step = "step",
+    }
+}
+
+stored_words! {
     /// Why a file version was taken or not.
     FileDecisionReason {
         /// It is new.

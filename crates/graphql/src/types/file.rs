@@ -4,11 +4,11 @@ use async_graphql::{Context, ID, Object, Result};
 use cogwheel_engine::views::{FileView, TimeCursor};
 
 use super::connection::Listed;
-use super::enums::{FileAfterState, FileChangeKind, FileDecisionReason};
+use super::enums::{FileAfterState, FileChangeKind, FileDecisionReason, FileSource};
 use super::instant::Instant;
 use super::{Execution, FileStatus, FileWatch};
 use crate::cursor::Cursor;
-use crate::ids::GlobalId;
+use crate::ids::{GlobalId, file_path};
 use crate::limits::list_cost;
 use crate::loaders::{ExecutionsOfFile, load};
 
@@ -38,12 +38,32 @@ impl File {
         GlobalId::File(self.0.id).encode()
     }
 
-    /// The file's name.
+    /// Where it comes from.
+    async fn source(&self) -> Result<FileSource> {
+        FileSource::from_word(&self.0.source)
+    }
+
+    /// The file's name; that of an upload is made safe.
     async fn filename(&self) -> &str {
         &self.0.filename
     }
 
-    /// Its absolute path when it was seen.
+    /// The file's name as it was sent, or found.
+    async fn original_filename(&self) -> &str {
+        &self.0.original_filename
+    }
+
+    /// What it holds, by its content: a media type. Null where it was not looked at.
+    async fn mime_type(&self) -> Option<&str> {
+        self.0.media_type.as_deref()
+    }
+
+    /// The path below the server's address at which it is downloaded; null where its bytes are not kept.
+    async fn download_path(&self) -> Option<String> {
+        self.0.storage_key.as_ref().map(|_| file_path(self.0.id).0)
+    }
+
+    /// Its absolute path when it was seen; null for an upload.
     async fn path(&self) -> Option<&str> {
         self.0.path.as_deref()
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Workflow;
 use super::connection::Listed;
-use super::enums::{FileChangeKind, WatchHealth, WatchMode};
+use super::enums::{FileChangeKind, FileWatchSource, WatchHealth, WatchMode};
 use super::instant::Instant;
 use crate::cursor::Cursor;
 use crate::errors::internal;
@@ -28,7 +28,7 @@ impl Listed for FileWatch {
     }
 }
 
-/// A folder that a workflow watches for files.
+/// A folder that a workflow watches for files, or the uploads that start it.
 #[Object]
 impl FileWatch {
     /// Its global id.
@@ -41,7 +41,27 @@ impl FileWatch {
         &self.0.trigger_key
     }
 
-    /// The absolute folder.
+    /// Where its files come from.
+    async fn source(&self) -> Result<FileWatchSource> {
+        FileWatchSource::from_word(&self.0.source)
+    }
+
+    /// Media types of the files that are taken, by content; empty for any.
+    async fn mime_types(&self) -> Vec<&str> {
+        self.0.mime_types.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(Value::as_str).collect()
+    }
+
+    /// The fewest bytes of a file that is taken.
+    async fn min_size(&self) -> Option<i64> {
+        self.0.min_size
+    }
+
+    /// The most bytes of a file that is taken.
+    async fn max_size(&self) -> Option<i64> {
+        self.0.max_size
+    }
+
+    /// The absolute folder; null for uploads.
     async fn location(&self) -> Option<&str> {
         self.0.location.as_deref()
     }

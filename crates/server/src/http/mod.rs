@@ -1,6 +1,9 @@
 //! GraphQL over HTTP: POST for everything, GET for queries, as the GraphQL-over-HTTP draft says.
 
+mod multipart;
 mod params;
+
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, UPGRADE};
@@ -11,10 +14,12 @@ use cogwheel_graphql::ErrorCode;
 
 use crate::answer::{Media, answered, method_not_allowed, refused, unauthenticated};
 use crate::auth::authenticate;
+use crate::files::{Parts, Refusal, RefusalCode, is_foreign, is_multipart, receive};
 use crate::state::State;
 use crate::work::execute;
 use crate::ws;
 
+use multipart::WithFiles;
 pub(crate) use params::Params;
 
 /// Answers any operation but subscriptions.
@@ -58,6 +63,9 @@ async fn answer_post(
     body: web::Payload,
 ) -> Result<HttpResponse, HttpResponse> {
     let (media, principal) = admit(&state, &request)?;
+    if is_multipart(request.headers()) {
+        return with_files(state, &request, body, media, principal).await;
+    }
     let is_json = request
         .headers()
         .get(CONTENT_TYPE)
@@ -69,12 +77,42 @@ async fn answer_post(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             media,
             ErrorCode::BadUserInput,
-            "send the request as JSON with `Content-Type: application/json`",
+            "send the request as JSON with `Content-Type: application/json`, or as multipart/form-data if it has files",
         ));
     }
     let body = read_body(&state, &request, body, media).await?;
     let params = Params::from_json(&body).map_err(|why| bad_request(media, why))?;
     let response = execute(state.into_inner(), principal, params.into_request()).await;
+    Ok(answered(media, &response))
+}
+
+/// A request with files, which go to their place as they come.
+async fn with_files(
+    state: web::Data<State>,
+    request: &HttpRequest,
+    body: web::Payload,
+    media: Media,
+    principal: Principal,
+) -> Result<HttpResponse, HttpResponse> {
+    let told = |refusal: Refusal| {
+        let code = match refusal.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::TooComplex,
+            status if status.is_server_error() => ErrorCode::Internal,
+            _ => ErrorCode::BadUserInput,
+        };
+        refused(refusal.status(), media, code, refusal.message)
+    };
+    if is_foreign(request.headers()) {
+        return Err(told(Refusal::new(RefusalCode::Foreign, "pages of other sites may not send files")));
+    }
+    let parts = Parts::of(request.headers()).map_err(|error| told(error.into()))?;
+    let services = Arc::clone(state.schema.services());
+    let (text_limit, max_files) = (state.config.body_limit, state.config.upload_max_files);
+    let read = receive(&state, body, move |body| async move {
+        multipart::read(services.as_ref(), parts(body), text_limit, max_files).await
+    });
+    let WithFiles { request, uploads } = read.await.unwrap_or_else(|| Err(Refusal::internal())).map_err(told)?;
+    let response = execute(state.into_inner(), principal, request.data(uploads)).await;
     Ok(answered(media, &response))
 }
 

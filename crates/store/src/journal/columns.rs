@@ -1,6 +1,7 @@
 //! What the frequent units write, column by column: bound one by one on SQLite, sent as JSON rows to PostgreSQL.
 
 mod saga;
+mod uploads;
 
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
@@ -19,6 +20,7 @@ use crate::rows::{Stored, file_status_after, skip_reason};
 use crate::values::{instant_text, new_id, storable, storable_option, storable_text};
 
 pub(super) use saga::{EndedTimeoutColumns, PendingTimeoutColumns, SagaColumns, UndoColumns};
+pub(super) use uploads::{LinkColumns, UploadColumns};
 
 /// A UUID: a blob for SQLite, text in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -193,6 +195,7 @@ pub(super) struct FileColumns {
     pub(super) path_hash: String,
     pub(super) file_size: i64,
     pub(super) file_hash: Option<String>,
+    pub(super) mime_type: Option<String>,
     pub(super) modified_at: Instant,
     pub(super) device_identity: String,
     pub(super) inode_identity: String,
@@ -201,18 +204,24 @@ pub(super) struct FileColumns {
     pub(super) settled_at: Instant,
     pub(super) after_state: String,
     pub(super) batch_key: Option<String>,
+    /// What has become of it, where the execution has ended by the time it is recorded.
+    pub(super) status: String,
+    pub(super) processed_at: Option<Instant>,
     pub(super) execution_id: Key,
     pub(super) created_at: Instant,
 }
 
 impl FileColumns {
     /// The files of a start; those of one execution that come together are a batch, and bear its id.
-    pub(super) fn all(files: &[FileVersion], row: &NewRow) -> Vec<Self> {
-        let batch = (files.len() > 1).then(|| row.id.0.to_string());
-        files.iter().map(|file| Self::of(file, row, batch.clone())).collect()
+    pub(super) fn all(files: &[FileVersion], start: &Start) -> Vec<Self> {
+        let batch = (files.len() > 1).then(|| start.row.id.0.to_string());
+        files.iter().map(|file| Self::of(file, start, batch.clone())).collect()
     }
 
-    fn of(file: &FileVersion, row: &NewRow, batch_key: Option<String>) -> Self {
+    fn of(file: &FileVersion, start: &Start, batch_key: Option<String>) -> Self {
+        let row = &start.row;
+        let ended = start.first.as_ref().and_then(|first| Some((first.head.as_ref()?.status, first.at)));
+        let ended = ended.filter(|(status, _)| status.is_terminal());
         let after = if file.has_after { files::AfterState::Pending } else { files::AfterState::None };
         Self {
             id: Key(file.id.0),
@@ -224,6 +233,7 @@ impl FileColumns {
             path_hash: file.path_hash.clone(),
             file_size: file.size,
             file_hash: file.sha256.clone(),
+            mime_type: file.media_type.clone(),
             modified_at: Instant(file.modified_at),
             device_identity: file.device.clone(),
             inode_identity: file.inode.clone(),
@@ -232,6 +242,8 @@ impl FileColumns {
             settled_at: Instant(file.settled_at),
             after_state: after.to_value(),
             batch_key,
+            status: ended.map_or(files::FileStatus::Processing, |(status, _)| file_status_after(status)).to_value(),
+            processed_at: ended.map(|(_, at)| Instant(at)),
             execution_id: Key(row.id.0),
             created_at: Instant(row.created_at),
         }

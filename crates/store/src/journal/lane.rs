@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cogwheel_engine::ports::{Record, ScheduleTick, Start, Started, StoreError};
+use cogwheel_engine::ports::{NewUpload, Record, ScheduleTick, Start, Started, StoreError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -38,11 +38,34 @@ pub(super) enum Unit {
     Stop(oneshot::Sender<()>),
 }
 
-/// The frequent kinds. All but a start answer [`Started::Accepted`].
+/// The frequent kinds. All but a start answer [`Started::Accepted`], or for what is known before that it is a duplicate.
 pub(super) enum Hot {
     Start(Box<Start>),
     Record(Box<Record>),
     Tick(Box<ScheduleTick>),
+    Upload(Arc<Upload>),
+}
+
+/// An upload with the answers to its starts, which the writer leaves here.
+pub(super) struct Upload {
+    pub(super) new: NewUpload,
+    started: Mutex<Vec<Started>>,
+}
+
+impl Upload {
+    pub(super) fn new(new: NewUpload) -> Self {
+        Self { new, started: Mutex::default() }
+    }
+
+    /// Leaves the answers; those of an earlier try do not count.
+    pub(super) fn answer(&self, started: Vec<Started>) {
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner) = started;
+    }
+
+    /// Takes the answers.
+    pub(super) fn take(&self) -> Vec<Started> {
+        std::mem::take(&mut *self.started.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// How one database commits.
@@ -142,7 +165,7 @@ impl Batch {
             Hot::Record(record) => {
                 !self.recorded.contains(&record.execution) && self.log_bytes + log_bytes(record) <= MAX_LOG_BYTES
             }
-            Hot::Start(_) | Hot::Tick(_) => true,
+            Hot::Start(_) | Hot::Tick(_) | Hot::Upload(_) => true,
         }
     }
 

@@ -3,6 +3,7 @@
 mod overflow;
 mod records;
 mod starts;
+mod uploads;
 
 use std::time::Duration;
 
@@ -13,10 +14,12 @@ use sea_orm::{
     TransactionTrait, Value,
 };
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::counts::Counts;
 use super::crash::{self, Side};
 use super::lane::{self, Cold, Hot};
+use super::sql::postgres as sql;
 use crate::fault;
 use crate::tx::PostgresTx;
 
@@ -67,19 +70,25 @@ async fn commit(tx: DatabaseTransaction) -> Result<(), StoreError> {
 
 async fn write(tx: &DatabaseTransaction, units: &[Hot]) -> Result<Answers, Failure> {
     let mut answers = Answers(units.iter().map(|_| None).collect());
-    let (mut started, mut ticks, mut recorded) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut started, mut ticks, mut recorded, mut uploaded) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (unit, work) in units.iter().enumerate() {
         match work {
             Hot::Start(start) => started.push((unit, start.as_ref())),
             Hot::Tick(tick) => ticks.push((unit, tick.as_ref())),
+            Hot::Upload(upload) => uploaded.push((unit, upload.as_ref())),
             Hot::Record(record) => recorded.push((unit, record.as_ref())),
         }
     }
     // Whoever waits for the lock of a key holds no rows that another may want.
+    let of_uploads = uploads::starts(&uploaded, &mut answers);
+    started.extend(of_uploads.iter().flatten().copied());
     overflow::lock_keys(tx, &started).await?;
     let mut counts = Counts::default();
     records::write(tx, &recorded, &mut answers, &mut counts).await?;
+    let known = uploads::insert(tx, &uploaded, &of_uploads, &mut answers).await?;
+    started.retain(|(unit, _)| !known.contains(unit));
     starts::write(tx, started, &ticks, &mut answers, counts).await?;
+    uploads::collect(&uploaded, &of_uploads, &mut answers, units.len());
     Ok(answers)
 }
 
@@ -88,6 +97,13 @@ impl lane::Writer for Writer {
     const PATIENCE: Option<Duration> = Some(Duration::from_mins(1));
 
     async fn commit_all(&mut self, units: &[Hot]) -> Result<Vec<Result<Started, StoreError>>, StoreError> {
+        if let [Hot::Record(record)] = units {
+            let written = records::write_alone(&self.engine, record).await;
+            if written.map_err(|error| fault::from_commit(&error))? {
+                return Ok(vec![Ok(Started::Accepted)]);
+            }
+            // It tells of more, or was refused: why is found out below.
+        }
         let tx = self.begin().await?;
         let failure = match write(&tx, units).await {
             Ok(answers) => {
@@ -118,10 +134,27 @@ impl lane::Writer for Writer {
     }
 }
 
+/// Settles the files of executions that have ended.
+async fn settle_files(tx: &DatabaseTransaction, ended: &[impl Serialize]) -> Result<(), DbErr> {
+    let mut uploads = Vec::new();
+    for row in ask(tx, sql::SETTLE_FILES, ended).await? {
+        uploads.extend(row.try_get::<Option<Uuid>>("", "upload_id")?);
+    }
+    if !uploads.is_empty() {
+        let settle = Statement::from_sql_and_values(DbBackend::Postgres, sql::SETTLE_UPLOADS, [uploads.into()]);
+        tx.execute_raw(settle).await?;
+    }
+    Ok(())
+}
+
 /// A statement about rows that are sent as one JSON array.
 fn about(sql: &str, rows: &[impl Serialize]) -> Result<Statement, DbErr> {
+    Ok(Statement::from_sql_and_values(DbBackend::Postgres, sql, [json(rows)?]))
+}
+
+fn json(rows: &[impl Serialize]) -> Result<Value, DbErr> {
     let rows = serde_json::to_string(rows).map_err(|error| DbErr::Json(error.to_string()))?;
-    Ok(Statement::from_sql_and_values(DbBackend::Postgres, sql, [Value::String(Some(rows))]))
+    Ok(Value::String(Some(rows)))
 }
 
 /// Writes rows, if there are any.

@@ -73,6 +73,7 @@ impl Writer {
         let written = match unit {
             Hot::Start(start) => self.start(start, counts),
             Hot::Tick(tick) => self.tick(tick, None).map(|()| Started::Accepted).map_err(Refused::ByDatabase),
+            Hot::Upload(upload) => self.upload(upload, counts),
             Hot::Record(record) => self.record(record, counts).map(|()| Started::Accepted),
         };
         match written {

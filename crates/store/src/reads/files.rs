@@ -122,8 +122,12 @@ fn view(row: Model) -> FileView {
     FileView {
         id: FileId(row.id),
         watch: row.file_watch_id.map(WatchId),
+        source: row.file_source.to_value(),
         filename: row.filename,
+        original_filename: row.original_filename,
         path: row.file_path,
+        storage_key: row.storage_key,
+        media_type: row.mime_type,
         size: row.file_size,
         sha256: row.file_hash,
         status: Stored::from_stored(row.status),

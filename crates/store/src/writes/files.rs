@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use cogwheel_definition::{After, FileTrigger, Poll};
+use cogwheel_definition::{After, FileSource, FileTrigger, Poll};
 use cogwheel_engine::ports::{
     AfterPlan, EndedAfter, FileDecision, HandledFile, PendingAfter, SeenVersion, StoreError, WatchFolders, WatchHealth,
 };
 use cogwheel_engine::{FileId, TenantId, WatchId};
-use cogwheel_entity::file_watches::{self, ActiveMode, AfterAction, ObserveMode};
+use cogwheel_entity::file_watches::{self, ActiveMode, AfterAction, ObserveMode, WatchSource};
 use sea_orm::{ActiveEnum, ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, QueryFilter, Value};
 use serde_json::{Value as Json, json};
 
@@ -22,7 +22,7 @@ pub(crate) const HANDLED: &str = "select file_path, file_size, modified_at, devi
         select file_path, file_size, modified_at, device_identity, inode_identity, change_kind,
             row_number() over (partition by path_hash order by first_seen_at desc, id desc) as place
         from files where file_watch_id = $1 and fingerprint is not null and modified_at is not null
-          and (status <> 'skipped' or decision_reason in ('duplicate_version', 'filtered_pattern'))
+          and (status <> 'skipped' or decision_reason in ('duplicate_version', 'filtered_pattern', 'filtered_mime', 'filtered_size'))
     ) versions where place = 1 and change_kind <> 'deleted'";
 
 /// Files of ended executions; one that has a target is somebody's work, unless that was left long ago.
@@ -54,6 +54,13 @@ pub(super) fn columns(
         location: Set(folders.map(|folders| folders.watched.clone())),
         include_patterns: Set(json!(trigger.include)),
         exclude_patterns: Set(json!(trigger.ignore)),
+        watch_source: Set(match trigger.source {
+            FileSource::Directory(_) => WatchSource::Directory,
+            FileSource::Upload => WatchSource::Upload,
+        }),
+        mime_types: Set(json!(trigger.content.mime)),
+        min_size: Set(trigger.content.min_size.and_then(|size| i64::try_from(size).ok())),
+        max_size: Set(trigger.content.max_size.and_then(|size| i64::try_from(size).ok())),
         is_recursive: Set(trigger.recursive),
         watch_events: Set(json!(trigger.events.words())),
         observe_mode: Set(mode),

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use cogwheel_definition::FileSource;
 use cogwheel_engine::WatchId;
 use cogwheel_engine::ports::{SaveWorkflow, ScheduleRecord, StoreError, WatchRecord};
-use cogwheel_entity::file_watches;
+use cogwheel_entity::file_watches::{self, WatchHealth};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
@@ -55,9 +56,13 @@ async fn align_watches(
         let location = folders.map(|folders| &folders.watched);
         let goes_on = before.as_ref().is_some_and(|known| known.is_enabled && known.location.as_ref() == location);
         let mut row = files::columns(trigger, folders, save.at);
-        if !goes_on {
-            row.health = Set(file_watches::WatchHealth::Starting);
+        if !goes_on || folders.is_none() {
+            // Uploads come by themselves: there is nothing that could not be seen.
+            let of_uploads = trigger.source == FileSource::Upload;
+            let health = if of_uploads { WatchHealth::Healthy } else { WatchHealth::Starting };
+            row.health = Set(health);
             row.health_detail = Set(None);
+            row.active_mode = Set(None);
         }
         if before.is_some() {
             let update = file_watches::Entity::update_many().set(row).filter(file_watches::Column::Id.eq(id));
@@ -68,7 +73,6 @@ async fn align_watches(
                 tenant_id: Set(save.tenant.0),
                 workflow_id: Set(workflow),
                 trigger_key: Set(trigger.key.clone()),
-                watch_source: Set(file_watches::WatchSource::Directory),
                 created_at: Set(save.at),
                 ..row
             };

@@ -19,6 +19,7 @@ mod schedules;
 mod signals;
 mod starts;
 mod tenants;
+mod uploads;
 mod workflows;
 mod world;
 

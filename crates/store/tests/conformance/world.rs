@@ -147,9 +147,10 @@ impl World {
 
     pub(super) fn save_of(&self, source: &str, when: DateTime<Utc>) -> SaveWorkflow {
         let workflow = cogwheel_definition::parse(source.as_bytes(), "fallback").unwrap();
+        let watched = workflow.triggers.files.iter().filter(|file| file.source.folder().is_some());
         let triggers = SavedTriggers {
             next_due: workflow.triggers.schedules.iter().map(|s| (s.key.clone(), Some(at(300)))).collect(),
-            locations: workflow.triggers.files.iter().map(|file| (file.key.clone(), folders(file))).collect(),
+            locations: watched.map(|file| (file.key.clone(), folders(file))).collect(),
         };
         SaveWorkflow {
             tenant: self.tenant,
@@ -261,6 +262,7 @@ impl World {
             path: path.to_owned(),
             path_hash: sha256(path),
             size: i64::try_from(content.len()).unwrap(),
+            media_type: Some("text/csv".to_owned()),
             sha256: Some(sha256(content)),
             modified_at: at(5) + TimeDelta::nanoseconds(123_456_789),
             device: "8:1".to_owned(),

@@ -1,4 +1,4 @@
-//! Which folders a workflow watches, and what becomes of their files.
+//! Which folders a workflow watches, which uploads it takes, and what becomes of their files.
 
 use std::fmt::Write as _;
 
@@ -8,11 +8,16 @@ use serde::Serialize;
 use super::plan::milliseconds;
 use super::text::written;
 
-/// A watched folder.
+/// A watched folder, or the uploads that are taken.
 #[derive(Debug, Serialize)]
 pub(super) struct PlannedWatch {
     key: String,
-    path: String,
+    source: &'static str,
+    /// The folder; none for uploads.
+    path: Option<String>,
+    mime: Vec<String>,
+    min_size: Option<u64>,
+    max_size: Option<u64>,
     #[serde(rename = "match")]
     include: Vec<String>,
     ignore: Vec<String>,
@@ -41,7 +46,11 @@ impl PlannedWatch {
         };
         Self {
             key: trigger.key.clone(),
-            path: trigger.path.clone(),
+            source: trigger.source.as_str(),
+            path: trigger.source.folder().map(str::to_owned),
+            mime: trigger.content.mime.clone(),
+            min_size: trigger.content.min_size,
+            max_size: trigger.content.max_size,
             include: trigger.include.clone(),
             ignore: trigger.ignore.clone(),
             events: trigger.events.words(),
@@ -60,9 +69,27 @@ impl PlannedWatch {
         }
     }
 
+    /// What their content must be.
+    fn content(&self) -> String {
+        let mut text = String::new();
+        if !self.mime.is_empty() {
+            let _ = write!(text, " that are {}", self.mime.join(" or "));
+        }
+        match (self.min_size, self.max_size) {
+            (None, None) => {}
+            (Some(least), None) => _ = write!(text, " of at least {least} bytes"),
+            (None, Some(most)) => _ = write!(text, " of at most {most} bytes"),
+            (Some(least), Some(most)) => _ = write!(text, " of {least} to {most} bytes"),
+        }
+        text
+    }
+
     pub(super) fn to_text(&self) -> String {
-        let mut text =
-            format!("folder `{}` ({}): {} of {}", self.path, self.key, self.events.join(", "), self.include.join(", "));
+        let Some(path) = &self.path else {
+            return format!("uploads ({}): {}{}\n", self.key, self.include.join(", "), self.content());
+        };
+        let (events, include) = (self.events.join(", "), self.include.join(", "));
+        let mut text = format!("folder `{path}` ({}): {events} of {include}{}", self.key, self.content());
         match &self.done_marker {
             Some(marker) => _ = write!(text, ", once {marker} is there"),
             None => _ = write!(text, ", unchanged for {}", written(self.settle_ms)),

@@ -225,11 +225,9 @@ impl Planner<'_> {
 
     fn action(&self, step: &Step) -> Option<Does> {
         Some(match &step.action {
-            Action::Shell { .. }
-            | Action::Set { .. }
-            | Action::Log { .. }
-            | Action::Call { .. }
-            | Action::Unwind => return None,
+            Action::Shell { .. } | Action::Set { .. } | Action::Log { .. } | Action::Call { .. } | Action::Unwind => {
+                return None;
+            }
             Action::Wait(Wait::For(duration)) => Does::Wait(PlannedWait::For(self.value(duration))),
             Action::Wait(Wait::Until(instant)) => Does::Wait(PlannedWait::Until(self.value(instant))),
             Action::Wait(Wait::Signal { name, correlation }) => Does::Wait(PlannedWait::Signal {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
-use super::{BlobError, BlobKey, Blobs, OpenBlob};
+use super::{BlobError, BlobKey, Blobs, Incoming, OpenBlob};
 
 /// Keeps bytes until it is dropped, and has no room for the first few.
 #[derive(Default)]
@@ -50,13 +50,23 @@ impl Blobs for MemoryBlobs {
         Ok((self.put(bytes).await?, size))
     }
 
+    async fn receive(&self) -> Result<Box<dyn Incoming>, BlobError> {
+        unreachable!("the tests of uploads have a folder")
+    }
+
+    async fn copy_to(&self, key: &BlobKey, path: &Path) -> Result<(), BlobError> {
+        let bytes = self.get(key, u64::MAX).await?;
+        std::fs::write(path, bytes).map_err(|source| BlobError::Unavailable { path: path.to_owned(), source })
+    }
+
     async fn get(&self, key: &BlobKey, _limit: u64) -> Result<Vec<u8>, BlobError> {
         self.kept.lock().unwrap().get(key).cloned().ok_or_else(|| BlobError::Missing(key.clone()))
     }
 
-    async fn open(&self, key: &BlobKey) -> Result<OpenBlob, BlobError> {
-        let bytes = self.get(key, u64::MAX).await?;
-        Ok(OpenBlob { size: bytes.len() as u64, reader: Box::pin(io::Cursor::new(bytes)) })
+    async fn open(&self, key: &BlobKey, from: u64) -> Result<OpenBlob, BlobError> {
+        let mut reader = io::Cursor::new(self.get(key, u64::MAX).await?);
+        reader.set_position(from);
+        Ok(OpenBlob { size: reader.get_ref().len() as u64, reader: Box::pin(reader) })
     }
 
     fn is_shared(&self) -> bool {

@@ -104,6 +104,7 @@ mod tests {
             path_hash: String::new(),
             size: 0,
             sha256: None,
+            media_type: None,
             modified_at: at,
             device: String::new(),
             inode: String::new(),

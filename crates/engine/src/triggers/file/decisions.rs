@@ -85,15 +85,21 @@ impl Decisions {
     }
 
     /// Takes a whole version in that the trigger does not ask for.
-    pub(super) fn filter(&mut self, version: &crate::ports::FileVersion, identity: Identity) {
+    pub(super) fn filter(
+        &mut self,
+        version: &crate::ports::FileVersion,
+        identity: Identity,
+        reason: DecisionReason,
+        detail: String,
+    ) {
         let seen = identity.to_seen(version.sha256.clone());
         self.waiting.push(FileDecision {
             id: version.id,
             tenant: version.tenant,
             watch: version.watch,
             event: version.event,
-            reason: DecisionReason::FilteredPattern,
-            detail: format!("the trigger does not ask for `{}` files", version.event.as_str()),
+            reason,
+            detail,
             filename: version.filename.clone(),
             path: version.path.clone(),
             path_hash: version.path_hash.clone(),

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::identity::{Identity, changed_at};
+use crate::media::Sniffer;
 use crate::triggers::digest;
 
 /// Large enough that reading costs no more than hashing.
@@ -70,6 +71,8 @@ pub(super) enum Found {
         inode: u64,
         /// SHA-256 of its content, in hex.
         sha256: String,
+        /// What it is, by its content.
+        media_type: String,
     },
 }
 
@@ -106,11 +109,11 @@ fn try_examine(look: &Look) -> io::Result<Found> {
     if !is_quiet {
         return Ok(Found::Changing(identity));
     }
-    let Some(sha256) = hash(&look.path, &look.stop)? else { return Ok(Found::Stopped) };
+    let Some((sha256, media_type)) = read(&look.path, &look.stop)? else { return Ok(Found::Stopped) };
     // Written to, or replaced, while it was read: what was read may be half of each.
     let after = look.identity(&fs::metadata(&look.path)?);
     Ok(if after == identity {
-        Found::Whole { identity, inode: metadata.ino(), sha256 }
+        Found::Whole { identity, inode: metadata.ino(), sha256, media_type }
     } else {
         Found::Changing(after)
     })
@@ -131,15 +134,21 @@ fn is_marked(metadata: &Metadata, marker: &Path) -> io::Result<bool> {
     }
 }
 
-/// `None` if it was stopped.
-fn hash(path: &Path, stop: &CancellationToken) -> io::Result<Option<String>> {
+/// Its SHA-256 in hex, and what it is; `None` if it was stopped.
+fn read(path: &Path, stop: &CancellationToken) -> io::Result<Option<(String, String)>> {
     let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
+    let (mut hasher, mut sniffer) = (Sha256::new(), Sniffer::default());
     let mut buffer = vec![0; BUFFER];
     while !stop.is_cancelled() {
         match file.read(&mut buffer)? {
-            0 => return Ok(Some(digest::hex(hasher))),
-            read => hasher.update(&buffer[..read]),
+            0 => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                return Ok(Some((digest::hex(hasher), sniffer.media_type(&name))));
+            }
+            read => {
+                hasher.update(&buffer[..read]);
+                sniffer.push(&buffer[..read]);
+            }
         }
     }
     Ok(None)

@@ -13,7 +13,7 @@ const UNFINISHED: [&str; 10] =
 
 /// What a name says about a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Named {
+pub(in crate::triggers) enum Named {
     /// It is wanted.
     Wanted,
     /// It says that others are whole.
@@ -28,7 +28,7 @@ pub(super) enum Named {
 
 /// The patterns of a watch.
 #[derive(Debug)]
-pub(super) struct Matcher {
+pub(in crate::triggers) struct Matcher {
     include: GlobSet,
     ignore: GlobSet,
     unfinished: GlobSet,
@@ -48,8 +48,19 @@ impl Matcher {
         })
     }
 
+    /// The matcher of a trigger for uploads, whose names have no folders.
+    pub(in crate::triggers) fn of_names(include: &[String], ignore: &[String]) -> Result<Self, globset::Error> {
+        Ok(Self {
+            include: set(include.iter().map(String::as_str))?,
+            ignore: set(ignore.iter().map(String::as_str))?,
+            unfinished: set(UNFINISHED.into_iter())?,
+            marker: None,
+            is_recursive: false,
+        })
+    }
+
     /// What the name of the file at `relative` below the folder says.
-    pub(super) fn named(&self, relative: &Path) -> Named {
+    pub(in crate::triggers) fn named(&self, relative: &Path) -> Named {
         let is_below = relative.components().count() > 1;
         let name = relative.file_name().unwrap_or_default();
         if is_below && !self.is_recursive {

@@ -32,6 +32,7 @@ use writers::Writers;
 
 pub(super) use after::keep as keep_afters;
 pub(super) use identity::FolderIdentity;
+pub(super) use matching::{Matcher, Named};
 
 /// How many files are read side by side, over all watches.
 const HASHED_AT_ONCE: usize = 4;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cogwheel_definition::{After, DoneMarker, FileBatch, FileEvents, Poll};
+use cogwheel_definition::{After, ContentFilter, DoneMarker, FileBatch, FileEvents, Poll};
 
 use crate::triggers::location;
 use crate::{LoadedWorkflow, TenantId, WatchId, WorkflowId};
@@ -22,6 +22,7 @@ pub(super) struct WatchSpec {
     pub(super) folder: PathBuf,
     pub(super) include: Vec<String>,
     pub(super) ignore: Vec<String>,
+    pub(super) content: ContentFilter,
     pub(super) is_recursive: bool,
     pub(super) events: FileEvents,
     pub(super) settle: Duration,
@@ -37,15 +38,18 @@ pub(super) fn of_workflows(workflows: &[Arc<LoadedWorkflow>], root: &Path) -> Ha
     let mut specs = HashMap::new();
     for workflow in workflows.iter().filter(|workflow| workflow.is_enabled) {
         for (record, trigger) in workflow.triggers.iter().flat_map(|triggers| &triggers.watches) {
+            // Uploads lie in no folder.
+            let Some(path) = trigger.source.folder() else { continue };
             let spec = WatchSpec {
                 id: record.id,
                 tenant: workflow.tenant,
                 workflow: workflow.id,
                 workflow_name: workflow.name.to_string(),
                 trigger_key: trigger.key.clone(),
-                folder: location::absolute(root, &trigger.path),
+                folder: location::absolute(root, path),
                 include: trigger.include.clone(),
                 ignore: trigger.ignore.clone(),
+                content: trigger.content.clone(),
                 is_recursive: trigger.recursive,
                 events: trigger.events,
                 settle: trigger.settle,
@@ -74,6 +78,7 @@ impl WatchSpec {
             folder: folder.to_owned(),
             include: vec!["*".to_owned()],
             ignore: Vec::new(),
+            content: ContentFilter::default(),
             is_recursive: false,
             events: FileEvents::default(),
             settle: Duration::ZERO,

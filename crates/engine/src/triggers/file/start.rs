@@ -13,8 +13,9 @@ use super::candidates::Ready;
 use super::examine::{Found, Look, Quiet, examine};
 use super::identity::{Identity, end_fingerprint, fingerprint};
 use super::spec::WatchSpec;
-use crate::ports::{FileVersion, StoreError};
+use crate::ports::{DecisionReason, FileVersion, StoreError};
 use crate::triggers::digest;
+use crate::triggers::filter::filtered;
 use crate::{FileId, StartCause, StartError, StartRequest, WorkflowRef};
 
 /// What came of a candidate.
@@ -34,8 +35,8 @@ pub(super) enum Verdict {
     EndRecorded,
     /// It is whole and starts an execution together with others.
     Settled(Identity, Box<FileVersion>),
-    /// It is whole, and the trigger does not ask for it.
-    Filtered(Identity, Box<FileVersion>),
+    /// It is whole, and the trigger does not ask for it: why, and the same for people.
+    Filtered(Identity, Box<FileVersion>, DecisionReason, String),
     /// It cannot be read, or is nothing that could be.
     Unreadable(String),
     /// The store was not there.
@@ -77,7 +78,7 @@ pub(super) async fn start(
         shared.engine.trigger_tasks().spawn_blocking(move || examine(&look)).await
     };
     let (identity, version) = match found {
-        Ok(Found::Whole { identity, inode, sha256 }) => {
+        Ok(Found::Whole { identity, inode, sha256, media_type }) => {
             if !is_marked && !matches!(ready.quiet, Quiet::Closed) {
                 if is_open(&shared, &spec, ready, (identity.device, inode)).await {
                     return Verdict::Changing(identity);
@@ -89,7 +90,7 @@ pub(super) async fn start(
                     None => return Verdict::Gone,
                 }
             }
-            (identity, version(&shared, &spec, ready, identity, Some(sha256), handled.is_some()))
+            (identity, version(&shared, &spec, ready, identity, Some((sha256, media_type)), handled.is_some()))
         }
         Ok(Found::Gone) => match handled {
             Some(identity) if spec.events.deleted => (identity, version(&shared, &spec, ready, identity, None, true)),
@@ -104,7 +105,13 @@ pub(super) async fn start(
     };
     let Some(version) = version else { return Verdict::Drop };
     if !spec.events.has(version.event) {
-        return Verdict::Filtered(identity, Box::new(version));
+        let why = format!("the trigger does not ask for `{}` files", version.event.as_str());
+        return Verdict::Filtered(identity, Box::new(version), DecisionReason::FilteredPattern, why);
+    }
+    if let Some(media_type) = &version.media_type
+        && let Some((reason, why)) = filtered(&spec.content, identity.size, media_type)
+    {
+        return Verdict::Filtered(identity, Box::new(version), reason, why);
     }
     if spec.batch.is_some() {
         return Verdict::Settled(identity, Box::new(version));
@@ -231,12 +238,13 @@ fn version(
     spec: &WatchSpec,
     ready: &Ready,
     identity: Identity,
-    sha256: Option<String>,
+    content: Option<(String, String)>,
     is_known: bool,
 ) -> Option<FileVersion> {
     let clock = shared.engine.clock();
     let path = ready.path.to_str()?;
     let filename = ready.path.file_name()?.to_str()?.to_owned();
+    let (sha256, media_type) = content.unzip();
     let event = match (&sha256, is_known) {
         (None, _) => FileEvent::Deleted,
         (Some(_), true) => FileEvent::Modified,
@@ -258,6 +266,7 @@ fn version(
         fingerprint,
         has_after: spec.has_after && sha256.is_some(),
         sha256,
+        media_type,
         modified_at: identity.modified_at(),
         device: identity.device.to_string(),
         inode: identity.inode.to_string(),

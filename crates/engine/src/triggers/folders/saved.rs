@@ -21,18 +21,19 @@ pub(crate) fn triggers(workflow: &Workflow, root: &Path, now: DateTime<Utc>) -> 
             })
             .collect(),
         locations: files
-            .map(|file| {
+            .filter_map(|file| {
+                let watched = file.source.folder()?;
                 let absolute = |path: &str| location::absolute(root, path).to_string_lossy().into_owned();
                 let moved = |after: &After| match after {
                     After::Move(folder) => Some(absolute(folder)),
                     After::Keep | After::Delete => None,
                 };
                 let folders = WatchFolders {
-                    watched: absolute(&file.path),
+                    watched: absolute(watched),
                     success: moved(&file.after_success),
                     failure: moved(&file.after_failure),
                 };
-                (file.key.clone(), folders)
+                Some((file.key.clone(), folders))
             })
             .collect(),
     }

@@ -9,7 +9,7 @@ use cogwheel_engine::clock::Clock;
 use cogwheel_engine::ports::NewNode;
 use cogwheel_engine::{
     CancelError, Engine, EngineConfig, ExecutionId, ExecutionStatus, NodeId, Parts, RetryError, RetryRequest,
-    SagaError, SignalRequest, StartError, StartRequest, StepStatus,
+    SagaError, SignalRequest, StartError, StartRequest, StepStatus, UploadLimits,
 };
 use cogwheel_machine::UndoDecision;
 use serde_json::{Map, json};
@@ -192,6 +192,7 @@ impl Run {
             poll_interval: Duration::from_hours(1),
             file_rescan: String::new(),
             workflow_rescan: String::new(),
+            uploads: UploadLimits { max_size: 1024, allowed_types: Vec::new() },
         };
         let parts = Parts {
             store: Arc::new(Connection::new(&self.world, node)),

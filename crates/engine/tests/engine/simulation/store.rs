@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
     AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, EndedAfter,
-    EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal, Notice, PauseSchedule,
-    PauseWorkflow, PendingAfter, Place, Record, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store,
-    StoreError, StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchHealth,
-    WorkflowRecord,
+    EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal, NewUpload, Notice,
+    PauseSchedule, PauseWorkflow, PendingAfter, Place, Record, RecordedUpload, SaveWorkflow, ScheduleTick,
+    SignalAnswer, Start, Started, Store, StoreError, StoredExecution, Swept, TenantUploads, UndoAnswer, UndoRequest,
+    UnwindAnswer, UnwindRequest, WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::mpsc;
@@ -235,5 +235,13 @@ impl FileLedger for Connection {
 
     async fn end_afters(&self, _: Vec<EndedAfter>) -> Result<(), StoreError> {
         unreachable!("no folder is watched here")
+    }
+
+    async fn record_upload(&self, _: NewUpload) -> Result<RecordedUpload, StoreError> {
+        unreachable!("nothing is uploaded here")
+    }
+
+    async fn tenant_uploads(&self, _: TenantId) -> Result<TenantUploads, StoreError> {
+        unreachable!("nothing is uploaded here")
     }
 }

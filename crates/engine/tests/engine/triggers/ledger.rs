@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_definition::{After, FileEvent};
 use cogwheel_engine::ports::{
-    AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, HandledFile, PendingAfter, SeenVersion,
-    StoreError, WatchHealth,
+    AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, HandledFile, NewUpload, PendingAfter,
+    RecordedUpload, SeenVersion, StoreError, TenantUploads, WatchHealth,
 };
-use cogwheel_engine::{ExecutionStatus, FileId, WatchId};
+use cogwheel_engine::{ExecutionStatus, FileId, TenantId, WatchId};
 
 use super::store::{MemoryStore, Tables};
 
@@ -112,6 +112,14 @@ impl FileLedger for MemoryStore {
     async fn end_afters(&self, ended: Vec<EndedAfter>) -> Result<(), StoreError> {
         self.change(|tables| tables.ended.extend(ended.into_iter().map(|ended| (ended.id, ended))));
         Ok(())
+    }
+
+    async fn record_upload(&self, _: NewUpload) -> Result<RecordedUpload, StoreError> {
+        unreachable!("nothing is uploaded here")
+    }
+
+    async fn tenant_uploads(&self, _: TenantId) -> Result<TenantUploads, StoreError> {
+        unreachable!("nothing is uploaded here")
     }
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{LogLevel, LogStream, NewNode, StepContext, StepRegistry, StepType};
-use cogwheel_engine::{Engine, EngineConfig, NodeId, Outcome, Parts, WorkflowFile};
+use cogwheel_engine::{Engine, EngineConfig, NodeId, Outcome, Parts, UploadLimits, WorkflowFile};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -68,6 +68,7 @@ impl Rig {
             poll_interval: Duration::from_hours(1),
             file_rescan: NEVER.to_owned(),
             workflow_rescan: NEVER.to_owned(),
+            uploads: UploadLimits { max_size: 1024, allowed_types: Vec::new() },
         }
     }
 

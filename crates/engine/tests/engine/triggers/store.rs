@@ -276,7 +276,7 @@ impl Store for MemoryStore {
                 return Ok(Started::Accepted);
             }
             let is_known = match &start.from {
-                StartFrom::Request => false,
+                StartFrom::Request | StartFrom::Upload(_) => false,
                 StartFrom::Schedule(tick) => tables.was_fired(tick),
                 StartFrom::Files(files) => {
                     files.iter().any(|file| tables.versions.contains(&(file.watch, file.fingerprint.clone())))
@@ -287,7 +287,7 @@ impl Store for MemoryStore {
                 return Ok(Started::Duplicate { execution: None });
             }
             match start.from {
-                StartFrom::Request => {}
+                StartFrom::Request | StartFrom::Upload(_) => {}
                 StartFrom::Schedule(tick) => {
                     assert_eq!(tick.due.last().map(|due| &due.outcome), Some(&DueOutcome::Fired));
                     if tick.overlap == Overlap::Skip && tables.is_busy(tick.schedule) {

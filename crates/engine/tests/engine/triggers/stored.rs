@@ -26,7 +26,10 @@ async fn save(rig: &Rig, name: &str, text: &str) -> WorkflowRecord {
             .triggers
             .files
             .iter()
-            .map(|file| (file.key.clone(), WatchFolders { watched: file.path.clone(), success: None, failure: None }))
+            .filter_map(|file| {
+                let watched = file.source.folder()?.to_owned();
+                Some((file.key.clone(), WatchFolders { watched, success: None, failure: None }))
+            })
             .collect(),
     };
     let (tenant, at) = (TenantId(Uuid::from_u128(1)), rig.clock.now());

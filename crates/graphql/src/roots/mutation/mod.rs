@@ -7,6 +7,7 @@ mod schedules;
 mod secrets;
 mod signal;
 mod start;
+mod uploads;
 mod user_error;
 mod workflows;
 
@@ -23,4 +24,5 @@ pub(crate) struct Mutation(
     secrets::SecretMutations,
     workflows::WorkflowMutations,
     schedules::ScheduleMutations,
+    uploads::UploadMutations,
 );

@@ -75,6 +75,16 @@ pub(crate) enum UserErrorCode {
     UnknownSchedule,
     /// The range ends before it begins, or holds too much.
     InvalidRange,
+    /// The file is larger than it may be.
+    FileTooLarge,
+    /// The file is of a type that may not be uploaded.
+    FileTypeNotAllowed,
+    /// The file's name cannot be used.
+    InvalidFileName,
+    /// The idempotency key was used for another file.
+    IdempotencyKeyInUse,
+    /// The server has no room for the file, or cannot keep it at the moment.
+    StorageUnavailable,
     /// The record of the execution, or its definition, cannot be read by this release.
     UnusableRecord,
 }

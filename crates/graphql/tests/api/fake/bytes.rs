@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use cogwheel_engine::ports::{BlobError, BlobKey, Blobs, OpenBlob};
+use cogwheel_engine::ports::{BlobError, BlobKey, Blobs, Incoming, OpenBlob};
 
 use super::Fake;
 
@@ -17,12 +17,20 @@ impl Blobs for Fake {
         unreachable!("the API keeps nothing")
     }
 
+    async fn receive(&self) -> Result<Box<dyn Incoming>, BlobError> {
+        unreachable!("nothing is uploaded here")
+    }
+
+    async fn copy_to(&self, _: &BlobKey, _: &Path) -> Result<(), BlobError> {
+        unreachable!("nothing is uploaded here")
+    }
+
     async fn get(&self, key: &BlobKey, _limit: u64) -> Result<Vec<u8>, BlobError> {
         let found = self.rows(|rows| rows.blobs.get(key.as_str()).cloned());
         found.ok_or_else(|| BlobError::Missing(key.clone()))
     }
 
-    async fn open(&self, _: &BlobKey) -> Result<OpenBlob, BlobError> {
+    async fn open(&self, _: &BlobKey, _: u64) -> Result<OpenBlob, BlobError> {
         unreachable!("no field is a stream")
     }
 

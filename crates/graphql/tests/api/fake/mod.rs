@@ -17,10 +17,10 @@ use cogwheel_engine::views::{
 };
 use cogwheel_engine::{
     BackfillError, BackfillRequest, Backfilled, Call, CallAnswer, CallError, CancelError, Changed, ExecutionId,
-    ExecutionStatus, Feed, FileId, Follower, Hook, OutputError, PauseError, PauseScheduleError, RetryError,
-    RetryRequest, SagaError, ScheduleId, SecretError, SecretInfo, SentSignal, SetSecret, SignalError, SignalRequest,
-    StartError, StartRequest, StartedExecution, StepStatus, TenantId, UndoDecision, VersionId, WatchId, WorkflowFile,
-    WorkflowId, WorkflowRef,
+    ExecutionStatus, Feed, FileId, Follower, Hook, OutputError, PauseError, PauseScheduleError, ReceivedUpload,
+    Receiving, RetryError, RetryRequest, SagaError, ScheduleId, SecretError, SecretInfo, SentSignal, SetSecret,
+    SignalError, SignalRequest, StartError, StartRequest, StartedExecution, StepStatus, TenantId, UndoDecision,
+    UploadError, Uploaded, VersionId, WatchId, WorkflowFile, WorkflowId, WorkflowRef,
 };
 use cogwheel_graphql::{Limits, Schema, Services};
 use serde_json::{Value, json};
@@ -168,6 +168,10 @@ impl Fake {
                 workflow: id,
                 trigger_key: "inbox".to_owned(),
                 location: Some("/inbox".to_owned()),
+                source: "directory".to_owned(),
+                mime_types: json!([]),
+                min_size: None,
+                max_size: None,
                 include: json!(["*.csv"]),
                 exclude: json!([]),
                 is_recursive: false,
@@ -234,7 +238,11 @@ impl Fake {
             rows.files.push(FileView {
                 id: FileId(Uuid::from_u128(0x60_0000 + n as u128)),
                 watch: rows.watches.first().map(|watch| watch.id),
+                source: "watch".to_owned(),
                 filename: format!("{n}.csv"),
+                original_filename: format!("{n}.csv"),
+                storage_key: None,
+                media_type: Some("text/csv".to_owned()),
                 path: Some(format!("/inbox/{n}.csv")),
                 size: 5_000_000_000,
                 sha256: Some("00".repeat(32)),
@@ -504,6 +512,14 @@ impl Services for Fake {
             known.ok_or(PauseScheduleError::UnknownSchedule { id })?.is_enabled = enabled;
             Ok(())
         })
+    }
+
+    async fn begin_upload(&self, _: &str, _: Option<u64>) -> Result<Receiving, UploadError> {
+        Err(UploadError::Draining)
+    }
+
+    async fn record_upload(&self, _: ReceivedUpload, _: Option<String>) -> Result<Uploaded, UploadError> {
+        unreachable!("nothing is received here")
     }
 
     async fn backfill(&self, request: BackfillRequest) -> Result<Backfilled, BackfillError> {

@@ -157,7 +157,7 @@ impl World {
             Event::Room(has_room) => {
                 self.has_room = *has_room;
                 self.execution.set_room(*has_room);
-                return self.try_tell(Input::Woken);
+                return self.try_tell(&Input::Woken);
             }
             Event::Pass(seconds) => {
                 self.now += TimeDelta::seconds(*seconds);
@@ -293,18 +293,18 @@ impl World {
         self.is_draining = false;
         self.stopping.clear();
         self.deadline_passed |= self.execution.deadline_at().is_some_and(|deadline_at| deadline_at <= self.now);
-        self.try_tell(Input::Recovered { cancel: self.cancel.clone() })
+        self.try_tell(&Input::Recovered { cancel: self.cancel.clone() })
     }
 
     /// Hands an input in; what is refused must change nothing.
-    fn try_tell(&mut self, input: Input) -> Result<(), TestCaseError> {
+    fn try_tell(&mut self, input: &Input) -> Result<(), TestCaseError> {
         let before = (self.execution.status(), self.execution.steps().to_vec());
         self.deadline_passed |= matches!(input, Input::Woken)
             && !self.is_decided
             && self.execution.deadline_at().is_some_and(|deadline_at| deadline_at <= self.now);
         self.last = Some(input.clone());
         let is_unwound = matches!(input, Input::Unwind { .. });
-        if self.tell(&input).is_none() {
+        if self.tell(input).is_none() {
             prop_assert_eq!(before, (self.execution.status(), self.execution.steps().to_vec()));
         } else {
             prop_assert!(!before.0.is_terminal() || is_unwound || before.1 == self.execution.steps());

@@ -148,6 +148,9 @@ fn a_completed_saga_is_undone_on_request() {
     assert_eq!(case.unwind(), Err(Rejected::NotRunning));
 }
 
+/// What it is called, and what comes of asking for everything to be undone, and of a decision.
+type State = (&'static str, Case, Result<(), Rejected>, Result<(), Rejected>);
+
 #[test]
 fn the_new_inputs_in_every_state() {
     let saga = format!("steps: [{}]\nfinally: [{{id: f, run: x}}]", undoable("a", ""));
@@ -158,7 +161,6 @@ fn the_new_inputs_in_every_state() {
         end(&mut case);
         case
     };
-    type State = (&'static str, Case, Result<(), Rejected>, Result<(), Rejected>);
     let states: Vec<State> = vec![
         ("queued", queued(), Err(Rejected::NothingToUndo), Err(Rejected::NotRunning)),
         ("running", begun(), Ok(()), Err(Rejected::NotRunning)),

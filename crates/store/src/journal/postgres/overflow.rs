@@ -11,8 +11,8 @@ use super::super::columns::{HeadColumns, Instant, Key, WakeColumns};
 use super::super::counts::Counts;
 use super::super::overflow::{also_replacing, decided_now, is_full, replaced_by, skipped};
 use super::super::sql::postgres as sql;
-use super::put;
 use super::starts::Placed;
+use super::{put, settle_files};
 use crate::store::LIVE_OF_SCHEDULE;
 use crate::values::storable_text;
 
@@ -103,7 +103,7 @@ async fn limited(
                 counts.add(record.workflow, head.status, record.at);
                 let head = [HeadColumns::of(&record, head)];
                 put(tx, sql::UPDATE_EXECUTIONS, &head).await?;
-                put(tx, sql::SETTLE_FILES, &head).await?;
+                settle_files(tx, &head).await?;
             }
             let wake = |parent: ExecutionId| WakeColumns { id: Key(parent.0), at: Instant(record.at), asked: true };
             put(tx, sql::WAKE, &record.parent.map(wake).into_iter().collect::<Vec<_>>()).await?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::super::columns::{
-    ArtifactColumns, ExecutionColumns, FileColumns, FireColumns, Key, ScheduleColumns, StepColumns,
+    ArtifactColumns, ExecutionColumns, FileColumns, FireColumns, Key, LinkColumns, ScheduleColumns, StepColumns,
 };
 use super::super::counts::Counts;
 use super::super::sql::postgres as sql;
@@ -35,6 +35,11 @@ pub(super) async fn write(
     let (starts, files) = insert_files(tx, starts, answers).await?;
     let starts = insert_executions(tx, starts, answers).await?;
     put(tx, sql::LINK_FILES, &files).await?;
+    let uploads = starts.iter().filter_map(|(_, start)| match start.from {
+        StartFrom::Upload(file) => Some(LinkColumns::of(&start.row, file)),
+        StartFrom::Request | StartFrom::Schedule(_) | StartFrom::Files(_) => None,
+    });
+    put(tx, sql::LINK_FILES, &uploads.collect::<Vec<_>>()).await?;
     let kept = starts.iter().flat_map(|(_, start)| start.kept.iter().map(|step| StepColumns::kept(&start.row, step)));
     put(tx, sql::UPSERT_STEPS, &kept.collect::<Vec<_>>()).await?;
     let outputs = starts.iter().flat_map(|(_, start)| ArtifactColumns::kept(start));
@@ -70,7 +75,7 @@ fn duplicate(start: &Start, first: First) -> Started {
 fn instant(start: &Start) -> Option<(Uuid, DateTime<Utc>)> {
     match &start.from {
         StartFrom::Schedule(tick) => tick.due.last().map(|due| (tick.schedule.0, due.due_at)),
-        StartFrom::Request | StartFrom::Files(_) => None,
+        StartFrom::Request | StartFrom::Files(_) | StartFrom::Upload(_) => None,
     }
 }
 
@@ -83,7 +88,7 @@ async fn refuse_known_instants<'u>(
         .iter()
         .filter_map(|(_, start)| match &start.from {
             StartFrom::Schedule(tick) => FireColumns::of(tick, Some(start.row.id.0)).pop(),
-            StartFrom::Request | StartFrom::Files(_) => None,
+            StartFrom::Request | StartFrom::Files(_) | StartFrom::Upload(_) => None,
         })
         .collect();
     let mut known: HashMap<(Uuid, DateTime<Utc>), First> = HashMap::new();
@@ -114,7 +119,7 @@ async fn pass_over<'u>(
     // A backfill was asked for: it takes place even while the schedule is off.
     let coming = |start: &'u Start| match &start.from {
         StartFrom::Schedule(tick) if !tick.is_backfill => Some(tick),
-        StartFrom::Schedule(_) | StartFrom::Request | StartFrom::Files(_) => None,
+        StartFrom::Schedule(_) | StartFrom::Request | StartFrom::Files(_) | StartFrom::Upload(_) => None,
     };
     let schedules: Vec<ScheduleKey> =
         starts.iter().filter_map(|(_, start)| Some(ScheduleKey { id: Key(coming(start)?.schedule.0) })).collect();
@@ -161,7 +166,7 @@ async fn insert_files<'u>(
             later.insert(start.row.id.0, *first);
         } else {
             firsts.extend(versions.iter().map(|version| (key(version), start.row.id.0)));
-            files.extend(FileColumns::all(versions, &start.row));
+            files.extend(FileColumns::all(versions, start));
         }
     }
     let inserted = ids(&ask(tx, sql::INSERT_FILES, &files).await?)?;
@@ -244,7 +249,7 @@ async fn move_schedules<'u>(
 ) -> Result<(), Failure> {
     let started = starts.iter().filter_map(|(_, start)| match &start.from {
         StartFrom::Schedule(tick) => Some((tick, Some(start.row.id.0))),
-        StartFrom::Request | StartFrom::Files(_) => None,
+        StartFrom::Request | StartFrom::Files(_) | StartFrom::Upload(_) => None,
     });
     let mut fires = Vec::new();
     let mut schedules: HashMap<Uuid, ScheduleColumns> = HashMap::new();
@@ -272,6 +277,6 @@ async fn move_schedules<'u>(
     Ok(put(tx, sql::BACKFILLED, &backfilled.into_values().collect::<Vec<_>>()).await?)
 }
 
-fn ids(rows: &[sea_orm::QueryResult]) -> Result<HashSet<Uuid>, DbErr> {
+pub(super) fn ids(rows: &[sea_orm::QueryResult]) -> Result<HashSet<Uuid>, DbErr> {
     rows.iter().map(|row| row.try_get("", "id")).collect()
 }

@@ -7,10 +7,11 @@ use rusqlite::{OptionalExtension, Params, params};
 use uuid::Uuid;
 
 use super::super::columns::{
-    ArtifactColumns, ExecutionColumns, FileColumns, FireColumns, Instant, Key, ScheduleColumns, StepColumns,
-    idempotency_key,
+    ArtifactColumns, ExecutionColumns, FileColumns, FireColumns, Instant, Key, LinkColumns, ScheduleColumns,
+    StepColumns, UploadColumns, idempotency_key,
 };
 use super::super::counts::Counts;
+use super::super::lane::Upload;
 use super::super::overflow;
 use super::super::sql::sqlite as sql;
 use super::{Refused, Writer};
@@ -85,9 +86,13 @@ impl Writer {
             StartFrom::Request => {}
             StartFrom::Schedule(tick) => self.tick(tick, Some(row.id.0))?,
             StartFrom::Files(files) => {
-                for file in FileColumns::all(files, row) {
+                for file in FileColumns::all(files, start) {
                     self.file(&file)?;
                 }
+            }
+            StartFrom::Upload(file) => {
+                let l = LinkColumns::of(row, *file);
+                self.run(sql::LINK_FILE, params![l.tenant_id, l.execution_id, l.id, l.created_at])?;
             }
         }
         if let Some(first) = &start.first {
@@ -101,6 +106,34 @@ impl Writer {
             StartFrom::Schedule(tick) if tick.overlap == Overlap::Replace => self.replace_previous(tick, row, started),
             _ => Ok(started),
         }
+    }
+
+    /// Records an uploaded file with its starts; the answers to these are left in the unit.
+    pub(super) fn upload(&self, upload: &Upload, counts: &mut Counts) -> Result<Started, Refused> {
+        let u = UploadColumns::of(&upload.new);
+        let inserted = self.run(
+            sql::INSERT_UPLOAD,
+            params![
+                u.id,
+                u.tenant_id,
+                u.file_watch_id,
+                u.filename,
+                u.original_filename,
+                u.storage_key,
+                u.mime_type,
+                u.file_size,
+                u.status,
+                u.decision_reason,
+                u.error,
+                u.created_at
+            ],
+        )?;
+        if inserted == 0 {
+            return Ok(Started::Duplicate { execution: None });
+        }
+        let starts = upload.new.starts.iter().map(|start| self.start(start, counts));
+        upload.answer(starts.collect::<Result<_, _>>()?);
+        Ok(Started::Accepted)
     }
 
     /// Why the fired instant starts nothing after all: the schedule has just been switched off, or its previous execution is
@@ -177,6 +210,7 @@ impl Writer {
                 f.path_hash,
                 f.file_size,
                 f.file_hash,
+                f.mime_type,
                 f.modified_at,
                 f.device_identity,
                 f.inode_identity,
@@ -185,6 +219,8 @@ impl Writer {
                 f.settled_at,
                 f.after_state,
                 f.batch_key,
+                f.status,
+                f.processed_at,
                 f.created_at
             ],
         )?;
@@ -202,7 +238,7 @@ impl Writer {
             }
         }
         match &start.from {
-            StartFrom::Request => Ok(None),
+            StartFrom::Request | StartFrom::Upload(_) => Ok(None),
             StartFrom::Schedule(tick) => match tick.due.last() {
                 Some(due) => self.find(sql::FIND_BY_DUE, params![Key(tick.schedule.0), Instant(due.due_at)]),
                 None => Ok(None),

@@ -52,8 +52,8 @@ impl Watch {
             }
             Verdict::Gone => self.vanished(&ready),
             Verdict::Recorded(identity) => self.handled(&ready, identity),
-            Verdict::Filtered(identity, version) => {
-                self.decisions.filter(&version, identity);
+            Verdict::Filtered(identity, version, reason, why) => {
+                self.decisions.filter(&version, identity, reason, why);
                 self.handled(&ready, identity);
             }
             Verdict::EndRecorded => drop(ready.path.to_str().and_then(|path| self.handled.remove(path))),

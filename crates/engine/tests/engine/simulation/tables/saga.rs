@@ -45,7 +45,7 @@ impl Tables {
         let saga = row.saga.as_mut().expect("what has begun is recorded");
         saga.asked.get_or_insert(UnwindAsked { by: request.by, reason: request.reason });
         if has_completed {
-            saga.recorded.cause.get_or_insert(request.cause.clone());
+            saga.recorded.cause.get_or_insert_with(|| request.cause.clone());
             saga.recorded.unwind_number += 1;
             let known = saga.row.as_mut().expect("what has completed is recorded");
             (known.status, known.completed_at) = (SagaStatus::Compensating, None);
