@@ -1,7 +1,7 @@
 //! Changes of a table that stands, each of which can be taken back.
 
 use crate::build::Column;
-use crate::def::{ColumnDef, IndexDef, TableDef};
+use crate::def::{ColumnDef, Extra, IndexDef, TableDef};
 
 /// A change of a table that stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum ChangeKind {
     AddIndex(IndexDef),
     /// An index goes; its definition brings it back.
     DropIndex(IndexDef),
+    /// Rows are kept from now on, but for transactions that see the lease: [`Extra::Keep`].
+    Keep(String),
 }
 
 /// A column that comes to `table`.
@@ -38,6 +40,11 @@ pub fn drop_index(table: &str, index: IndexDef) -> Change {
     Change { table: table.to_owned(), kind: ChangeKind::DropIndex(index) }
 }
 
+/// Rows of `table` that are kept from now on, but for transactions that see the lease.
+pub fn keep(table: &str, lease: &str) -> Change {
+    Change { table: table.to_owned(), kind: ChangeKind::Keep(lease.to_owned()) }
+}
+
 impl Change {
     /// Does to a declared table what the change does to the real one.
     pub fn apply(&self, table: &mut TableDef) {
@@ -48,6 +55,7 @@ impl Change {
             }
             ChangeKind::AddIndex(index) => table.indexes.push(index.clone()),
             ChangeKind::DropIndex(index) => table.indexes.retain(|known| known.name != index.name),
+            ChangeKind::Keep(lease) => table.extras.push(Extra::Keep { lease: lease.clone() }),
         }
     }
 }
