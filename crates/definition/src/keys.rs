@@ -25,11 +25,12 @@ pub(crate) const WORKFLOW: Keys = Keys {
         "timeout",
         "queue_timeout",
         "priority",
+        "history",
         "steps",
         "on_failure",
         "finally",
     ],
-    not_yet: &["saga", "history"],
+    not_yet: &["saga"],
 };
 
 pub(crate) const DEFAULTS: Keys = Keys { what: "`defaults`", known: &["timeout", "retry"], not_yet: &[] };

@@ -39,7 +39,9 @@ pub use files::{After, DoneMarker, FileBatch, FileEvent, FileEvents, FileTrigger
 pub use inputs::{InputField, InputProblem, Inputs};
 pub use jq::jq;
 pub use outside::{EventPattern, EventTrigger, Method, Signature, WebhookTrigger};
-pub use policy::{Backoff, Concurrency, Condition, Foreach, MAX_ITEMS, OnLost, Overflow, Priority, Retry, Until};
+pub use policy::{
+    Backoff, Concurrency, Condition, Foreach, History, MAX_ITEMS, OnLost, Overflow, Priority, Retry, Until,
+};
 pub use schedule::{CatchUp, Overlap, ScheduleTrigger};
 pub use schema::json_schema;
 pub use seen::{Names, SeenStep};

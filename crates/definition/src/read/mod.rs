@@ -108,6 +108,7 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
     let timeout = fields.get("timeout").and_then(|node| reader.timeout(node, "timeout"));
     let queue_timeout = fields.get("queue_timeout").and_then(|node| reader.timeout(node, "queue_timeout"));
     let priority = fields.get("priority").and_then(|node| reader.priority(node)).unwrap_or_default();
+    let history = fields.get("history").and_then(|node| reader.history(node)).unwrap_or_default();
     let concurrency = fields.get("concurrency").and_then(|node| reader.concurrency(node));
     blocks(&mut reader, &fields);
     if timeout.is_some() || fields.get("timeout").is_none() {
@@ -146,6 +147,7 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
         timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
         queue_timeout,
         priority,
+        history,
         concurrency,
         steps,
         blocks,

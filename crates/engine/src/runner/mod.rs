@@ -7,6 +7,7 @@ mod journal;
 mod media;
 mod outside;
 mod slots;
+mod told;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

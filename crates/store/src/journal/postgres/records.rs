@@ -6,14 +6,13 @@ use cogwheel_engine::ports::{Record, StartFrom, Started};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
 use uuid::Uuid;
 
-use super::super::columns::{
-    ArtifactColumns, EventColumns, HeadColumns, Instant, Key, LogColumns, StepColumns, WakeColumns,
-};
+use super::super::columns::{ArtifactColumns, HeadColumns, Instant, Key, LogColumns, StepColumns, WakeColumns};
 use super::super::counts::Counts;
 use super::super::sql::postgres as sql;
-use super::super::{check_fence, lets_go};
+use super::super::{check_fence, events_of, lets_go};
 use super::starts::Placed;
 use super::{Answers, put};
+use crate::events::{self, Event};
 
 /// What `workflow_executions.trigger_type` says of an execution that has input files.
 const FILE: &str = "file";
@@ -96,7 +95,7 @@ struct Rows {
     steps: Vec<StepColumns>,
     artifacts: Vec<ArtifactColumns>,
     logs: Vec<LogColumns>,
-    events: Vec<EventColumns>,
+    events: Vec<Event>,
     parents: Vec<WakeColumns>,
 }
 
@@ -105,15 +104,15 @@ impl Rows {
         self.steps.extend(record.steps.iter().map(|step| StepColumns::of(record, step)));
         self.artifacts.extend(ArtifactColumns::of(record));
         self.logs.extend(record.logs.iter().map(|log| LogColumns::of(record, log)));
-        self.events.extend(record.events.iter().map(|event| EventColumns::of(record, event)));
+        self.events.extend(events_of(record));
         self.parents.extend(record.parent.map(|parent| wake(record, parent.0, true)));
     }
 
-    async fn write(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
+    async fn write(self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
         put(tx, sql::UPSERT_STEPS, &self.steps).await?;
         put(tx, sql::UPSERT_ARTIFACTS, &self.artifacts).await?;
         put(tx, sql::INSERT_LOGS, &self.logs).await?;
-        put(tx, sql::INSERT_EVENTS, &self.events).await?;
+        events::postgres::append_locked(tx, self.events).await?;
         put(tx, sql::WAKE, &self.parents).await
     }
 }
