@@ -1,10 +1,14 @@
 //! The command line: what can be asked of the binary.
 
+mod events;
+
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 use std::path::PathBuf;
 
 use crate::settings::{SETTINGS, SettingKind};
+
+pub(crate) use events::{EventsCommand, ListEvents, ReplayEvents};
 
 /// A workflow automation engine: files, schedules and requests set workflows off; every run is recorded and survives
 /// crashes.
@@ -30,6 +34,9 @@ pub(crate) enum Command {
     /// Set, list and delete secrets, such as those that webhooks are signed with. Works beside a running server.
     #[command(subcommand)]
     Secrets(SecretsCommand),
+    /// Read the recorded events, prove that nobody changed them, hand them out again. Works beside a running server.
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// Print a schema.
     #[command(subcommand)]
     Schema(SchemaCommand),
