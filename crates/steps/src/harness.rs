@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cogwheel_engine::clock::SystemClock;
-use cogwheel_engine::ports::{LogLevel, LogLine, LogSink, LogStream, StepContext, StepType};
+use cogwheel_engine::ports::{LogLevel, LogLine, LogSink, LogStream, Recorded, StepContext, StepType, Workplace};
 use cogwheel_engine::{ExecutionId, Failure, FailureKind, Outcome};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -34,7 +34,9 @@ impl Attempt {
         std::fs::create_dir(&work_dir).unwrap();
         let (sender, lines) = mpsc::channel(16);
         let execution = ExecutionId(Uuid::now_v7());
-        let artifacts_dir = work_dir.join("artifacts/0-2");
+        let place = Workplace { artifacts_dir: work_dir.join("artifacts"), output_file: work_dir.join("output") };
+        std::fs::create_dir(&place.artifacts_dir).unwrap();
+        std::fs::write(&place.output_file, "").unwrap();
         let context = StepContext {
             execution,
             workflow: "import".to_owned(),
@@ -43,11 +45,13 @@ impl Attempt {
             step_key: format!("{execution}/{}", Uuid::now_v7()),
             root: folder.path().to_owned(),
             work_dir,
-            artifacts_dir,
+            place: Some(place),
             kill_grace: Duration::from_secs(30),
             logs: LogSink::new(sender, 0, 2, Arc::new(SystemClock)),
+            recorded: Recorded::default(),
             stop: CancellationToken::new(),
         };
+        context.recorded.announce();
         Self { context, lines, folder }
     }
 

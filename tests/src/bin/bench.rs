@@ -1,6 +1,7 @@
 //! Measures the workloads of `docs/benchmarks.md` on the real binary and prints them as a table and as JSON.
 //!
-//! `cargo xtask bench` builds the release binary, brings a PostgreSQL and runs this.
+//! `cargo xtask bench` builds the release binary, brings a PostgreSQL and runs this. Arguments choose among the workloads
+//! (`size`, `start`, `idle`, `file`, `flood`) and the databases (`sqlite`, `postgres`); without any, all are run.
 
 use std::fs;
 use std::net::TcpListener;
@@ -32,12 +33,33 @@ struct Figure {
 
 #[expect(clippy::print_stdout, reason = "the table is what it is for")]
 fn main() {
-    let mut figures = vec![binary_size()];
-    for (backend, name) in [(Backend::Sqlite, "SQLite"), (Backend::Postgres, "PostgreSQL")] {
-        figures.push(start_to_ready(backend, name));
-        figures.extend(idle(backend, name));
-        figures.push(file_to_first_instruction(backend, name));
-        figures.push(flood(backend, name));
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    let is_chosen = |among: &[&str], one: &str| {
+        let mut named = chosen.iter().filter(|word| among.contains(&word.as_str())).peekable();
+        named.peek().is_none() || named.any(|word| word == one)
+    };
+    let runs = |workload: &str| is_chosen(&["size", "start", "idle", "file", "flood"], workload);
+    let mut figures = Vec::new();
+    if runs("size") {
+        figures.push(binary_size());
+    }
+    for (backend, name, word) in [(Backend::Sqlite, "SQLite", "sqlite"), (Backend::Postgres, "PostgreSQL", "postgres")]
+    {
+        if !is_chosen(&["sqlite", "postgres"], word) {
+            continue;
+        }
+        if runs("start") {
+            figures.push(start_to_ready(backend, name));
+        }
+        if runs("idle") {
+            figures.extend(idle(backend, name));
+        }
+        if runs("file") {
+            figures.push(file_to_first_instruction(backend, name));
+        }
+        if runs("flood") {
+            figures.push(flood(backend, name));
+        }
     }
     println!("| workload | database | measured | reach |\n|---|---|---|---|");
     for Figure { workload, backend, measured, reach, .. } in &figures {
@@ -137,6 +159,8 @@ fn file_to_first_instruction(backend: Backend, name: &'static str) -> Figure {
     let server = home.serve();
     let draft = home.path("elsewhere/draft");
     let times = (0..DROPS).map(|number| {
+        // The execution before has ended by then: an idle engine is measured.
+        pause(Duration::from_millis(10));
         fs::write(&draft, number.to_string()).expect("the draft can be written");
         let seen = home.path(&format!("elsewhere/seen-{number}.csv"));
         let began = Instant::now();
@@ -150,7 +174,7 @@ fn file_to_first_instruction(backend: Backend, name: &'static str) -> Figure {
         workload: "file renamed into the inbox, settle 0, to the first instruction of its shell step",
         backend: name,
         measured: format!("p50 {:.1} ms, p99 {:.1} ms", times.milliseconds(50), times.milliseconds(99)),
-        reach: "p50 < 50 ms",
+        reach: "p50 < 4 ms, p99 < 25 ms",
         value: json!({ "p50_ms": times.milliseconds(50), "p99_ms": times.milliseconds(99) }),
     }
 }
@@ -163,7 +187,7 @@ fn wait_for_file(path: &Path) {
     }
 }
 
-/// A thousand files moved in at once, each one execution.
+/// Thousands of files moved in at once, each one execution.
 fn flood(backend: Backend, name: &'static str) -> Figure {
     let home = Home::new(backend);
     home.write(
@@ -191,7 +215,7 @@ fn flood(backend: Backend, name: &'static str) -> Figure {
         workload: "10 000 files dropped at once, each hashed and one completed execution",
         backend: name,
         measured: format!("{FLOOD} executions in {:.0} ms ({rate:.0}/s)", took.as_secs_f64() * 1e3),
-        reach: "> 3 000/s on SQLite",
+        reach: "> 3 000/s",
         value: json!({ "executions": FLOOD, "seconds": took.as_secs_f64() }),
     }
 }

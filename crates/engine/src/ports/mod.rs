@@ -30,7 +30,7 @@ pub use reads::Reads;
 pub use schedule::{Due, DueOutcome, PauseSchedule, ScheduleRecord, ScheduleTick, SkipReason};
 pub use secrets::{DataKey, DeletedSecret, PutSecret, SecretStore, StoredSecret, Vault, VaultError, WrappedKey};
 pub use signals::{AskInbox, AwaitedSignal, EndedChild, Inbox, NewSignal, SignalAnswer, TakenSignal};
-pub use step::{LogLevel, LogLine, LogSink, LogStream, StepContext, StepRegistry, StepType};
+pub use step::{LogLevel, LogLine, LogSink, LogStream, Recorded, StepContext, StepRegistry, StepType, Workplace};
 pub use store::{
     ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, CountedCalls, EndpointRecord, Head, NewArtifact,
     NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, Start, StartFrom, Started, StepEffect,

@@ -24,6 +24,13 @@ pub trait StepType: Send + Sync + 'static {
     /// Whether running it twice is harmless, because nothing outside sees it. Such a step is recorded once, at its end.
     fn only_computes(&self) -> bool;
 
+    /// Whether it runs processes, which take about as long to start as their beginning takes to be recorded. Then it gets a
+    /// [`Workplace`], is run before its beginning is recorded, and waits for `context.recorded` before it does anything that
+    /// is seen outside.
+    fn has_processes(&self) -> bool {
+        false
+    }
+
     /// Runs one attempt. Stops soon after `context.stop` is cancelled, leaves nothing running, and then answers
     /// [`Outcome::Stopped`].
     async fn run(&self, context: StepContext, input: Value) -> Outcome;
@@ -47,16 +54,44 @@ pub struct StepContext {
     pub step_key: String,
     /// The folder that relative paths mean.
     pub root: PathBuf,
-    /// A scratch folder shared by the steps of the execution, gone after its end.
+    /// A scratch folder shared by the steps of the execution, gone after its end. It is there for step types that have
+    /// processes.
     pub work_dir: PathBuf,
-    /// The attempt's own folder: regular files left there become artifacts. It exists only if the step type makes it.
-    pub artifacts_dir: PathBuf,
+    /// What the attempt's processes have on disk; of step types that have processes.
+    pub place: Option<Workplace>,
     /// How long a process has between being asked to end and being killed.
     pub kill_grace: Duration,
     /// Where its log lines go.
     pub logs: LogSink,
+    /// Whether the beginning of the attempt is recorded.
+    pub recorded: Recorded,
     /// Cancelled when the attempt must stop.
     pub stop: CancellationToken,
+}
+
+/// What an attempt has on disk for itself. Both are there when it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workplace {
+    /// An empty folder: regular files left there become artifacts.
+    pub artifacts_dir: PathBuf,
+    /// An empty file, for outputs.
+    pub output_file: PathBuf,
+}
+
+/// Tells attempts that their beginning is durable: an effect before that would be one that nobody knows of after a crash.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded(CancellationToken);
+
+impl Recorded {
+    /// Lets those who wait go on.
+    pub fn announce(&self) {
+        self.0.cancel();
+    }
+
+    /// Waits until it is recorded; for ever if it never is, in which case the attempt is asked to stop.
+    pub async fn wait(&self) {
+        self.0.cancelled().await;
+    }
 }
 
 /// How grave a log line is.

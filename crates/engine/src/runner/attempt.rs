@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cogwheel_definition::Step;
 use cogwheel_machine::{Failure, FailureKind, Outcome};
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -11,10 +12,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+use super::Runner;
 use super::artifacts::{Leavings, bounded};
 use super::drive::Drive;
+use super::places::Places;
 use crate::events::EventType;
-use crate::ports::{Actor, LogLine, LogSink, NewArtifact, NewEvent, StepContext, StepType};
+use crate::ports::{Actor, LogLine, LogSink, NewArtifact, NewEvent, Recorded, StepContext, StepType, Workplace};
 use crate::triggers::depth_of;
 
 /// An attempt under way.
@@ -49,8 +52,11 @@ impl Drive<'_> {
             return self.emit(step);
         }
         let (lines, mut written) = mpsc::channel(COMPUTED_LINES);
-        let attempt = match self.prepare(step, lines, CancellationToken::new()) {
-            Ok((step_type, context, input)) => run_limited(step_type, context, input, Duration::MAX),
+        let recorded = Recorded::default();
+        // What nobody outside sees need not wait.
+        recorded.announce();
+        let attempt = match self.prepare(step, lines, recorded, CancellationToken::new()) {
+            Ok(prepared) => prepared.run(Duration::MAX),
             Err(failure) => return Outcome::Failed { failure, output: None },
         };
         let collect = async {
@@ -90,53 +96,43 @@ impl Drive<'_> {
         Outcome::Completed { output: serde_json::json!({ "id": id.to_string() }) }
     }
 
-    /// Begins an attempt; its end is heard through `attempts`.
-    pub(super) async fn begin(&mut self, step: i32) {
+    /// Begins an attempt, which has no effect before its beginning is recorded; its end is heard through `attempts`.
+    pub(super) fn begin(&mut self, step: i32, recorded: &Recorded) {
         let Some(state) = self.execution.step(step) else { return };
         let attempt = state.attempt;
-        // Counted from here, not from the decision: a database that was away must not use the step's time up.
+        // Counted from when its beginning is recorded: a database that was away must not use the step's time up.
         let limit = self.execution.definition(state).timeout.unwrap_or(Duration::MAX);
         let ending = CancellationToken::new();
-        let prepared = match self.make_work_dir().await {
-            Ok(()) => self.prepare(step, self.lines.clone(), ending.clone()),
-            Err(error) => Err(internal("cannot make the scratch folder").with_detail(error.to_string())),
-        };
+        let prepared = self.prepare(step, self.lines.clone(), recorded.clone(), ending.clone());
+        let places = Arc::clone(&self.places);
+        let restocks = self.has_more_processes();
         self.running.push(Running { step, stop: ending });
         let runner = Arc::clone(self.runner);
         self.attempts.spawn(async move {
-            let (outcome, artifacts) = match prepared {
-                Ok((step_type, context, input)) => {
-                    let left = Leavings {
-                        folder: context.artifacts_dir.clone(),
-                        step,
-                        key: context.step.clone(),
-                        logs: context.logs.clone(),
-                        stop: context.stop.clone(),
-                    };
-                    let outcome = run_limited(step_type, context, input, limit).await;
-                    runner.keeper().keep_leavings(&left, bounded(outcome)).await
-                }
-                Err(failure) => (Outcome::Failed { failure, output: None }, Vec::new()),
+            let ran = match prepared {
+                Ok(prepared) if prepared.step_type.has_processes() => match places.take() {
+                    Ok(place) => {
+                        let restocked = restocks.then_some(places);
+                        Ok(prepared.run_in(place, restocked, limit, &runner).await)
+                    }
+                    Err(failure) => Err(failure),
+                },
+                Ok(prepared) => Ok((bounded(prepared.run(limit).await), Vec::new())),
+                Err(failure) => Err(failure),
             };
+            let (outcome, artifacts) =
+                ran.unwrap_or_else(|failure| (Outcome::Failed { failure, output: None }, Vec::new()));
             Ended { step, attempt, outcome, artifacts }
         });
-    }
-
-    /// Makes the scratch folder, once.
-    async fn make_work_dir(&mut self) -> std::io::Result<()> {
-        if !self.has_work_dir {
-            tokio::fs::create_dir_all(self.work_dir()).await?;
-            self.has_work_dir = true;
-        }
-        Ok(())
     }
 
     fn prepare(
         &self,
         step: i32,
         lines: mpsc::Sender<(i32, i32, LogLine)>,
+        recorded: Recorded,
         ending: CancellationToken,
-    ) -> Result<(Arc<dyn StepType>, StepContext, Value), Failure> {
+    ) -> Result<Prepared, Failure> {
         let step_type = self.step_type(step)?;
         let workflow = self.execution.workflow();
         let state = self.execution.step(step).ok_or_else(|| internal("the step does not exist"))?;
@@ -148,12 +144,23 @@ impl Drive<'_> {
             step_key: self.execution.step_key(step),
             root: self.runner.root.clone(),
             work_dir: self.work_dir(),
-            artifacts_dir: self.artifacts_dir(step, state.attempt),
+            place: None,
             kill_grace: self.runner.kill_grace,
             logs: LogSink::new(lines, step, state.attempt, Arc::clone(&self.runner.clock)),
+            recorded,
             stop: ending,
         };
-        Ok((step_type, context, state.input.clone().unwrap_or_default()))
+        Ok(Prepared { step, step_type, context, input: state.input.clone().unwrap_or_default() })
+    }
+
+    /// Whether attempts of other steps, or more of the same, may want a place.
+    fn has_more_processes(&self) -> bool {
+        let has_processes = |step: &&Step| {
+            self.runner.steps.get(step.action.step_type()).is_some_and(|step_type| step_type.has_processes())
+        };
+        let mut steps = self.execution.workflow().steps.iter().filter(has_processes);
+        let first = steps.next();
+        first.is_some_and(|step| step.foreach.is_some() || step.until.is_some()) || steps.next().is_some()
     }
 
     fn type_name(&self, step: i32) -> &'static str {
@@ -167,29 +174,88 @@ impl Drive<'_> {
     }
 }
 
-/// Runs an attempt, asks it to stop when its time is up, and survives its panics.
-async fn run_limited(step_type: Arc<dyn StepType>, context: StepContext, input: Value, limit: Duration) -> Outcome {
-    let ending = context.stop.clone();
-    let step = context.step.clone();
-    let attempt = async {
-        let run = step_type.run(context, input);
-        tokio::pin!(run);
-        tokio::select! {
-            outcome = &mut run => outcome,
-            () = tokio::time::sleep(limit) => {
-                ending.cancel();
-                match run.await {
-                    Outcome::Stopped => Outcome::TimedOut { output: None },
-                    // It ended by itself at the last moment.
-                    other => other,
+/// An attempt that can be run.
+struct Prepared {
+    step: i32,
+    step_type: Arc<dyn StepType>,
+    context: StepContext,
+    input: Value,
+}
+
+impl Prepared {
+    /// Runs the attempt, asks it to stop when its time is up, and survives its panics.
+    async fn run(self, limit: Duration) -> Outcome {
+        let Self { step_type, context, input, .. } = self;
+        let ending = context.stop.clone();
+        let step = context.step.clone();
+        let attempt = async {
+            let recorded = context.recorded.clone();
+            if !step_type.has_processes() && ending.run_until_cancelled(recorded.wait()).await.is_none() {
+                return Outcome::Stopped;
+            }
+            let run = step_type.run(context, input);
+            let time_is_up = async {
+                recorded.wait().await;
+                tokio::time::sleep(limit).await;
+            };
+            tokio::pin!(run);
+            tokio::select! {
+                outcome = &mut run => outcome,
+                () = time_is_up => {
+                    ending.cancel();
+                    match run.await {
+                        Outcome::Stopped => Outcome::TimedOut { output: None },
+                        // It ended by itself at the last moment.
+                        other => other,
+                    }
                 }
             }
-        }
-    };
-    AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
-        error!(step, "a step type panicked");
-        Outcome::Failed { failure: internal("the step type failed inside"), output: None }
-    })
+        };
+        AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
+            error!(step, "a step type panicked");
+            Outcome::Failed { failure: internal("the step type failed inside"), output: None }
+        })
+    }
+
+    /// Runs the attempt in a place of its own, and keeps the artifacts that it leaves there. Meanwhile another place is
+    /// made, where one is wanted.
+    async fn run_in(
+        mut self,
+        place: Workplace,
+        restocked: Option<Arc<Places>>,
+        limit: Duration,
+        runner: &Runner,
+    ) -> (Outcome, Vec<NewArtifact>) {
+        let context = &mut self.context;
+        let left = Leavings {
+            folder: place.artifacts_dir.clone(),
+            step: self.step,
+            key: context.step.clone(),
+            logs: context.logs.clone(),
+            stop: context.stop.clone(),
+        };
+        context.place = Some(place);
+        let recorded = context.recorded.clone();
+        let restock = async {
+            let Some(places) = restocked else { return };
+            recorded.wait().await;
+            // On another thread: this one's processor is likely the one that the process waits for.
+            drop(tokio::task::spawn_blocking(move || places.restock()));
+        };
+        let outcome = with_company(self.run(limit), restock).await;
+        runner.keeper().keep_leavings(&left, bounded(outcome)).await
+    }
+}
+
+/// Waits for the first, and lets the second run beside it; where both can go on, the first does.
+async fn with_company<T>(first: impl Future<Output = T>, second: impl Future<Output = ()>) -> T {
+    tokio::pin!(first, second);
+    tokio::select! {
+        biased;
+        ended = &mut first => return ended,
+        () = second => {}
+    }
+    first.await
 }
 
 /// The type that an author gives an event.

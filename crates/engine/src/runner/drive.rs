@@ -14,10 +14,11 @@ use uuid::Uuid;
 
 use super::attempt::{Ended, Running};
 use super::journal::Written;
+use super::places::Places;
 use super::slots::{Slot, Ticket};
 use super::told::Told;
-use super::{Job, Line, Nudge, Runner, UnrecordedStart};
-use crate::ports::{LogLine, NewArtifact, NewEvent, Parent};
+use super::{Arrival, Job, Line, Nudge, Runner, UnrecordedStart};
+use crate::ports::{LogLine, NewArtifact, NewEvent, Parent, Recorded};
 use crate::{Changed, TenantId, WorkflowId};
 
 /// How many log lines an execution may be ahead of the journal before its processes have to wait.
@@ -58,11 +59,13 @@ pub(super) struct Drive<'a> {
     pub(super) lines: mpsc::Sender<(i32, i32, LogLine)>,
     pub(super) attempts: JoinSet<Ended>,
     pub(super) running: Vec<Running>,
+    /// What its attempts have on disk.
+    pub(super) places: Arc<Places>,
     slot: Option<Slot>,
     /// Its place in the queue for one.
     ticket: Option<Ticket>,
-    /// Whether its scratch folder was made.
-    pub(super) has_work_dir: bool,
+    /// Counts it among those that will want a slot, until it has had one.
+    arrival: Option<Arrival>,
     /// Its start, until it is recorded.
     pub(super) start: Option<UnrecordedStart>,
     /// Whether the database knows it.
@@ -120,7 +123,7 @@ pub(super) enum Next {
 /// Runs an execution until it ended or is let go of.
 pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     let (lines, mut heard_lines) = mpsc::channel(LOG_BACKLOG);
-    let (id, number, mut nudges, mut arrival) = (job.execution.id(), line.number, line.nudges, Some(line.arrival));
+    let (id, number, mut nudges) = (job.execution.id(), line.number, line.nudges);
     let first =
         (job.execution.status() != ExecutionStatus::Queued).then(|| Input::Recovered { cancel: job.cancel.clone() });
     let recorded_wake_at = job.execution.next_wake_at().filter(|_| first.is_none());
@@ -142,9 +145,10 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
         lines,
         attempts: JoinSet::new(),
         running: Vec::new(),
+        places: Arc::new(Places::below(runner.work_dir.join(id.to_string()))),
         slot: None,
         ticket: line.ticket,
-        has_work_dir: false,
+        arrival: Some(line.arrival),
         is_recorded: job.start.is_none(),
         start: job.start,
         is_recovered: first.is_some(),
@@ -152,21 +156,18 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     };
     drive.execution.set_room(false);
     // What only waits needs no slot.
-    arrival = arrival.filter(|_| drive.execution.status() != ExecutionStatus::Waiting);
+    if drive.execution.status() == ExecutionStatus::Waiting {
+        drive.arrival = None;
+    }
     let mut next = match first {
         Some(input) => drive.take(input).await,
         None if drive.start.is_some() => drive.begin_unrecorded().await,
         None => Next::GoOn,
     };
-    arrival = arrival.filter(|_| drive.slot.is_none());
     drive.is_recovered = false;
     let mut idle_at = Instant::now() + LINGER;
     while next == Next::GoOn {
-        // What only waits holds nobody else up.
-        if drive.running.is_empty() && !drive.execution.has_work() && drive.pending.is_empty() && drive.slot.is_some() {
-            drive.slot = None;
-            drive.execution.set_room(false);
-        }
+        drive.give_slot_back_if_idle();
         let heard = drive.hear(&mut heard_lines, &mut nudges, idle_at).await;
         if !matches!(heard, Heard::Idle) {
             idle_at = Instant::now() + LINGER;
@@ -181,9 +182,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
                 drive.attempt_ended(*ended).await
             }
             Heard::Slot(slot) => {
-                drive.slot = Some(slot);
-                arrival = None;
-                drive.execution.set_room(true);
+                drive.take_slot(slot);
                 let is_queued = drive.execution.status() == ExecutionStatus::Queued;
                 drive.take(if is_queued { Input::Claimed } else { Input::Woken }).await
             }
@@ -210,7 +209,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
             }
         };
     }
-    drop(arrival);
+    drive.arrival = None;
     // Nobody reads lines any more: an attempt that waits to hand one over must not wait for ever.
     drop(heard_lines);
     drive.stop_everything().await;
@@ -297,9 +296,22 @@ impl Drive<'_> {
         let Some(slot) = self.runner.slots.try_acquire().filter(|_| !is_draining) else {
             return self.advance().await;
         };
-        self.slot = Some(slot);
-        self.execution.set_room(true);
+        self.take_slot(slot);
         self.take(Input::Claimed).await
+    }
+
+    fn take_slot(&mut self, slot: Slot) {
+        self.slot = Some(slot);
+        self.arrival = None;
+        self.execution.set_room(true);
+    }
+
+    /// What has ended or only waits holds nobody else up.
+    fn give_slot_back_if_idle(&mut self) {
+        let is_idle = self.running.is_empty() && !self.execution.has_work() && self.pending.is_empty();
+        if is_idle && self.slot.take().is_some() {
+            self.execution.set_room(false);
+        }
     }
 
     /// Takes an input in, with everything that follows from it at once.
@@ -308,7 +320,7 @@ impl Drive<'_> {
         self.advance().await
     }
 
-    /// Passes what is pending through the machine, writes, then acts.
+    /// Passes what is pending through the machine, writes, then acts. Attempts get ready while that is being written.
     pub(super) async fn advance(&mut self) -> Next {
         let mut effects = Vec::new();
         for _ in 0..INPUTS {
@@ -332,14 +344,27 @@ impl Drive<'_> {
                 }
             }
         }
+        let recorded = Recorded::default();
+        effects.retain(|effect| match effect {
+            Effect::Run { step } => {
+                self.begin(*step, &recorded);
+                false
+            }
+            _ => true,
+        });
+        if effects.is_empty() || self.execution.status().is_terminal() {
+            // What is left of it is to be written down, which takes no room.
+            self.give_slot_back_if_idle();
+        }
         if self.write().await == Written::Refused {
             return Next::LetGo;
         }
+        recorded.announce();
         let mut next = Next::GoOn;
         let mut reads_inbox = false;
         for effect in effects {
             match effect {
-                Effect::Run { step } => self.begin(step).await,
+                Effect::Run { .. } => {}
                 Effect::Stop { step } => self.stop(step),
                 Effect::StartChild { step } => self.start_child(step).await,
                 Effect::CancelChild { step } => self.cancel_child(step).await,
@@ -447,6 +472,7 @@ impl Drive<'_> {
     }
 
     async fn remove_work_dir(&self) {
+        self.places.close();
         let path = self.work_dir();
         if let Err(error) = tokio::fs::remove_dir_all(&path).await
             && error.kind() != std::io::ErrorKind::NotFound
@@ -457,10 +483,6 @@ impl Drive<'_> {
 
     pub(super) fn work_dir(&self) -> std::path::PathBuf {
         self.runner.work_dir.join(self.execution.id().to_string())
-    }
-
-    pub(super) fn artifacts_dir(&self, step: i32, attempt: i32) -> std::path::PathBuf {
-        self.work_dir().join("artifacts").join(format!("{step}-{attempt}"))
     }
 
     pub(super) fn until(&self, at: DateTime<Utc>) -> Duration {

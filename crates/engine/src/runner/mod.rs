@@ -6,6 +6,7 @@ mod drive;
 mod journal;
 mod media;
 mod outside;
+mod places;
 mod slots;
 mod told;
 

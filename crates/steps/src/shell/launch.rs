@@ -1,11 +1,11 @@
 //! Prepares and starts a script's process: its command, its environment, its folder.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, PipeWriter, Write as _};
+use std::path::PathBuf;
 use std::process::Stdio;
 
-use cogwheel_engine::ports::StepContext;
+use cogwheel_engine::ports::{StepContext, Workplace};
 use cogwheel_engine::{Failure, FailureKind};
 use serde_json::Value;
 use tokio::process::{Child, Command};
@@ -13,12 +13,25 @@ use tokio::process::{Child, Command};
 /// The variable that carries the step key; survivors of a dead server are found by it.
 pub(super) const STEP_KEY: &str = "COGWHEEL_STEP_KEY";
 
+/// What a shell does before its script: it waits for a line, and ends if none comes because the server has died. On the
+/// script's first line, so that the lines keep their numbers.
+const WAIT: &str = "read -r _||exit;exec </dev/null;";
+
+/// Keeps a shell from its script.
+pub(super) struct Gate(PipeWriter);
+
+impl Gate {
+    /// Lets the shell go on.
+    pub(super) fn open(mut self) {
+        // A shell that has ended by now, of a script that it cannot read, needs nothing more.
+        let _ = self.0.write_all(b"\n");
+    }
+}
+
 /// A script that is ready to start.
 pub(super) struct Launch {
     command: Command,
     root: PathBuf,
-    /// The file that the script puts its outputs into.
-    pub(super) output_file: PathBuf,
 }
 
 /// Whether scripts inherit this variable of the server's environment.
@@ -32,6 +45,7 @@ impl Launch {
     pub(super) fn new(
         base_env: &[(OsString, OsString)],
         context: &StepContext,
+        place: &Workplace,
         input: &Value,
     ) -> Result<Self, Failure> {
         let script = input["script"]
@@ -40,20 +54,21 @@ impl Launch {
         if script.contains('\0') {
             return Err(cannot_start("the script contains the character U+0000"));
         }
-        let file_name: String =
-            context.step_key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        let output_file = context.work_dir.join(format!(".output-{file_name}-{}", context.attempt));
 
         let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(script).env_clear().envs(base_env.iter().map(|(name, value)| (name, value)));
+        command
+            .arg("-c")
+            .arg(format!("{WAIT}{script}"))
+            .env_clear()
+            .envs(base_env.iter().map(|(name, value)| (name, value)));
         for (name, value) in input["env"].as_object().into_iter().flatten() {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             check_variable(name, &value)?;
             command.env(name, value);
         }
         command
-            .env("COGWHEEL_OUTPUT", &output_file)
-            .env("COGWHEEL_ARTIFACTS", &context.artifacts_dir)
+            .env("COGWHEEL_OUTPUT", &place.output_file)
+            .env("COGWHEEL_ARTIFACTS", &place.artifacts_dir)
             .env(STEP_KEY, &context.step_key)
             .env("COGWHEEL_EXECUTION_ID", context.execution.to_string())
             .env("COGWHEEL_WORKFLOW", &context.workflow)
@@ -62,17 +77,18 @@ impl Launch {
             .env("COGWHEEL_WORKDIR", &context.work_dir)
             .env("COGWHEEL_ROOT", &context.root)
             .current_dir(&context.root)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        Ok(Self { command, root: context.root.clone(), output_file })
+        Ok(Self { command, root: context.root.clone() })
     }
 
-    /// Starts the process.
-    pub(super) fn spawn(mut self) -> Result<Child, Failure> {
-        self.command.spawn().map_err(|error| self.explain(&error))
+    /// Starts the process, which waits for its gate to be opened before it runs the script.
+    pub(super) fn spawn(mut self) -> Result<(Child, Gate), Failure> {
+        let (waits, opens) = io::pipe().map_err(|error| self.explain(&error))?;
+        let child = self.command.stdin(waits).spawn().map_err(|error| self.explain(&error))?;
+        Ok((child, Gate(opens)))
     }
 
     fn explain(&self, error: &io::Error) -> Failure {
@@ -90,12 +106,6 @@ impl Launch {
                 .with_detail(format!("/bin/sh in {}: {error}", self.root.display())),
         }
     }
-}
-
-/// The failure of a step for which a file or folder cannot be made.
-pub(super) fn not_made(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::retriable(FailureKind::Spawn, format!("the step's {what} could not be made"))
-        .with_detail(format!("{}: {error}", path.display()))
 }
 
 fn check_variable(name: &str, value: &str) -> Result<(), Failure> {

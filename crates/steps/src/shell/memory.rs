@@ -1,45 +1,26 @@
 //! Tells whether the kernel killed something because memory ran out, from the counts it keeps of that.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// Where the kernel counts what its out-of-memory killer ended.
 pub(super) trait OomKills: Send + Sync {
-    /// The file with the count that is closest to the process.
-    fn counted_in(&self, process: u32) -> Option<PathBuf>;
-
-    /// The count in such a file.
-    fn count(&self, file: &Path) -> Option<u64>;
+    /// How many it ended where scripts run, so far.
+    fn count(&self) -> Option<u64>;
 }
 
-/// An eye on one process, from its begin on.
-pub(super) struct Watch {
-    kills: Arc<dyn OomKills>,
-    begun: Option<(PathBuf, u64)>,
-}
-
-impl Watch {
-    pub(super) fn of(kills: &Arc<dyn OomKills>, process: Option<u32>) -> Self {
-        let begun = process.and_then(|process| {
-            let file = kills.counted_in(process)?;
-            let count = kills.count(&file)?;
-            Some((file, count))
-        });
-        Self { kills: Arc::clone(kills), begun }
-    }
-
-    /// Whether the kernel killed something near the process since then.
-    pub(super) fn saw_a_kill(&self) -> bool {
-        self.begun.as_ref().is_some_and(|(file, before)| self.kills.count(file).is_some_and(|now| now > *before))
-    }
-}
-
-/// The counts of the process's own control group; those of the whole system where it has none.
+/// The counts of the server's own control group, which its scripts begin in; those of the whole system where it has none.
+///
+/// The file stays open, since each script's begin is a look at it.
 #[derive(Default)]
 pub(super) struct Kernel {
-    mounts: OnceLock<Vec<Mount>>,
+    file: OnceLock<Option<File>>,
 }
+
+/// How many bytes of such a file are read; `/proc/vmstat`, by far the longest, has about 4 KiB.
+const LONGEST: usize = 16 * 1024;
 
 /// A mounted hierarchy of control groups that may count.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,17 +39,28 @@ enum Hierarchy {
 }
 
 impl OomKills for Kernel {
-    fn counted_in(&self, process: u32) -> Option<PathBuf> {
-        let mounts =
-            self.mounts.get_or_init(|| mounts_in(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()));
-        let groups = fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap_or_default();
-        let mut own = mounts.iter().filter_map(|mount| mount.counts_of(&groups));
-        // What the system counts is long to read, and there wherever `/proc` is.
-        own.find(|file| self.count(file).is_some()).or_else(|| Some(PathBuf::from("/proc/vmstat")))
+    fn count(&self) -> Option<u64> {
+        count_in_file(self.file.get_or_init(find).as_ref()?)
     }
+}
 
-    fn count(&self, file: &Path) -> Option<u64> {
-        count_in(&fs::read_to_string(file).ok()?)
+/// The file with the count that is closest to this process.
+fn find() -> Option<File> {
+    let mounts = mounts_in(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default());
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = mounts.iter().filter_map(|mount| mount.counts_of(&groups));
+    // What the system counts is long to read, and there wherever `/proc` is.
+    let mut files = own.chain([PathBuf::from("/proc/vmstat")]).filter_map(|path| File::open(path).ok());
+    files.find(|file| count_in_file(file).is_some())
+}
+
+fn count_in_file(file: &File) -> Option<u64> {
+    let (mut text, mut end) = ([0; LONGEST], 0);
+    loop {
+        match file.read_at(&mut text[end..], end as u64).ok()? {
+            0 => break count_in(std::str::from_utf8(&text[..end]).ok()?),
+            read => end += read,
+        }
     }
 }
 
@@ -159,8 +151,6 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn this_system_counts() {
-        let kernel = Kernel::default();
-        let file = kernel.counted_in(std::process::id()).expect("Linux counts in /proc/vmstat at least");
-        assert!(kernel.count(&file).is_some());
+        assert!(Kernel::default().count().is_some(), "Linux counts in /proc/vmstat at least");
     }
 }

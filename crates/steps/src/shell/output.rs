@@ -14,11 +14,6 @@ pub(super) const MAX_OUTPUT: usize = 256 * 1024;
 /// Outputs that Cogwheel itself sets.
 const RESERVED: [&str; 3] = ["stdout", "stdout_truncated", "exit_code"];
 
-/// Makes an empty output file, whatever an earlier attempt left there.
-pub(super) fn create(path: &Path) -> io::Result<()> {
-    File::create(path).map(drop)
-}
-
 /// Reads the file and removes it. A file that the script removed puts out nothing.
 pub(super) fn collect(path: &Path) -> Result<Map<String, Value>, Failure> {
     let content = match read(path) {

@@ -31,7 +31,7 @@ pub(crate) const INSERT: &str = "insert into event_store (id, tenant_id, stream_
     aggregate_type, aggregate_id, event_data, event_metadata, correlation_id, causation_id, hash, created_at, updated_at)
     select id, tenant_id, stream_id, version, event_type, schema_version, aggregate_type, aggregate_id,
       coalesce(event_data, 'null'), event_metadata, correlation_id, causation_id, hash, created_at, created_at
-    from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, stream_id text, version bigint, event_type text,
+    from jsonb_to_recordset($1::jsonb) as r(id uuid, tenant_id uuid, stream_id text, version bigint, event_type text,
       schema_version smallint, aggregate_type text, aggregate_id uuid, event_data jsonb, event_metadata jsonb,
       correlation_id uuid, causation_id uuid, hash text, created_at timestamptz)";
 

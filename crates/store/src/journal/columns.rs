@@ -202,18 +202,24 @@ pub(super) struct FileColumns {
     pub(super) settled_at: Instant,
     pub(super) after_state: String,
     pub(super) batch_key: Option<String>,
+    /// What has become of it, where the execution has ended by the time it is recorded.
+    pub(super) status: String,
+    pub(super) processed_at: Option<Instant>,
     pub(super) execution_id: Key,
     pub(super) created_at: Instant,
 }
 
 impl FileColumns {
     /// The files of a start; those of one execution that come together are a batch, and bear its id.
-    pub(super) fn all(files: &[FileVersion], row: &NewRow) -> Vec<Self> {
-        let batch = (files.len() > 1).then(|| row.id.0.to_string());
-        files.iter().map(|file| Self::of(file, row, batch.clone())).collect()
+    pub(super) fn all(files: &[FileVersion], start: &Start) -> Vec<Self> {
+        let batch = (files.len() > 1).then(|| start.row.id.0.to_string());
+        files.iter().map(|file| Self::of(file, start, batch.clone())).collect()
     }
 
-    fn of(file: &FileVersion, row: &NewRow, batch_key: Option<String>) -> Self {
+    fn of(file: &FileVersion, start: &Start, batch_key: Option<String>) -> Self {
+        let row = &start.row;
+        let ended = start.first.as_ref().and_then(|first| Some((first.head.as_ref()?.status, first.at)));
+        let ended = ended.filter(|(status, _)| status.is_terminal());
         let after = if file.has_after { files::AfterState::Pending } else { files::AfterState::None };
         Self {
             id: Key(file.id.0),
@@ -233,6 +239,8 @@ impl FileColumns {
             settled_at: Instant(file.settled_at),
             after_state: after.to_value(),
             batch_key,
+            status: ended.map_or(files::FileStatus::Processing, |(status, _)| file_status_after(status)).to_value(),
+            processed_at: ended.map(|(_, at)| Instant(at)),
             execution_id: Key(row.id.0),
             created_at: Instant(row.created_at),
         }

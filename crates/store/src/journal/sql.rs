@@ -19,7 +19,8 @@ macro_rules! execution_columns {
 macro_rules! file_columns {
     () => {
         "id, tenant_id, file_watch_id, change_kind, filename, file_path, path_hash, file_size, file_hash, modified_at, \
-         device_identity, inode_identity, fingerprint, first_seen_at, settled_at, after_state, batch_key, created_at"
+         device_identity, inode_identity, fingerprint, first_seen_at, settled_at, after_state, batch_key, status, \
+         processed_at, created_at"
     };
 }
 
@@ -142,8 +143,8 @@ pub(super) mod sqlite {
     pub(crate) const INSERT_FILE: &str = concat!(
         "insert into files (",
         file_columns!(),
-        ", updated_at, original_filename, file_source, status, decision_reason)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?18, ?5, 'watch', 'processing',
+        ", updated_at, original_filename, file_source, decision_reason)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?20, ?5, 'watch',
                  'new_version')"
     );
     pub(crate) const LINK_FILE: &str = "insert into execution_files
@@ -220,7 +221,7 @@ pub(super) mod postgres {
 
     macro_rules! executions {
         () => {
-            " from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, workflow_id uuid, workflow_version_id uuid,
+            " from jsonb_to_recordset($1::jsonb) as r(id uuid, tenant_id uuid, workflow_id uuid, workflow_version_id uuid,
               trigger_type text, trigger_key text, trigger_data jsonb, input_data jsonb, idempotency_key text,
               correlation_id uuid, owner_node_id uuid, priority text, concurrency_key text, concurrency_limit int,
               parent_execution_id uuid, parent_step_ordinal int, rerun_of_execution_id uuid, rerun_from_ordinal int,
@@ -231,18 +232,55 @@ pub(super) mod postgres {
 
     macro_rules! files {
         () => {
-            " from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, file_watch_id uuid, change_kind text,
+            " from jsonb_to_recordset($1::jsonb) as r(id uuid, tenant_id uuid, file_watch_id uuid, change_kind text,
               filename text, file_path text, path_hash text, file_size bigint, file_hash text, modified_at timestamptz,
               device_identity text, inode_identity text, fingerprint text, first_seen_at timestamptz,
-              settled_at timestamptz, after_state text, batch_key text, execution_id uuid, created_at timestamptz)"
+              settled_at timestamptz, after_state text, batch_key text, status text, processed_at timestamptz,
+              execution_id uuid, created_at timestamptz)"
         };
     }
 
     macro_rules! fires {
         () => {
-            " from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, schedule_id uuid, due_at timestamptz,
+            " from jsonb_to_recordset($1::jsonb) as r(id uuid, tenant_id uuid, schedule_id uuid, due_at timestamptz,
               outcome text, skip_reason text, is_catch_up boolean, fired_at timestamptz, lateness_ms bigint,
               execution_id uuid, created_at timestamptz)"
+        };
+    }
+
+    macro_rules! upsert_steps {
+        ($beside:literal) => {
+            concat!(
+                "insert into step_executions (",
+                step_columns!(),
+                ", created_at) select ",
+                step_columns!(),
+                ", updated_at from jsonb_to_recordset($1::jsonb) as r(tenant_id uuid, execution_id uuid, ordinal int, step_key text,
+                  parent_ordinal int, step_name text, step_type text, status text, effect_state text, attempt int,
+                  attempt_history jsonb, input_data jsonb, output_data jsonb, is_output_offloaded boolean, error jsonb,
+                  lease_epoch bigint, wake_at timestamptz, timeout_at timestamptz, wait_signal_name text,
+                  wait_correlation_key text, started_at timestamptz, completed_at timestamptz, execution_time_ms bigint,
+                  updated_at timestamptz)",
+                $beside,
+                step_changes!()
+            )
+        };
+    }
+
+    macro_rules! insert_logs {
+        ($rows:literal, $beside:literal) => {
+            concat!(
+                "insert into execution_logs (",
+                log_columns!(),
+                ", updated_at) select ",
+                log_columns!(),
+                ", created_at from jsonb_to_recordset(",
+                $rows,
+                "::jsonb) as r(tenant_id uuid, execution_id uuid, sequence bigint, step_ordinal int, attempt int,
+                  log_level text, stream text, message text, logged_at timestamptz, created_at timestamptz)",
+                $beside,
+                " on conflict (execution_id, sequence) do nothing"
+            )
         };
     }
 
@@ -277,9 +315,9 @@ pub(super) mod postgres {
     pub(crate) const INSERT_FILES: &str = concat!(
         "insert into files (",
         file_columns!(),
-        ", updated_at, original_filename, file_source, status, decision_reason) select ",
+        ", updated_at, original_filename, file_source, decision_reason) select ",
         file_columns!(),
-        ", created_at, filename, 'watch', 'processing', 'new_version'",
+        ", created_at, filename, 'watch', 'new_version'",
         files!(),
         " on conflict (file_watch_id, fingerprint) where file_watch_id is not null do nothing returning id"
     );
@@ -305,21 +343,21 @@ pub(super) mod postgres {
         next_fire_at = case when s.is_enabled = false then null when r.last_due_at < s.last_due_at then s.next_fire_at
           else r.next_fire_at end,
         last_fired_at = coalesce(r.last_fired_at, s.last_fired_at), updated_at = r.updated_at
-        from json_to_recordset($1::json) as r(id uuid, last_due_at timestamptz, next_due_at timestamptz,
+        from jsonb_to_recordset($1::jsonb) as r(id uuid, last_due_at timestamptz, next_due_at timestamptz,
           next_fire_at timestamptz, last_fired_at timestamptz, updated_at timestamptz)
         where s.id = r.id";
     pub(crate) const BACKFILLED: &str = "update schedules s set
         last_fired_at = coalesce(r.last_fired_at, s.last_fired_at), updated_at = r.updated_at
-        from json_to_recordset($1::json) as r(id uuid, last_fired_at timestamptz, updated_at timestamptz)
+        from jsonb_to_recordset($1::jsonb) as r(id uuid, last_fired_at timestamptz, updated_at timestamptz)
         where s.id = r.id";
     pub(crate) const SCHEDULES_NOW: &str = "select s.id, s.paused_at is not null as is_off, exists (select 1 from workflow_executions e where e.workflow_id = s.workflow_id
           and e.trigger_key = s.trigger_key and e.trigger_type = 'schedule' and e.completed_at is null) as is_busy
-        from json_to_recordset($1::json) as r(id uuid) join schedules s on s.id = r.id";
+        from jsonb_to_recordset($1::jsonb) as r(id uuid) join schedules s on s.id = r.id";
 
     /// One after the other, in an order that all transactions keep.
     pub(crate) const LOCK_KEYS: &str = "select pg_advisory_xact_lock(k.lock) from (
         select distinct hashtextextended(r.concurrency_key, hashtextextended(r.tenant_id::text, 0)) as lock
-        from json_to_recordset($1::json) as r(tenant_id uuid, concurrency_key text) order by lock) k";
+        from jsonb_to_recordset($1::jsonb) as r(tenant_id uuid, concurrency_key text) order by lock) k";
     pub(crate) const LIVE_OF_KEY: &str =
         concat!("select id from (", live_of_key!("$1", "$2"), ") live where id <> all($3) order by id limit $4");
     pub(crate) const REPLACE: &str = "update workflow_executions set
@@ -335,50 +373,43 @@ pub(super) mod postgres {
         owner_node_id = r.owner_node_id, started_at = r.started_at, deadline_at = r.deadline_at,
         next_wake_at = r.next_wake_at, completed_at = r.completed_at, execution_time_ms = r.execution_time_ms,
         result_data = r.result_data, error = r.error, updated_at = r.updated_at, lease_expires_at = null
-        from json_to_recordset($1::json) as r(id uuid, status text, owner_node_id uuid, started_at timestamptz,
+        from jsonb_to_recordset($1::jsonb) as r(id uuid, status text, owner_node_id uuid, started_at timestamptz,
           deadline_at timestamptz, next_wake_at timestamptz, completed_at timestamptz, execution_time_ms bigint,
           result_data jsonb, error jsonb, updated_at timestamptz)
         where e.id = r.id";
-    pub(crate) const UPSERT_STEPS: &str = concat!(
-        "insert into step_executions (",
-        step_columns!(),
-        ", created_at) select ",
-        step_columns!(),
-        ", updated_at from json_to_recordset($1::json) as r(tenant_id uuid, execution_id uuid, ordinal int, step_key text,
-          parent_ordinal int, step_name text, step_type text, status text, effect_state text, attempt int, attempt_history jsonb,
-          input_data jsonb, output_data jsonb, is_output_offloaded boolean, error jsonb, lease_epoch bigint, wake_at timestamptz, timeout_at timestamptz,
-          wait_signal_name text, wait_correlation_key text, started_at timestamptz, completed_at timestamptz, execution_time_ms bigint, updated_at timestamptz)",
-        step_changes!()
+    pub(crate) const UPSERT_STEPS: &str = upsert_steps!("");
+    /// The steps and lines of one execution, if whoever writes still owns it: one round trip, where a transaction of its
+    /// own takes five.
+    pub(crate) const UPSERT_OWN_STEPS: &str = concat!(
+        "with fence as (select id as held from workflow_executions
+           where id = $2 and lease_epoch = $3 and status in ",
+        live!(),
+        " for update), lines as (",
+        insert_logs!("$4", " cross join fence"),
+        ") ",
+        upsert_steps!(" cross join fence")
     );
     pub(crate) const UPSERT_ARTIFACTS: &str = concat!(
         "insert into artifacts (",
         artifact_columns!(),
         ") select id, tenant_id, execution_id, step_ordinal, name, artifact_kind, storage_key, mime_type, file_size,
           created_at, created_at, storage_key
-         from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, execution_id uuid, step_ordinal int, name text,
+         from jsonb_to_recordset($1::jsonb) as r(id uuid, tenant_id uuid, execution_id uuid, step_ordinal int, name text,
           artifact_kind text, storage_key text, mime_type text, file_size bigint, created_at timestamptz)",
         artifact_changes!()
     );
-    pub(crate) const INSERT_LOGS: &str = concat!(
-        "insert into execution_logs (",
-        log_columns!(),
-        ", updated_at) select ",
-        log_columns!(),
-        ", created_at from json_to_recordset($1::json) as r(tenant_id uuid, execution_id uuid, sequence bigint,
-          step_ordinal int, attempt int, log_level text, stream text, message text, logged_at timestamptz,
-          created_at timestamptz) on conflict (execution_id, sequence) do nothing"
-    );
+    pub(crate) const INSERT_LOGS: &str = insert_logs!("$1", "");
     pub(crate) const EXPIRE_SIGNALS: &str = "update signals g set status = 'expired', updated_at = r.updated_at
-        from json_to_recordset($1::json) as r(id uuid, updated_at timestamptz)
+        from jsonb_to_recordset($1::jsonb) as r(id uuid, updated_at timestamptz)
         where g.execution_id = r.id and g.status = 'pending'";
     pub(crate) const WAKE: &str = concat!(
         "update workflow_executions e set next_wake_at = r.at, updated_at = r.at
-         from json_to_recordset($1::json) as r(id uuid, at timestamptz) where e.id = r.id and e.status in ",
+         from jsonb_to_recordset($1::jsonb) as r(id uuid, at timestamptz) where e.id = r.id and e.status in ",
         live!()
     );
     pub(crate) const WAKE_IF_SOMETHING_CAME: &str = concat!(
         "update workflow_executions e set next_wake_at = r.at, updated_at = r.at
-         from json_to_recordset($1::json) as r(id uuid, at timestamptz, asked boolean)
+         from jsonb_to_recordset($1::jsonb) as r(id uuid, at timestamptz, asked boolean)
          where e.id = r.id and e.owner_node_id is null and (r.asked or ",
         something_came!("r.id", "r.at"),
         ")"
@@ -386,11 +417,12 @@ pub(super) mod postgres {
     pub(crate) const COUNT_ENDS: &str = "update workflows w set total_executions = w.total_executions + r.total,
         successful_executions = w.successful_executions + r.successful,
         failed_executions = w.failed_executions + r.failed, last_execution_at = r.at, updated_at = r.at
-        from json_to_recordset($1::json) as r(id uuid, total bigint, successful bigint, failed bigint, at timestamptz)
+        from jsonb_to_recordset($1::jsonb) as r(id uuid, total bigint, successful bigint, failed bigint, at timestamptz)
         where w.id = r.id";
+    /// `is not distinct from` keeps the planner away from the index of open files: it would read all of them each time.
     pub(crate) const SETTLE_FILES: &str = "update files f set status = r.file_status, processed_at = r.updated_at,
         updated_at = r.updated_at
-        from json_to_recordset($1::json) as r(id uuid, file_status text, updated_at timestamptz)
+        from jsonb_to_recordset($1::jsonb) as r(id uuid, file_status text, updated_at timestamptz)
         join execution_files l on l.execution_id = r.id and l.role = 'input'
-        where f.id = l.file_id and f.status = 'processing'";
+        where f.id = l.file_id and f.status is not distinct from 'processing'";
 }

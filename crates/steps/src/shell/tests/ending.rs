@@ -1,9 +1,7 @@
 //! How scripts end, and that nothing of them is left.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -45,18 +43,14 @@ async fn a_foreign_signal_is_named() {
 struct Killing(AtomicU64);
 
 impl OomKills for Killing {
-    fn counted_in(&self, _process: u32) -> Option<PathBuf> {
-        Some(PathBuf::new())
-    }
-
-    fn count(&self, _file: &Path) -> Option<u64> {
+    fn count(&self) -> Option<u64> {
         Some(self.0.fetch_add(1, Ordering::Relaxed))
     }
 }
 
 #[tokio::test]
 async fn a_kill_by_the_kernel_for_want_of_memory_is_told_apart() {
-    let shell = Shell::with_oom_kills(std::env::vars_os(), Arc::new(Killing(AtomicU64::new(7))));
+    let shell = Shell::with_oom_kills(std::env::vars_os(), Box::new(Killing(AtomicU64::new(7))));
     let killed = Attempt::new().run(&shell, input("echo last; echo words >&2; kill -9 $$")).await;
     let (failure, output) = killed.failed(FailureKind::Memory);
     assert_eq!((failure.title.as_str(), failure.code()), ("was killed because memory ran out", "memory"));

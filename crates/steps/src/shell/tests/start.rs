@@ -1,8 +1,11 @@
 //! What a script is given, and scripts that cannot start.
 
 use cogwheel_engine::FailureKind;
+use cogwheel_engine::ports::Recorded;
 
 use super::*;
+use crate::shell::launch::{Launch, STEP_KEY};
+use crate::shell::procfs;
 
 #[tokio::test]
 async fn a_script_is_told_about_itself_and_runs_in_the_root() {
@@ -14,7 +17,7 @@ async fn a_script_is_told_about_itself_and_runs_in_the_root() {
     let root = context.root.display();
     let expected = [
         format!("{root}"),
-        format!("COGWHEEL_ARTIFACTS={}", context.artifacts_dir.display()),
+        format!("COGWHEEL_ARTIFACTS={}", context.place.unwrap().artifacts_dir.display()),
         "COGWHEEL_ATTEMPT=2".to_owned(),
         format!("COGWHEEL_EXECUTION_ID={}", context.execution),
         format!("COGWHEEL_ROOT={root}"),
@@ -24,6 +27,64 @@ async fn a_script_is_told_about_itself_and_runs_in_the_root() {
         "COGWHEEL_WORKFLOW=import".to_owned(),
     ];
     assert_eq!(ended.completed()["stdout"], expected.join("\n"));
+}
+
+/// Waits until the attempt's shell has nothing to do.
+async fn shell_sleeps(step_key: &str) {
+    let entry = format!("{STEP_KEY}={step_key}");
+    let is_asleep = |process: procfs::Process| {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id.as_raw_pid())).unwrap_or_default();
+        stat.contains(") S ") && procfs::environment_has(process.id, |one| one == entry.as_bytes())
+    };
+    while !procfs::processes().expect("Linux tells of them").any(is_asleep) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_script_waits_until_its_beginning_is_recorded() {
+    for is_recorded in [true, false] {
+        let mut attempt = Attempt::new();
+        attempt.context.recorded = Recorded::default();
+        let (recorded, stop) = (attempt.context.recorded.clone(), attempt.context.stop.clone());
+        let (step_key, began) = (attempt.context.step_key.clone(), attempt.context.root.join("began"));
+        let others = async {
+            shell_sleeps(&step_key).await;
+            assert!(!began.exists(), "it ran ahead of its record");
+            if is_recorded {
+                recorded.announce();
+            } else {
+                stop.cancel();
+            }
+            began
+        };
+        let (ended, began) = tokio::join!(run_attempt(attempt, ": > began"), others);
+        assert_eq!(began.exists(), is_recorded);
+        if is_recorded {
+            ended.completed();
+        } else {
+            ended.was_stopped();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_script_does_not_run_when_its_server_has_died_before() {
+    let attempt = Attempt::new();
+    let place = attempt.context.place.clone().unwrap();
+    let launch = Launch::new(&[], &attempt.context, &place, &input(": > began"));
+    let (mut child, gate) = launch.unwrap().spawn().unwrap();
+    drop(gate);
+    assert!(!child.wait().await.unwrap().success());
+    assert!(!attempt.context.root.join("began").exists());
+}
+
+#[tokio::test]
+async fn a_script_finds_nothing_on_its_input_and_its_lines_have_their_numbers() {
+    let ended = run("cat; read -r line || echo none\nunknown-command").await;
+    let (failure, output) = ended.failed(FailureKind::Exit);
+    assert_eq!(output["stdout"], "none");
+    assert!(failure.detail.as_ref().unwrap().contains(": 2: ") || failure.detail.unwrap().contains("line 2"));
 }
 
 #[tokio::test]

@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 
-use cogwheel_engine::ports::{Record, StartFrom, Started};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
+use cogwheel_engine::ports::{Record, Started};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
 use uuid::Uuid;
 
 use super::super::columns::{ArtifactColumns, HeadColumns, Instant, Key, LogColumns, StepColumns, WakeColumns};
 use super::super::counts::Counts;
+use super::super::crash::{self, Side};
 use super::super::sql::postgres as sql;
 use super::super::{check_fence, events_of, lets_go};
 use super::starts::Placed;
-use super::{Answers, put};
+use super::{Answers, json, put};
 use crate::events::{self, Event};
 
 /// What `workflow_executions.trigger_type` says of an execution that has input files.
@@ -24,6 +25,25 @@ struct Fence {
     trigger_type: String,
     /// Whether the request to cancel is the last that was written of it.
     is_cancel_new: bool,
+}
+
+/// Writes a record that tells of nothing but steps and their log lines, as those between begin and end do, in a
+/// transaction of its own; answers whether it was such a record and its fence let it.
+pub(super) async fn write_alone(engine: &DatabaseConnection, record: &Record) -> Result<bool, DbErr> {
+    let mut rows = Rows::default();
+    rows.add(record);
+    let Rows { steps, artifacts, logs, events, parents } = &rows;
+    let has_more =
+        record.head.is_some() || !artifacts.is_empty() || !events.is_empty() || !parents.is_empty() || steps.is_empty();
+    if has_more {
+        return Ok(false);
+    }
+    let values: [Value; 4] = [json(steps)?, record.execution.0.into(), record.epoch.into(), json(logs)?];
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql::UPSERT_OWN_STEPS, values);
+    crash::point(Side::Before);
+    let is_written = engine.execute_raw(statement).await?.rows_affected() > 0;
+    crash::point(Side::After);
+    Ok(is_written)
 }
 
 pub(super) async fn write(
@@ -70,14 +90,11 @@ pub(super) async fn write(
 
 /// Writes what became of new executions before they were recorded; their own rows say it already.
 pub(super) async fn follow(tx: &DatabaseTransaction, starts: &[Placed<'_>], counts: &mut Counts) -> Result<(), DbErr> {
-    let (mut rows, mut of_files, mut parents) = (Rows::default(), Vec::new(), Vec::new());
+    let (mut rows, mut parents) = (Rows::default(), Vec::new());
     for (_, start) in starts {
         let Some(record) = &start.first else { continue };
         if let Some(head) = record.head.as_ref().filter(|head| head.status.is_terminal()) {
             counts.add(record.workflow, head.status, record.at);
-            if matches!(start.from, StartFrom::Files(_)) {
-                of_files.push(HeadColumns::of(record, head));
-            }
         }
         parents.extend(record.parent.map(|parent| parent.0));
         rows.add(record);
@@ -85,7 +102,6 @@ pub(super) async fn follow(tx: &DatabaseTransaction, starts: &[Placed<'_>], coun
     if !parents.is_empty() {
         lock(tx, parents).await?;
     }
-    put(tx, sql::SETTLE_FILES, &of_files).await?;
     rows.write(tx).await
 }
 

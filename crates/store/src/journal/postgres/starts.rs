@@ -161,7 +161,7 @@ async fn insert_files<'u>(
             later.insert(start.row.id.0, *first);
         } else {
             firsts.extend(versions.iter().map(|version| (key(version), start.row.id.0)));
-            files.extend(FileColumns::all(versions, &start.row));
+            files.extend(FileColumns::all(versions, start));
         }
     }
     let inserted = ids(&ask(tx, sql::INSERT_FILES, &files).await?)?;

@@ -85,7 +85,7 @@ impl Writer {
             StartFrom::Request => {}
             StartFrom::Schedule(tick) => self.tick(tick, Some(row.id.0))?,
             StartFrom::Files(files) => {
-                for file in FileColumns::all(files, row) {
+                for file in FileColumns::all(files, start) {
                     self.file(&file)?;
                 }
             }
@@ -185,6 +185,8 @@ impl Writer {
                 f.settled_at,
                 f.after_state,
                 f.batch_key,
+                f.status,
+                f.processed_at,
                 f.created_at
             ],
         )?;
