@@ -178,11 +178,14 @@ pub(crate) const CALLS: [CallType; 3] = [
         required: "input",
     },
     CallType {
-        name: "emit",
+        name: EMIT,
         keys: Keys { what: "the values of `emit`", known: &["type", "data", "subject"], not_yet: &[] },
         required: "type",
     },
 ];
+
+/// The step type that records events.
+pub(crate) const EMIT: &str = "emit";
 
 /// The words after `uses`, beside `./name`.
 pub(crate) const STEP_TYPES: [&str; 8] = ["shell", "set", "log", "http", "transform", "emit", "wait", "workflow"];

@@ -38,7 +38,7 @@ pub use expression::ExpressionError;
 pub use files::{After, DoneMarker, FileBatch, FileEvent, FileEvents, FileTrigger, Poll};
 pub use inputs::{InputField, InputProblem, Inputs};
 pub use jq::jq;
-pub use outside::{EventPattern, EventTrigger, Method, Signature, WebhookTrigger};
+pub use outside::{EventPattern, EventTrigger, Method, Signature, WebhookTrigger, is_own_event_type};
 pub use policy::{
     Backoff, Concurrency, Condition, Foreach, History, MAX_ITEMS, OnLost, Overflow, Priority, Retry, Until,
 };

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The most bytes of a type's name.
-pub const LONGEST_EVENT_TYPE: usize = 100;
+use cogwheel_definition::is_own_event_type;
 
 /// What the names of authors' own types begin with.
 const CUSTOM: &str = "custom.";
@@ -120,12 +119,10 @@ impl FromStr for EventType {
         if let Some(known) = Self::known(name) {
             return Ok(known);
         }
-        let Some(own) = name.strip_prefix(CUSTOM) else {
+        if !name.starts_with(CUSTOM) {
             return Err(UnknownEventType::NotInCatalogue(name.to_owned()));
-        };
-        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        let is_part = |part: &str| !part.is_empty() && part.bytes().all(is_letter);
-        if name.len() <= LONGEST_EVENT_TYPE && own.split('.').all(is_part) {
+        }
+        if is_own_event_type(name) {
             Ok(Self::Custom(CustomType(name.to_owned())))
         } else {
             Err(UnknownEventType::InvalidCustom(name.to_owned()))

@@ -2,4 +2,4 @@
 
 mod catalogue;
 
-pub use catalogue::{CustomType, EVENT_TYPES, EventType, LONGEST_EVENT_TYPE, UnknownEventType};
+pub use catalogue::{CustomType, EVENT_TYPES, EventType, UnknownEventType};
