@@ -4,7 +4,7 @@ use crate::diagnostic::{Code, quoted};
 use crate::keys::{self, CALLS, CallType, EMIT, STEP_TYPES, STEP_TYPES_NOT_YET};
 use crate::names::Scope;
 use crate::suggest;
-use crate::tree::Node;
+use crate::tree::{Kind, Node};
 use crate::{Action, LogLevel, is_own_event_type};
 
 use super::fields::Fields;
@@ -89,8 +89,11 @@ impl Reader<'_, '_> {
 
     /// The type that `emit` gives an event, as far as it is known before it runs.
     fn own_event_type(&mut self, node: &Node) -> Option<()> {
+        if matches!(&*node.kind, Kind::Scalar { text, .. } if text.contains("${{")) {
+            return Some(());
+        }
         let text = self.text(node, "the type of an event")?;
-        if text.contains("${{") || is_own_event_type(&text) {
+        if is_own_event_type(&text) {
             return Some(());
         }
         let message = format!("{} is no type of events of your own", quoted(&text));

@@ -127,7 +127,7 @@ impl Drive<'_> {
         if status.is_terminal() {
             data["error"] = told_failure(execution.error());
         }
-        self.event(event_type, data)
+        self.event(event_type, &data)
     }
 
     fn of_step(&self, event_type: EventType, step: &StepRow) -> NewEvent {
@@ -143,10 +143,10 @@ impl Drive<'_> {
         if event_type.fields().contains(&"error") {
             data["error"] = told_failure(step.state.error.as_ref());
         }
-        self.event(event_type, data)
+        self.event(event_type, &data)
     }
 
-    fn event(&self, event_type: EventType, data: Value) -> NewEvent {
+    fn event(&self, event_type: EventType, data: &Value) -> NewEvent {
         let workflow = &self.execution.workflow().name;
         NewEvent {
             id: self.runner.clock.new_id(),
