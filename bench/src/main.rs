@@ -8,6 +8,7 @@
 mod bed;
 mod binary;
 mod engine;
+mod events;
 mod figure;
 mod raw;
 mod schedules;
@@ -43,6 +44,7 @@ const WORKLOADS: &[(&str, Measure)] = &[
     ("first", Measure::Here(|backend| Box::pin(engine::first_instruction(backend)))),
     ("foreach", Measure::Here(|backend| Box::pin(engine::foreach(backend)))),
     ("graph", Measure::Here(|backend| Box::pin(engine::graph(backend)))),
+    ("events", Measure::Here(|backend| Box::pin(events::events(backend)))),
     ("crash", Measure::Binary(binary::crash)),
     ("stored", Measure::Binary(binary::stored)),
     ("output", Measure::Binary(binary::output)),

@@ -38,6 +38,9 @@ pub struct Model {
     pub event_metadata: Json,
     pub correlation_id: Option<Uuid>,
     pub causation_id: Option<Uuid>,
+    /// SHA-256 of the event and of the hash before it in its stream, in hex.
+    #[sea_orm(column_type = "Char(Some(64))", default_value = "")]
+    pub hash: String,
     #[sea_orm(default_value = "now")]
     pub created_at: DateTimeUtc,
     #[sea_orm(default_value = "now")]
@@ -77,5 +80,6 @@ impl Declared for Entity {
             .immutable()
             .identity("position")
             .transaction_id("recorded_xid", "idx_event_store_recorded_xid", "position")
+            .keep("event-retention")
     }
 }

@@ -5,6 +5,7 @@
 //! its row in `migration_log`, under a lock that lets one process migrate at a time.
 
 mod chain;
+mod chaining;
 mod error;
 mod ledger;
 mod run;
@@ -22,6 +23,7 @@ mod m20261125_000009_schedules;
 mod m20261125_000010_file_watches;
 mod m20261125_000011_outside;
 mod m20261125_000013_sagas;
+mod m20261125_000014_event_chain;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 

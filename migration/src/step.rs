@@ -6,6 +6,7 @@ use cogwheel_schema::{Backend, Change, TableDef, ddl, live};
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager, async_trait};
 
+use crate::chaining;
 use crate::ledger::{self, Direction, Entry};
 
 /// The runner's list of applied steps, readable for the role that checks it at start.
@@ -18,21 +19,28 @@ pub(crate) struct Step {
     tables: fn() -> Vec<TableDef>,
     changes: fn() -> Vec<Change>,
     support: bool,
+    chains_events: bool,
 }
 
 impl Step {
     pub(crate) fn new(name: &'static str, tables: fn() -> Vec<TableDef>) -> Self {
-        Self { name, tables, changes: Vec::new, support: false }
+        Self { name, tables, changes: Vec::new, support: false, chains_events: false }
     }
 
     /// A step that changes tables of earlier ones.
     pub(crate) fn changing(name: &'static str, changes: fn() -> Vec<Change>) -> Self {
-        Self { name, tables: Vec::new, changes, support: false }
+        Self { name, tables: Vec::new, changes, support: false, chains_events: false }
     }
 
     /// The step also creates what every table relies on: roles and trigger functions.
     pub(crate) fn with_support(mut self) -> Self {
         self.support = true;
+        self
+    }
+
+    /// After its statements the step also chains the events that are recorded.
+    pub(crate) fn chaining_events(mut self) -> Self {
+        self.chains_events = true;
         self
     }
 
@@ -59,10 +67,10 @@ impl Step {
                     statements.extend(runner_grant("grant", "to", backend));
                 }
                 statements.extend(tables.iter().flat_map(|table| ddl::create_table(table, backend)));
-                statements.extend(changes.iter().map(|change| ddl::make_change(change, backend)));
+                statements.extend(changes.iter().flat_map(|change| ddl::make_change(change, backend)));
             }
             Direction::Down => {
-                statements.extend(changes.iter().rev().map(|change| ddl::take_back_change(change, backend)));
+                statements.extend(changes.iter().rev().flat_map(|change| ddl::take_back_change(change, backend)));
                 statements.extend(tables.iter().rev().flat_map(|table| ddl::drop_table(table, backend)));
                 if self.support {
                     statements.extend(runner_grant("revoke", "from", backend));
@@ -80,6 +88,9 @@ impl Step {
         let started = Instant::now();
         for statement in &statements {
             db.execute_unprepared(statement).await?;
+        }
+        if self.chains_events && direction == Direction::Up {
+            chaining::chain(db, backend).await?;
         }
         let duration = started.elapsed();
         // Taking back the first step takes the ledger with it.

@@ -1,10 +1,14 @@
 //! The command line: what can be asked of the binary.
 
+mod events;
+
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 use std::path::PathBuf;
 
 use crate::settings::{SETTINGS, SettingKind};
+
+pub(crate) use events::{EventsCommand, ListEvents, ReplayEvents};
 
 /// A workflow automation engine: files, schedules and requests set workflows off; every run is recorded and survives
 /// crashes.
@@ -32,6 +36,9 @@ pub(crate) enum Command {
     Secrets(SecretsCommand),
     /// List sagas, and decide about undos that failed: asks the running server, with the admin key of its data folder.
     Sagas(SagaArgs),
+    /// Read the recorded events, prove that nobody changed them, hand them out again. Works beside a running server.
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// Print a schema.
     #[command(subcommand)]
     Schema(SchemaCommand),

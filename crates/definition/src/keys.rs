@@ -25,12 +25,13 @@ pub(crate) const WORKFLOW: Keys = Keys {
         "timeout",
         "queue_timeout",
         "priority",
+        "history",
         "steps",
         "on_failure",
         "finally",
         "saga",
     ],
-    not_yet: &["history"],
+    not_yet: &[],
 };
 
 pub(crate) const DEFAULTS: Keys = Keys { what: "`defaults`", known: &["timeout", "retry"], not_yet: &[] };
@@ -239,11 +240,14 @@ pub(crate) const CALLS: [CallType; 3] = [
         required: "input",
     },
     CallType {
-        name: "emit",
+        name: EMIT,
         keys: Keys { what: "the values of `emit`", known: &["type", "data", "subject"], not_yet: &[] },
         required: "type",
     },
 ];
+
+/// The step type that records events.
+pub(crate) const EMIT: &str = "emit";
 
 /// The words after `uses`, beside `./name`.
 pub(crate) const STEP_TYPES: [&str; 8] = ["shell", "set", "log", "http", "transform", "emit", "wait", "workflow"];

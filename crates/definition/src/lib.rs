@@ -42,9 +42,10 @@ pub use files::{
 };
 pub use inputs::{InputField, InputProblem, Inputs};
 pub use jq::jq;
-pub use outside::{EventPattern, EventTrigger, Method, Signature, WebhookTrigger};
+pub use outside::{EventPattern, EventTrigger, Method, Signature, WebhookTrigger, is_own_event_type};
 pub use policy::{
-    Backoff, Concurrency, Condition, Foreach, MAX_ITEMS, OnLost, OnUndoFailure, Overflow, Priority, Retry, Saga, Until,
+    Backoff, Concurrency, Condition, Foreach, History, MAX_ITEMS, OnLost, OnUndoFailure, Overflow, Priority, Retry,
+    Saga, Until,
 };
 pub use schedule::{CatchUp, Overlap, ScheduleTrigger};
 pub use schema::json_schema;

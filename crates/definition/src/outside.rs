@@ -95,6 +95,14 @@ impl Signature {
     }
 }
 
+/// Whether this is a type that an author may give events: `custom.` and one part or more of letters, digits, `_` and `-`,
+/// with points between them, in at most 100 bytes.
+pub fn is_own_event_type(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(is_letter);
+    name.len() <= 100 && name.strip_prefix("custom.").is_some_and(|own| own.split('.').all(is_part))
+}
+
 impl Method {
     /// Every word.
     pub(crate) const ALL: [Self; 5] = [Self::Get, Self::Post, Self::Put, Self::Patch, Self::Delete];

@@ -77,6 +77,16 @@ pub enum Priority {
     Critical,
 }
 
+/// What of an execution is recorded as events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum History {
+    /// What somebody waits for.
+    #[default]
+    OnDemand,
+    /// Everything that becomes of it and of its steps.
+    Full,
+}
+
 /// When a failed attempt is followed by another.
 #[derive(Debug, Clone)]
 pub struct Retry {
@@ -260,6 +270,19 @@ impl Overflow {
             Self::Queue => "queue",
             Self::Skip => "skip",
             Self::Replace => "replace",
+        }
+    }
+}
+
+impl History {
+    /// Every word.
+    pub(crate) const ALL: [Self; 2] = [Self::OnDemand, Self::Full];
+
+    /// The word of the language.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OnDemand => "on_demand",
+            Self::Full => "full",
         }
     }
 }

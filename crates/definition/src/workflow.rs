@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Action, Concurrency, Condition, Foreach, Inputs, OnLost, Priority, Retry, Saga, Template, Triggers, Until,
+    Action, Concurrency, Condition, Foreach, History, Inputs, OnLost, Priority, Retry, Saga, Template, Triggers, Until,
 };
 
 /// The time a step, and a whole execution, may take when the document does not say.
@@ -42,6 +42,8 @@ pub struct Workflow {
     pub queue_timeout: Option<Duration>,
     /// Which executions are taken from the queue first.
     pub priority: Priority,
+    /// What of its executions is recorded as events, beside what somebody waits for.
+    pub history: History,
     /// How many executions of one key may run side by side.
     pub concurrency: Option<Concurrency>,
     /// Every step, those inside of other steps included: an enclosing step comes before what it encloses, and the steps
@@ -130,6 +132,7 @@ impl Workflow {
             "timeout_ms": milliseconds(self.timeout),
             "queue_timeout_ms": self.queue_timeout.map(milliseconds),
             "priority": self.priority.as_str(),
+            "history": self.history.as_str(),
             "concurrency": self.concurrency.as_ref().map(Concurrency::to_json),
             "nodes": self.steps.iter().map(|step| step.to_json(self)).collect::<Vec<_>>(),
             "edges": edges,

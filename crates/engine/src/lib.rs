@@ -8,6 +8,7 @@ pub mod clock;
 mod cluster;
 mod definitions;
 mod engine;
+pub mod events;
 mod feed;
 mod ids;
 mod media;

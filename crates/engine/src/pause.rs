@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ports::{Notice, PauseSchedule, PauseWorkflow, StoreError};
+use crate::ports::{Actor, Notice, PauseSchedule, PauseWorkflow, StoreError};
 use crate::start::WorkflowRef;
 use crate::{Engine, LoadedWorkflow, ScheduleId, WorkflowId};
 
@@ -67,7 +67,7 @@ impl Engine {
     pub async fn set_enabled(&self, workflow: &WorkflowRef, enabled: bool) -> Result<WorkflowId, PauseError> {
         let known = self.look_up(workflow).ok_or_else(|| PauseError::UnknownWorkflow { name: workflow.to_string() })?;
         let (tenant, at) = (known.tenant, self.clock().now());
-        let pause = PauseWorkflow { tenant, workflow: known.id, paused: !enabled, at };
+        let pause = PauseWorkflow { tenant, workflow: known.id, paused: !enabled, actor: Actor::Admin, at };
         if !self.store().pause_workflow(pause).await? {
             return Err(PauseError::UnknownWorkflow { name: workflow.to_string() });
         }

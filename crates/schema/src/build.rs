@@ -228,6 +228,13 @@ impl TableDef {
         self
     }
 
+    /// Refuses every delete but those of a transaction that sees the lease.
+    #[must_use]
+    pub fn keep(mut self, lease: &str) -> Self {
+        self.extras.push(Extra::Keep { lease: lease.to_owned() });
+        self
+    }
+
     /// Refuses an update while `when` holds.
     #[must_use]
     pub fn refuse_update(mut self, name: &str, when: &str) -> Self {

@@ -25,6 +25,8 @@ pub enum ChangeKind {
     AddRefusal(Refusal),
     /// A refusal of updates goes; its definition brings it back.
     DropRefusal(Refusal),
+    /// Rows are kept from now on, but for transactions that see the lease: [`Extra::Keep`].
+    Keep(String),
 }
 
 /// Which updates of a table are refused, by a trigger.
@@ -49,6 +51,11 @@ pub fn add_index(table: &str, index: IndexDef) -> Change {
 /// An index of `table` that goes.
 pub fn drop_index(table: &str, index: IndexDef) -> Change {
     Change { table: table.to_owned(), kind: ChangeKind::DropIndex(index) }
+}
+
+/// Rows of `table` that are kept from now on, but for transactions that see the lease.
+pub fn keep(table: &str, lease: &str) -> Change {
+    Change { table: table.to_owned(), kind: ChangeKind::Keep(lease.to_owned()) }
 }
 
 /// A refusal of updates that comes to `table`.
@@ -85,6 +92,7 @@ impl Change {
                     .extras
                     .retain(|known| !matches!(known, Extra::RefuseUpdate { name, .. } if *name == refusal.name));
             }
+            ChangeKind::Keep(lease) => table.extras.push(Extra::Keep { lease: lease.clone() }),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod access;
 mod columns;
+mod keep;
 mod search;
 mod triggers;
 
@@ -54,28 +55,33 @@ pub fn drop_table(table: &TableDef, backend: Backend) -> Vec<String> {
         Backend::Postgres => access::drop(table),
     };
     statements.push(format!("drop table {}", table.name));
+    if table.extras.iter().any(|extra| matches!(extra, Extra::Keep { .. })) {
+        statements.extend(keep::drop_function(&table.name, backend));
+    }
     statements
 }
 
-/// The statement that makes a change.
-pub fn make_change(change: &Change, backend: Backend) -> String {
+/// The statements that make a change.
+pub fn make_change(change: &Change, backend: Backend) -> Vec<String> {
     match &change.kind {
-        ChangeKind::AddColumn(column) => columns::add(&change.table, column, backend),
-        ChangeKind::AddIndex(index) => create_index(&change.table, index),
-        ChangeKind::DropIndex(index) => format!("drop index {}", index.name),
-        ChangeKind::AddRefusal(refusal) => triggers::add(&change.table, refusal, backend),
-        ChangeKind::DropRefusal(refusal) => triggers::remove(&change.table, refusal, backend),
+        ChangeKind::AddColumn(column) => vec![columns::add(&change.table, column, backend)],
+        ChangeKind::AddIndex(index) => vec![create_index(&change.table, index)],
+        ChangeKind::DropIndex(index) => vec![format!("drop index {}", index.name)],
+        ChangeKind::AddRefusal(refusal) => vec![triggers::add(&change.table, refusal, backend)],
+        ChangeKind::DropRefusal(refusal) => vec![triggers::remove(&change.table, refusal, backend)],
+        ChangeKind::Keep(lease) => keep::create(&change.table, lease, backend),
     }
 }
 
-/// The statement that takes a change back.
-pub fn take_back_change(change: &Change, backend: Backend) -> String {
+/// The statements that take a change back.
+pub fn take_back_change(change: &Change, backend: Backend) -> Vec<String> {
     match &change.kind {
-        ChangeKind::AddColumn(column) => format!("alter table {} drop column {}", change.table, column.name),
-        ChangeKind::AddIndex(index) => format!("drop index {}", index.name),
-        ChangeKind::DropIndex(index) => create_index(&change.table, index),
-        ChangeKind::AddRefusal(refusal) => triggers::remove(&change.table, refusal, backend),
-        ChangeKind::DropRefusal(refusal) => triggers::add(&change.table, refusal, backend),
+        ChangeKind::AddColumn(column) => vec![format!("alter table {} drop column {}", change.table, column.name)],
+        ChangeKind::AddIndex(index) => vec![format!("drop index {}", index.name)],
+        ChangeKind::DropIndex(index) => vec![create_index(&change.table, index)],
+        ChangeKind::AddRefusal(refusal) => vec![triggers::remove(&change.table, refusal, backend)],
+        ChangeKind::DropRefusal(refusal) => vec![triggers::add(&change.table, refusal, backend)],
+        ChangeKind::Keep(_) => keep::drop(&change.table, backend),
     }
 }
 

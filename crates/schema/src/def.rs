@@ -154,6 +154,12 @@ pub enum Extra {
         /// The refused change, valid on both databases.
         when: Option<String>,
     },
+    /// Rows cannot be deleted, unless the deleting transaction sees a lease of this name: then it is retention. On
+    /// PostgreSQL the table cannot be truncated either.
+    Keep {
+        /// The value of `leases.lease_name`.
+        lease: String,
+    },
     /// PostgreSQL: partitioned by range of this v7 id, with a default partition `<table>_default`.
     PartitionBy(String),
     /// PostgreSQL: a GIN index on a JSON column.

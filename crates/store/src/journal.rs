@@ -1,6 +1,6 @@
 //! The journal: everything that is written goes through its lanes, which commit together what waits together.
 
-mod columns;
+pub(crate) mod columns;
 mod counts;
 mod crash;
 mod lane;
@@ -12,12 +12,13 @@ mod sqlite;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cogwheel_engine::ports::{NewUpload, Record, RecordedUpload, ScheduleTick, Start, Started, StoreError};
+use cogwheel_engine::ports::{NewUpload, Record, RecordedUpload, ScheduleTick, Start, Started, StoreError, Stream};
 use cogwheel_machine::ExecutionStatus;
 use rusqlite::Connection;
 use sea_orm::DatabaseConnection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::events::Event;
 use crate::rows::Stored;
 pub(crate) use lane::Work;
 use lane::{Cold, ColdUnit, Hot, Unit, Upload};
@@ -155,6 +156,12 @@ fn check_fence(record: &Record, stored: Option<(i64, &String)>) -> Result<(), St
         return Err(StoreError::Conflict(format!("execution {execution} has ended {}", status.word())));
     }
     Ok(())
+}
+
+/// The events of a record, which belong to the stream of its execution.
+fn events_of(record: &Record) -> impl Iterator<Item = Event> {
+    let stream = Stream::execution(record.execution);
+    record.events.iter().map(move |event| Event::new(record.tenant, &stream, event, record.at))
 }
 
 /// Whether a record gives a live execution back to the pool.

@@ -4,6 +4,7 @@
 //! ports. Everything that is written goes through the journal, which commits together what waits together.
 
 mod database;
+mod events;
 mod fault;
 mod journal;
 mod notices;

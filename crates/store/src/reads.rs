@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use cogwheel_engine::ports::{Reads, StoreError};
+use cogwheel_engine::ports::{EventFilter, Reads, RecordedEvent, StoreError};
 use cogwheel_engine::views::{
     ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView,
     FireFilter, FireView, LogView, Page, PageRequest, SagaFilter, SagaTimeoutView, SagaView, ScheduleView, StepView,
@@ -407,6 +407,20 @@ impl Reads for SqlStore {
 
     async fn dead_letters(&self, tenant: TenantId, most: u32) -> Result<Vec<DeadLetterView>, StoreError> {
         read!(self, events::dead_letters(tenant, most))
+    }
+
+    async fn events(
+        &self,
+        tenant: TenantId,
+        filter: &EventFilter,
+        after_position: i64,
+        most: u32,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        read!(self, events::list(tenant, filter, after_position, most))
+    }
+
+    async fn event(&self, tenant: TenantId, id: Uuid) -> Result<Option<RecordedEvent>, StoreError> {
+        read!(self, events::one(tenant, id))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

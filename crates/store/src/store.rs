@@ -1,5 +1,7 @@
 //! The engine's port on both databases.
 
+mod event_log;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -8,12 +10,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{
-    AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DataKey, DeadLetter,
-    DeletedSecret, EndedAfter, EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal,
-    NewUpload, Notice, PauseSchedule, PauseWorkflow, PendingAfter, Place, PutSecret, Record, RecordedUpload,
-    SaveWorkflow, ScheduleTick, SecretStore, SignalAnswer, Start, Started, Store, StoreError, StoredExecution,
-    StoredSecret, Swept, TenantUploads, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchHealth,
-    WorkflowRecord, WrappedKey,
+    AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, CountedCalls, DataKey, DeletedSecret, EndedAfter,
+    FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal, NewUpload, Notice, PauseSchedule,
+    PauseWorkflow, PendingAfter, PutSecret, Record, RecordedUpload, SaveWorkflow, ScheduleTick, SecretStore,
+    SignalAnswer, Start, Started, Store, StoreError, StoredExecution, StoredSecret, Swept, TenantUploads, UndoAnswer,
+    UndoRequest, UnwindAnswer, UnwindRequest, WatchHealth, WorkflowRecord, WrappedKey,
 };
 use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_machine::ExecutionId;
@@ -27,7 +28,7 @@ use crate::notices::Notices;
 use crate::tx::Reading;
 use crate::writes::pool::{self, Misread};
 use crate::writes::{
-    cancel, endpoints, events, files, installer, nodes, restore, sagas, schedules, secrets, signals, uploads,
+    cancel, endpoints, files, installer, nodes, restore, sagas, schedules, secrets, signals, uploads,
     workflows as saving,
 };
 
@@ -230,30 +231,6 @@ impl Store for SqlStore {
     async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError> {
         let rows = ask(self.engine(), &format!("{LIVE_OF_SCHEDULE} limit 1"), schedule.0).await?;
         Ok(!rows.is_empty())
-    }
-
-    async fn event_consumer(&self, name: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError> {
-        if let Some(known) = events::find(&mut Reading(self.engine()), name).await? {
-            return Ok(known);
-        }
-        let name = name.to_owned();
-        self.journal().write(Box::new(move |tx| Box::pin(async move { events::begin(tx, &name, at).await }))).await
-    }
-
-    async fn forget_consumer(&self, consumer: Uuid) -> Result<(), StoreError> {
-        self.journal().write(Box::new(move |tx| Box::pin(events::forget(tx, consumer)))).await
-    }
-
-    async fn events_after(&self, place: Place, most: usize) -> Result<EventPage, StoreError> {
-        events::after(&mut Reading(self.engine()), place, most).await
-    }
-
-    async fn move_consumer(&self, consumer: Consumer, at: DateTime<Utc>) -> Result<(), StoreError> {
-        self.journal().write(Box::new(move |tx| Box::pin(events::advance(tx, consumer, at)))).await
-    }
-
-    async fn bury(&self, letter: DeadLetter) -> Result<(), StoreError> {
-        self.journal().write(Box::new(move |tx| Box::pin(events::bury(tx, letter)))).await
     }
 
     async fn count_calls(&self, calls: &[CountedCalls]) -> Result<(), StoreError> {

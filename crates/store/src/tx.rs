@@ -10,6 +10,7 @@ use cogwheel_engine::ports::StoreError;
 use sea_orm::{DbBackend, Statement, Value};
 use uuid::Uuid;
 
+use crate::events::Event;
 pub(crate) use postgres::PostgresTx;
 pub(crate) use reading::Reading;
 pub(crate) use row::Row;
@@ -30,6 +31,12 @@ pub(crate) trait Ask: Send {
 pub(crate) trait WriteTx: Ask {
     /// Runs a statement and answers how many rows it changed.
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError>;
+
+    /// Keeps others from appending to a stream of events until the transaction ends.
+    async fn lock_stream(&mut self, stream: &str) -> Result<(), StoreError>;
+
+    /// Appends events to the ends of their streams and answers how many were not recorded before.
+    async fn append(&mut self, events: Vec<Event>) -> Result<usize, StoreError>;
 
     /// The same transaction, for queries alone.
     fn asking(&mut self) -> &mut dyn Ask;

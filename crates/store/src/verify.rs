@@ -1,6 +1,7 @@
 //! Checks a live database against what the code declares: its shape, its rows, its query plans.
 
 mod data;
+mod events;
 mod plans;
 mod report;
 
@@ -9,6 +10,8 @@ use std::time::Instant;
 use cogwheel_schema::{Backend, LiveSchema, TableDef, compare, live};
 use sea_orm::{DatabaseConnection, DbBackend, DbErr};
 
+pub use crate::events::walk::{EventFault, EventWalk};
+pub use events::check as events;
 pub use plans::DeclaredQuery;
 pub use report::{Figures, Finding, Part, Report, Verdict};
 

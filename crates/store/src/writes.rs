@@ -1,13 +1,16 @@
 //! Units of work that are rare enough to decide inside a transaction of their own.
 
+pub(crate) mod append;
 pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod endpoints;
 pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod installer;
+mod lifecycle;
 pub(crate) mod nodes;
 pub(crate) mod pool;
+pub(crate) mod replay;
 pub(crate) mod restore;
 pub(crate) mod sagas;
 pub(crate) mod schedules;

@@ -9,6 +9,8 @@ use super::rows::{Family, number};
 on_both! {
     every_table_keeps_its_time_stamp
     immutable_rows_refuse_updates
+    events_are_removed_by_retention_alone
+    recorded_events_are_chained
     final_rows_keep_their_end
     words_are_checked_and_ranked
     files_are_found_by_their_words
@@ -54,8 +56,46 @@ async fn immutable_rows_refuse_updates(place: Place) {
     runs(&db, "delete from event_dead_letters").await;
     for table in IMMUTABLE {
         is_refused(&db, &format!("update {table} set created_at = created_at")).await;
-        runs(&db, &format!("delete from {table}")).await;
+        if table != "event_store" {
+            runs(&db, &format!("delete from {table}")).await;
+        }
     }
+}
+
+async fn events_are_removed_by_retention_alone(place: Place) {
+    let db = populated(place).await;
+    runs(&db, "delete from event_dead_letters").await;
+    is_refused(&db, "delete from event_store").await;
+    if crate::step::backend(&db).unwrap() == cogwheel_schema::Backend::Postgres {
+        is_refused(&db, "truncate event_store cascade").await;
+    }
+    runs(&db, "update leases set lease_name = 'event-retention'").await;
+    runs(&db, "delete from event_store").await;
+}
+
+/// What stood before events were chained is chained, as it would have been.
+async fn recorded_events_are_chained(place: Place) {
+    let db = place.connect().await;
+    let steps = super::steps();
+    let chained = steps.iter().position(|step| step.name().ends_with("_event_chain")).unwrap();
+    crate::run::up(&db, &steps[..chained]).await.unwrap();
+    Family(1).insert(&db, &super::tables_of(&steps[..chained])).await;
+    let tenant = super::rows::uuid(Family(1).id("tenants"), crate::step::backend(&db).unwrap());
+    for (stream, version) in [("b", 1), ("a", 1), ("b", 2), ("a", 2), ("a", 3)] {
+        let id = super::rows::uuid(uuid::Uuid::now_v7(), crate::step::backend(&db).unwrap());
+        let event = format!(
+            "insert into event_store (id, tenant_id, stream_id, version, position, event_type, aggregate_type, event_data)
+             select {id}, {tenant}, '{stream}', {version}, max(position) + 1, 'e', 'x', '{{\"n\": 1.50}}' from event_store"
+        );
+        runs(&db, &event).await;
+    }
+    let untouched = "select count(*) as n from event_store where updated_at > created_at";
+    let before = number(&db, untouched).await;
+    crate::run::up(&db, &steps[..=chained]).await.unwrap();
+    assert_eq!(number(&db, "select count(distinct hash) as n from event_store where length(hash) = 64").await, 6);
+    assert_eq!(number(&db, untouched).await, before);
+    is_refused(&db, "update event_store set hash = 'x'").await;
+    is_refused(&db, "delete from event_store").await;
 }
 
 async fn final_rows_keep_their_end(place: Place) {

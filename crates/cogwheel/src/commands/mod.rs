@@ -5,6 +5,7 @@ mod cron;
 mod database;
 mod db;
 mod dry_run;
+mod events;
 mod inputs;
 mod instants;
 mod node;
@@ -52,6 +53,11 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             let settings = Settings::load(matches)?;
             begin_logging("warn", settings.log_json)?;
             runtime()?.block_on(secrets::run(command, &settings))
+        }
+        Command::Events(command) => {
+            let settings = Settings::load(matches)?;
+            begin_logging("warn", settings.log_json)?;
+            runtime()?.block_on(events::run(command, &settings))
         }
         Command::Db(command) => {
             let settings = Settings::load(matches)?;

@@ -1,11 +1,11 @@
 //! Reads what step types are given: `run`, and `uses` with `with`.
 
 use crate::diagnostic::{Code, quoted};
-use crate::keys::{self, CALLS, CallType, STEP_TYPES, STEP_TYPES_NOT_YET};
+use crate::keys::{self, CALLS, CallType, EMIT, STEP_TYPES, STEP_TYPES_NOT_YET};
 use crate::names::Scope;
 use crate::suggest;
-use crate::tree::Node;
-use crate::{Action, LogLevel};
+use crate::tree::{Kind, Node};
+use crate::{Action, LogLevel, is_own_event_type};
 
 use super::fields::Fields;
 use super::reader::Reader;
@@ -80,8 +80,27 @@ impl Reader<'_, '_> {
         let fields = self.fields(with, &call.keys)?;
         let required = self.required(&fields, call.required, call.name);
         let template = self.template(with, scope);
-        required?;
+        let required = required?;
+        if call.name == EMIT {
+            self.own_event_type(required)?;
+        }
         Some(Action::Call { step_type: call.name, with: template? })
+    }
+
+    /// The type that `emit` gives an event, as far as it is known before it runs.
+    fn own_event_type(&mut self, node: &Node) -> Option<()> {
+        if matches!(&*node.kind, Kind::Scalar { text, .. } if text.contains("${{")) {
+            return Some(());
+        }
+        let text = self.text(node, "the type of an event")?;
+        if is_own_event_type(&text) {
+            return Some(());
+        }
+        let message = format!("{} is no type of events of your own", quoted(&text));
+        let help = "write `custom.` and parts of letters, digits, `_` and `-` with points between them, such as \
+                    `custom.order.shipped`; at most 100 bytes";
+        self.report.add(Code::InvalidValue, node.span, message, help.to_owned());
+        None
     }
 
     /// A script. Values reach it as environment: pasted into it, they could run as code.

@@ -2,7 +2,7 @@
 
 use crate::names::Scope;
 use crate::tree::Node;
-use crate::{Concurrency, Overflow, Priority, keys};
+use crate::{Concurrency, History, Overflow, Priority, keys};
 
 use super::reader::Reader;
 
@@ -30,5 +30,9 @@ impl Reader<'_, '_> {
 
     pub(crate) fn priority(&mut self, node: &Node) -> Option<Priority> {
         self.word(node, "priority", &Priority::ALL.map(|word| (word.as_str(), word)), &[])
+    }
+
+    pub(crate) fn history(&mut self, node: &Node) -> Option<History> {
+        self.word(node, "history", &History::ALL.map(|word| (word.as_str(), word)), &[])
     }
 }

@@ -111,6 +111,7 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
     let timeout = fields.get("timeout").and_then(|node| reader.timeout(node, "timeout"));
     let queue_timeout = fields.get("queue_timeout").and_then(|node| reader.timeout(node, "queue_timeout"));
     let priority = fields.get("priority").and_then(|node| reader.priority(node)).unwrap_or_default();
+    let history = fields.get("history").and_then(|node| reader.history(node)).unwrap_or_default();
     let concurrency = fields.get("concurrency").and_then(|node| reader.concurrency(node));
     let saga = fields.entry("saga").map(|entry| reader.saga(entry));
     blocks(&mut reader, &fields);
@@ -158,6 +159,7 @@ fn workflow(report: &mut Report<'_>, root: &Node, fallback_name: &str) -> Option
         timeout: limit,
         queue_timeout,
         priority,
+        history,
         concurrency,
         steps,
         blocks,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::read::MAX_LIMIT;
-use crate::{Method, OnUndoFailure, Overflow, Priority, Signature};
+use crate::{History, Method, OnUndoFailure, Overflow, Priority, Signature};
 
 use super::shapes::{
     Properties, about, declarations, duration, env, expression, id, named, one_or_more, steps, text, title, truth,
@@ -31,6 +31,7 @@ pub(super) fn workflow() -> Properties {
         ("timeout", about("How long the whole execution may take; 5m without it.", duration())),
         ("queue_timeout", about("How long it may wait in the queue before it is given up.", duration())),
         ("priority", about("Which executions leave the queue first.", word(Priority::ALL.map(Priority::as_str)))),
+        ("history", about("What of its executions is recorded as events.", word(History::ALL.map(History::as_str)))),
         ("steps", about("What it does.", steps())),
         ("on_failure", about("Steps that run when the execution failed, was cancelled or timed out.", steps())),
         ("finally", about("Steps that always run last.", steps())),

@@ -81,7 +81,7 @@ pub(super) fn transform() -> Properties {
 
 pub(super) fn emit() -> Properties {
     vec![
-        ("type", about("The type of the event, such as order.paid.", text())),
+        ("type", about("The type of the event: `custom.` and a name of your own, such as custom.order.paid.", text())),
         ("data", about("What the event carries.", any())),
         ("subject", about("What the event is about.", text())),
     ]

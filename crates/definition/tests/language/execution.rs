@@ -83,7 +83,7 @@ fn concurrency_has_a_key_a_limit_and_a_way() {
         ("priority: ¦urgent", "COG0106", "priority must be one of low, normal, high, critical"),
         ("queue_timeout: ¦0s", "COG0108", "longer than nothing"),
         ("¦queue_timout: 5s", "COG0101", "did you mean `queue_timeout`?"),
-        ("¦history: {}", "COG0102", "`history` is part"),
+        ("history: ¦fully", "COG0106", "history must be one of on_demand, full"),
     ] {
         one(&format!("steps: [{{id: a, run: x}}]\n{rest}\n"), code, message);
     }

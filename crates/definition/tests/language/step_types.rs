@@ -122,7 +122,7 @@ fn calls_are_given_their_values() {
     let names = json!({"inputs": {"a": 7}});
     assert_eq!(with.render(&names), Ok(json!({"url": "https://x/7", "method": "POST", "json": {"n": 7}})));
     assert_eq!(action("{uses: transform, with: {input: [1], jq: '.[0]'}}").step_type(), "transform");
-    assert_eq!(action("{uses: emit, with: {type: order.paid, data: {a: 1}}}").step_type(), "emit");
+    assert_eq!(action("{uses: emit, with: {type: custom.order.paid, data: {a: 1}}}").step_type(), "emit");
     for (step, code, message) in [
         ("{uses: http, with: ¦{method: GET}}", "COG0105", "`uses: http` needs a `url`"),
         ("{uses: http, with: {¦uri: x}}", "COG0101", "did you mean `url`?"),
@@ -130,7 +130,10 @@ fn calls_are_given_their_values() {
         ("{uses: transform, with: ¦{jq: '.'}}", "COG0105", "`uses: transform` needs an `input`"),
         ("{uses: emit, with: ¦{data: 1}}", "COG0105", "`uses: emit` needs a `type`"),
         ("{uses: emit, with: ¦[]}", "COG0104", "the values of `emit` must be a mapping"),
-        ("{uses: emit, with: {type: x, data: '${{ ¦nwo }}'}}", "COG0131", "did you mean `now`?"),
+        ("{uses: emit, with: {type: ¦order.paid}}", "COG0106", "`order.paid` is no type of events of your own"),
+        ("{uses: emit, with: {type: ¦custom.a b}}", "COG0106", "such as `custom.order.shipped`"),
+        ("{uses: emit, with: {type: ¦[a]}}", "COG0104", "the type of an event must be text"),
+        ("{uses: emit, with: {type: custom.x, data: '${{ ¦nwo }}'}}", "COG0131", "did you mean `now`?"),
         ("{uses: ¦htp, with: {}}", "COG0112", "did you mean `http`?"),
         ("{uses: ¦frobnicate, with: {}}", "COG0112", "and workflows as `./name`"),
     ] {

@@ -103,7 +103,11 @@ async fn hear(engine: &Arc<Engine>, notice: Notice) {
             engine.feed().pass_on(Followed::Changed(Changed { execution, workflow }));
         }
         Notice::ManyChanged => engine.feed().pass_on(Followed::Missed),
-        Notice::Workflows => crate::triggers::reload_workflows(engine).await,
+        Notice::Workflows => {
+            crate::triggers::reload_workflows(engine).await;
+            // Their definitions tell of it, and whoever hands events out again says so as well.
+            engine.events_came().notify_one();
+        }
         Notice::Missed => {
             runner.nudge_all(&Nudge::Inbox);
             runner.work().notify_one();

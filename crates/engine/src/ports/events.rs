@@ -1,10 +1,201 @@
-//! Events as they are recorded, and how far they were read.
+//! Events as they are appended to streams, recorded, and read.
 
+use std::fmt;
+
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use cogwheel_machine::ExecutionId;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::TenantId;
+use super::StoreError;
+use crate::events::EventType;
+use crate::{TenantId, WorkflowId};
+
+/// The append-only record of what happened: per stream in versions without a gap, and all of it in one order.
+#[async_trait]
+pub trait EventLog: Send + Sync {
+    /// Appends events to a stream in one transaction. Events whose ids are recorded are left out, so that a call whose
+    /// answer was lost can be made again.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Conflict`] when the stream is not where the caller expects it; nothing is appended then.
+    async fn append_events(&self, append: AppendEvents) -> Result<Appended, AppendError>;
+
+    /// The events of a stream after a version (0: from the first), in order, at most `most`. Whoever has a snapshot of
+    /// the stream goes on from the version it was made of.
+    async fn stream_events(
+        &self,
+        tenant: TenantId,
+        stream: &str,
+        after_version: i64,
+        most: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError>;
+
+    /// The reader of events of this name; a new one begins with what is recorded from now on.
+    async fn event_consumer(&self, name: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError>;
+
+    /// Forgets how far a reader of events got, unless a workflow has triggers for events.
+    async fn forget_consumer(&self, consumer: Uuid) -> Result<(), StoreError>;
+
+    /// The events after a place, in order, at most `most`. None that could still get company before it.
+    async fn events_after(&self, place: Place, most: usize) -> Result<EventPage, StoreError>;
+
+    /// Records how far a reader of events got; it never goes back. `false` when that is not for this reader to say any
+    /// more, since events are handed to it again: then it has to ask where it stands.
+    async fn move_consumer(&self, consumer: Consumer, at: DateTime<Utc>) -> Result<bool, StoreError>;
+
+    /// Keeps that a reader gives up on an event.
+    async fn bury(&self, letter: DeadLetter) -> Result<(), StoreError>;
+
+    /// Hands events to a reader again, from a position on, and records who wanted that. `None` when there is no such reader.
+    async fn replay_events(&self, replay: ReplayEvents) -> Result<Option<Replayed>, StoreError>;
+}
+
+/// What the events of a stream are about: a thing, by its kind and id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Stream {
+    name: String,
+    kind: String,
+    subject: Option<Uuid>,
+}
+
+impl Stream {
+    /// The most bytes of a stream's name.
+    pub const LONGEST_NAME: usize = 255;
+
+    /// What becomes of an execution.
+    pub fn execution(id: ExecutionId) -> Self {
+        Self::of("execution", id.0)
+    }
+
+    /// What becomes of a workflow's definition.
+    pub fn workflow(id: WorkflowId) -> Self {
+        Self::of("workflow", id.0)
+    }
+
+    /// The stream of a thing of this kind, a word such as `secret`.
+    pub fn of(kind: &str, id: Uuid) -> Self {
+        Self { name: format!("{kind}-{id}"), kind: kind.to_owned(), subject: Some(id) }
+    }
+
+    /// Its name: the kind, `-`, and the id.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The kind of thing.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The thing's id.
+    pub fn subject(&self) -> Option<Uuid> {
+        self.subject
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// An event to append.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// Its id: the same event twice is recorded once.
+    pub id: Uuid,
+    /// Its type.
+    pub event_type: EventType,
+    /// What it says: `subject` and `data`.
+    pub data: Value,
+    /// Who or what brought it about.
+    pub actor: Actor,
+    /// How many executions had set each other off before it.
+    pub depth: u64,
+    /// Ties together what belongs together.
+    pub correlation_id: Option<Uuid>,
+    /// The event that led to this one, where one did.
+    pub causation_id: Option<Uuid>,
+}
+
+/// Who or what brought an event about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The engine itself.
+    Engine,
+    /// An execution, by a step of it.
+    Execution(ExecutionId),
+    /// Whoever has the admin key.
+    Admin,
+    /// Whoever works the command line on the server's machine.
+    Operator,
+}
+
+impl Actor {
+    /// As it is recorded: `kind`, and `id` where there is one.
+    pub fn to_json(self) -> Value {
+        match self {
+            Self::Engine => json!({ "kind": "engine" }),
+            Self::Execution(id) => json!({ "kind": "execution", "id": id.0 }),
+            Self::Admin => json!({ "kind": "admin" }),
+            Self::Operator => json!({ "kind": "operator" }),
+        }
+    }
+}
+
+/// Where a stream must stand for events to be appended to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpectedVersion {
+    /// Anywhere.
+    Any,
+    /// Its last event must have this version; 0 for a stream without events.
+    Exactly(i64),
+}
+
+/// Events to append to a stream.
+#[derive(Clone, Debug)]
+pub struct AppendEvents {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The stream.
+    pub stream: Stream,
+    /// Where it must stand.
+    pub expected: ExpectedVersion,
+    /// The events, in order.
+    pub events: Vec<NewEvent>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// What was appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The version of the stream's last event; 0 where there is none.
+    pub version: i64,
+    /// How many events were not recorded before.
+    pub events: usize,
+}
+
+/// Why events were not appended.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else appended to the stream, or nobody did.
+    #[error("stream {stream} is at version {actual}, not {expected}")]
+    Conflict {
+        /// The stream.
+        stream: String,
+        /// Where the caller expected it.
+        expected: i64,
+        /// Where it is.
+        actual: i64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// A place in the order of all events. What is recorded later comes later, also where several transactions recorded at the
 /// same time: such events are read only once all of them have ended.
@@ -17,7 +208,7 @@ pub struct Place {
 }
 
 /// An event as it is recorded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RecordedEvent {
     /// Its id.
     pub id: Uuid,
@@ -25,18 +216,37 @@ pub struct RecordedEvent {
     pub tenant: TenantId,
     /// Its type, such as `workflow.failed`.
     pub event_type: String,
+    /// The version of what its type says.
+    pub schema_version: i16,
     /// The stream it belongs to.
     pub stream: String,
-    /// Where it stands.
+    /// Its place in the stream, from 1.
+    pub version: i64,
+    /// Where it stands among all events.
     pub place: Place,
+    /// The kind of thing that the stream is about.
+    pub aggregate_type: String,
+    /// The thing.
+    pub aggregate_id: Option<Uuid>,
     /// What it says.
     pub data: Value,
-    /// How many executions had set each other off before it.
-    pub depth: u64,
+    /// Who brought it about (`actor`), and how many executions had set each other off before it (`depth`).
+    pub metadata: Value,
     /// Ties together what belongs together.
     pub correlation_id: Option<Uuid>,
+    /// The event that led to this one, where one did.
+    pub causation_id: Option<Uuid>,
+    /// SHA-256 of the event and of the hash before it in its stream, in hex.
+    pub hash: String,
     /// When it was recorded.
     pub at: DateTime<Utc>,
+}
+
+impl RecordedEvent {
+    /// How many executions had set each other off before it.
+    pub fn depth(&self) -> u64 {
+        self.metadata["depth"].as_u64().unwrap_or(0)
+    }
 }
 
 /// Events that follow each other.
@@ -46,6 +256,15 @@ pub struct EventPage {
     pub events: Vec<RecordedEvent>,
     /// Whether more are recorded that cannot be read yet, since others may still come before them.
     pub is_held_up: bool,
+}
+
+/// Which events are listed.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Those of one stream.
+    pub stream: Option<String>,
+    /// Those of these types; all where there is none.
+    pub types: Vec<String>,
 }
 
 /// The reader that holds events against the triggers of workflows. It begins in the transaction that saves the first such
@@ -59,6 +278,8 @@ pub struct Consumer {
     pub id: Uuid,
     /// The last event that it is done with.
     pub place: Place,
+    /// Grows whenever events are handed to it again.
+    pub epoch: i64,
     /// When it began: what was recorded earlier is none of its business, even where it comes later in the order.
     pub since: DateTime<Utc>,
 }
@@ -72,8 +293,36 @@ pub struct DeadLetter {
     pub event: Uuid,
     /// Its tenant.
     pub tenant: TenantId,
+    /// How many executions had set each other off up to this.
+    pub depth: u64,
     /// Why, for people: one line each for what it could not set off.
     pub reasons: Vec<String>,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+/// Events that are to be handed to a reader again.
+#[derive(Clone, Debug)]
+pub struct ReplayEvents {
+    /// The tenant in whose trail it is recorded.
+    pub tenant: TenantId,
+    /// The reader's name.
+    pub consumer: String,
+    /// The position of the first event that it gets again.
+    pub from_position: i64,
+    /// Why, in the words of whoever asks.
+    pub reason: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// What is handed to a reader again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// How many events it had been done with and gets once more.
+    pub events: i64,
+    /// The position of the last of them; 0 where there is none.
+    pub to_position: i64,
+    /// How many of them it had given up on.
+    pub dead_letters: i64,
 }

@@ -18,7 +18,10 @@ pub(crate) use blobs::MemoryBlobs;
 pub use blobs::{BlobError, BlobKey, Blobs, Incoming, OpenBlob};
 pub use cogwheel_definition::jq;
 pub use error::StoreError;
-pub use events::{Consumer, DeadLetter, EVENT_TRIGGERS, EventPage, Place, RecordedEvent};
+pub use events::{
+    Actor, AppendError, AppendEvents, Appended, Consumer, DeadLetter, EVENT_TRIGGERS, EventFilter, EventLog, EventPage,
+    ExpectedVersion, NewEvent, Place, RecordedEvent, ReplayEvents, Replayed, Stream,
+};
 pub use files::{
     AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, FileVersion, HandledFile, NewUpload, PendingAfter,
     RecordedUpload, SeenVersion, TenantUploads, WatchHealth,
@@ -35,6 +38,6 @@ pub use signals::{AskInbox, AwaitedSignal, EndedChild, Inbox, NewSignal, SignalA
 pub use step::{LogLevel, LogLine, LogSink, LogStream, Recorded, StepContext, StepRegistry, StepType, Workplace};
 pub use store::{
     ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, CountedCalls, EndpointRecord, Head, NewArtifact,
-    NewEvent, NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, Start, StartFrom, Started,
-    StepEffect, StepRow, Store, StoredExecution, StoredLog, TriggerType, WatchFolders, WatchRecord, WorkflowRecord,
+    NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, Start, StartFrom, Started, StepEffect,
+    StepRow, Store, StoredExecution, StoredLog, TriggerType, WatchFolders, WatchRecord, WorkflowRecord,
 };

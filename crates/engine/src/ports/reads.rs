@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use cogwheel_machine::ExecutionId;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{EventFilter, RecordedEvent, StoreError};
 use crate::views::{
     ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView,
     FireFilter, FireView, LogView, Page, PageRequest, SagaFilter, SagaTimeoutView, SagaView, ScheduleView, StepView,
@@ -280,6 +280,19 @@ pub trait Reads: Send + Sync + 'static {
         tenant: TenantId,
         logs: &[(ExecutionId, Option<i32>)],
     ) -> Result<HashMap<(ExecutionId, Option<i32>), u64>, StoreError>;
+
+    /// The events after the one with this position (0: from the first), in order, at most `most`. None that could still get
+    /// company before it, so that whoever asks again with the position of the last one misses none.
+    async fn events(
+        &self,
+        tenant: TenantId,
+        filter: &EventFilter,
+        after_position: i64,
+        most: u32,
+    ) -> Result<Vec<RecordedEvent>, StoreError>;
+
+    /// The event with this id.
+    async fn event(&self, tenant: TenantId, id: Uuid) -> Result<Option<RecordedEvent>, StoreError>;
 
     /// A real round trip to the database.
     async fn ping(&self) -> Result<(), StoreError>;

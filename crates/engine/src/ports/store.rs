@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    AskInbox, BlobKey, Claim, Claimed, Consumer, DeadLetter, EventPage, FileLedger, FileVersion, Inbox, Lease,
-    LogLevel, LogStream, NewNode, NewSignal, Notice, PauseSchedule, Place, SagaRows, ScheduleRecord, ScheduleTick,
-    SignalAnswer, StoreError, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest,
+    Actor, AskInbox, BlobKey, Claim, Claimed, EventLog, FileLedger, FileVersion, Inbox, Lease, LogLevel, LogStream,
+    NewEvent, NewNode, NewSignal, Notice, PauseSchedule, SagaRows, ScheduleRecord, ScheduleTick, SignalAnswer,
+    StoreError, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest,
 };
 use crate::{EndpointId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
@@ -22,7 +22,7 @@ use crate::{EndpointId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId
 ///
 /// Writes from many callers are committed together; none waits for more company than is already there.
 #[async_trait]
-pub trait Store: FileLedger {
+pub trait Store: FileLedger + EventLog {
     /// The tenant that owns what has no other owner (slug `default`), made at the first start.
     async fn default_tenant(&self) -> Result<TenantId, StoreError>;
 
@@ -104,21 +104,6 @@ pub trait Store: FileLedger {
 
     /// Whether an execution that this schedule started is still live.
     async fn schedule_is_busy(&self, schedule: ScheduleId) -> Result<bool, StoreError>;
-
-    /// The reader of events of this name; a new one begins with what is recorded from now on.
-    async fn event_consumer(&self, name: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError>;
-
-    /// Forgets how far a reader of events got, unless a workflow has triggers for events.
-    async fn forget_consumer(&self, consumer: Uuid) -> Result<(), StoreError>;
-
-    /// The events after a place, in order, at most `most`. None that could still get company before it.
-    async fn events_after(&self, place: Place, most: usize) -> Result<EventPage, StoreError>;
-
-    /// Records how far a reader of events got; it never goes back.
-    async fn move_consumer(&self, consumer: Consumer, at: DateTime<Utc>) -> Result<(), StoreError>;
-
-    /// Keeps that a reader gives up on an event.
-    async fn bury(&self, letter: DeadLetter) -> Result<(), StoreError>;
 
     /// Adds to what is counted of the calls of addresses; those that are gone are left out.
     async fn count_calls(&self, calls: &[CountedCalls]) -> Result<(), StoreError>;
@@ -404,7 +389,7 @@ pub struct Record {
     pub saga: Option<Box<SagaRows>>,
     /// New log lines.
     pub logs: Vec<StoredLog>,
-    /// New events.
+    /// New events, appended to the stream `execution-<id>` in the transaction of what they tell.
     pub events: Vec<NewEvent>,
     /// Bytes that were kept, beside those of [`StepRow::offloaded`].
     pub artifacts: Vec<NewArtifact>,
@@ -412,21 +397,6 @@ pub struct Record {
     pub parent: Option<ExecutionId>,
     /// When.
     pub at: DateTime<Utc>,
-}
-
-/// An event of an execution: appended to the stream `execution-<id>` in the transaction of what it tells.
-#[derive(Clone, Debug)]
-pub struct NewEvent {
-    /// Its id: the same event twice is recorded once.
-    pub id: Uuid,
-    /// Its type, as the author names it.
-    pub event_type: String,
-    /// What it says: `subject` and `data`.
-    pub data: Value,
-    /// How many executions had set each other off before it.
-    pub depth: u64,
-    /// Ties together what belongs together.
-    pub correlation_id: Uuid,
 }
 
 /// Bytes that an execution put out, to be recorded with what put them out: the row is what keeps them from being
@@ -469,6 +439,8 @@ pub struct PauseWorkflow {
     pub workflow: WorkflowId,
     /// Whether it is paused from now on.
     pub paused: bool,
+    /// Who asks.
+    pub actor: Actor,
     /// When.
     pub at: DateTime<Utc>,
 }

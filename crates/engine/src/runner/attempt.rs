@@ -16,7 +16,8 @@ use super::Runner;
 use super::artifacts::{Leavings, bounded};
 use super::drive::Drive;
 use super::places::Places;
-use crate::ports::{LogLine, LogSink, NewArtifact, NewEvent, Recorded, StepContext, StepType, Workplace};
+use crate::events::EventType;
+use crate::ports::{Actor, LogLine, LogSink, NewArtifact, NewEvent, Recorded, StepContext, StepType, Workplace};
 use crate::triggers::{Given, depth_of};
 
 /// An attempt under way.
@@ -36,9 +37,6 @@ pub(super) struct Ended {
 
 /// The step type that the runner carries out itself: its effect is part of the record.
 const EMIT: &str = "emit";
-
-/// The longest type of an event, in bytes.
-const LONGEST_EVENT_TYPE: usize = 100;
 
 /// How many log lines a computing step may write at once.
 const COMPUTED_LINES: usize = 64;
@@ -79,15 +77,22 @@ impl Drive<'_> {
         let input = state.input.clone().unwrap_or_default();
         let began_at = state.started_at.unwrap_or_else(|| self.runner.clock.now());
         let id = self.execution.id().of_attempt(step, state.attempt, began_at);
-        let event_type = input["type"].as_str().unwrap_or_default().to_owned();
-        if event_type.is_empty() || event_type.len() > LONGEST_EVENT_TYPE {
-            let title = format!("`type` must be text of 1 to {LONGEST_EVENT_TYPE} characters");
-            return Outcome::Failed { failure: Failure::permanent(FailureKind::Expression, title), output: None };
-        }
-        let correlation_id = self.correlation_id;
-        let data = serde_json::json!({ "subject": input["subject"], "data": input["data"] });
-        let depth = depth_of(self.execution.trigger());
-        self.unwritten.events.push(NewEvent { id, event_type, data, depth, correlation_id });
+        let event_type = match own_type(&input["type"]) {
+            Ok(event_type) => event_type,
+            Err(title) => {
+                let failure = Failure::permanent(FailureKind::Expression, title);
+                return Outcome::Failed { failure, output: None };
+            }
+        };
+        self.unwritten.events.push(NewEvent {
+            id,
+            event_type,
+            data: serde_json::json!({ "subject": input["subject"], "data": input["data"] }),
+            actor: Actor::Execution(self.execution.id()),
+            depth: depth_of(self.execution.trigger()),
+            correlation_id: Some(self.correlation_id),
+            causation_id: self.cause(),
+        });
         Outcome::Completed { output: serde_json::json!({ "id": id.to_string() }) }
     }
 
@@ -265,6 +270,16 @@ async fn with_company<T>(first: impl Future<Output = T>, second: impl Future<Out
         () = second => {}
     }
     first.await
+}
+
+/// The type that an author gives an event.
+fn own_type(given: &Value) -> Result<EventType, String> {
+    let name = given.as_str().filter(|name| !name.is_empty()).ok_or("`type` must be text")?;
+    match name.parse() {
+        Ok(own @ EventType::Custom(_)) => Ok(own),
+        Ok(known) => Err(format!("`{known}` is an event of the engine's own: authors' types begin with `custom.`")),
+        Err(unknown) => Err(unknown.to_string()),
+    }
 }
 
 fn internal(title: &str) -> Failure {

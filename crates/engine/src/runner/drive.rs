@@ -17,6 +17,7 @@ use super::journal::Written;
 use super::places::Places;
 use super::saga::UnwrittenUndos;
 use super::slots::{Slot, Ticket};
+use super::told::Told;
 use super::{Arrival, Job, Line, Nudge, Runner, UnrecordedStart};
 use crate::ports::{LogLine, NewArtifact, NewEvent, Parent, Recorded};
 use crate::{Changed, TenantId, WorkflowId};
@@ -54,6 +55,8 @@ pub(super) struct Drive<'a> {
     pub(super) pending: VecDeque<Input>,
     /// What became true since the last write.
     pub(super) unwritten: Unwritten,
+    /// What was told of it as events.
+    pub(super) told: Told,
     pub(super) lines: mpsc::Sender<(i32, i32, LogLine)>,
     pub(super) attempts: JoinSet<Ended>,
     pub(super) running: Vec<Running>,
@@ -129,6 +132,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     let first =
         (job.execution.status() != ExecutionStatus::Queued).then(|| Input::Recovered { cancel: job.cancel.clone() });
     let recorded_wake_at = job.execution.next_wake_at().filter(|_| first.is_none());
+    let told = Told::until(job.execution.status());
     let mut drive = Drive {
         runner,
         execution: job.execution,
@@ -142,6 +146,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
         recorded_wake_at,
         pending: VecDeque::new(),
         unwritten: Unwritten::default(),
+        told,
         lines,
         attempts: JoinSet::new(),
         running: Vec::new(),

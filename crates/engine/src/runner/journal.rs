@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use cogwheel_definition::Action;
 use cogwheel_machine::{Execution, ExecutionStatus, Failure, FailureKind, Layer, StepState, StepStatus};
-use serde_json::json;
 use tracing::{error, warn};
 
 use super::UnrecordedStart;
 use super::drive::Drive;
 use super::saga;
 use crate::Engine;
-use crate::ports::{Head, NewEvent, Record, Started, StepEffect, StepRegistry, StepRow, StoreError, StoredLog};
-use crate::triggers::depth_of;
+use crate::ports::{Head, Record, Started, StepEffect, StepRegistry, StepRow, StoreError, StoredLog};
 
 /// The longest pause between tries while the database is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -143,16 +141,13 @@ impl Drive<'_> {
         let origin =
             saga::Origin { correlation_id: self.correlation_id, parent: self.parent.map(|parent| parent.execution) };
         let saga = saga::rows(execution, &origin, unwritten.head, &unwritten.steps, &unwritten.undos, at);
-        let steps = unwritten
+        let steps: Vec<StepRow> = unwritten
             .steps
             .into_iter()
             .filter_map(|step| execution.step(step))
             .map(|state| step_row(execution, state, &self.runner.steps))
             .collect();
-        let mut events = unwritten.events;
-        if unwritten.head {
-            events.extend(self.end_event());
-        }
+        let events = self.events_to_tell(unwritten.head, &steps, unwritten.events);
         let first = self.next_log_sequence;
         let logs: Vec<StoredLog> = unwritten
             .logs
@@ -169,7 +164,7 @@ impl Drive<'_> {
             })
             .collect();
         self.next_log_sequence += i64::try_from(logs.len()).unwrap_or(i64::MAX);
-        let has_ended = execution.status().is_terminal();
+        let has_ended = self.execution.status().is_terminal();
         Record {
             execution: self.execution.id(),
             tenant: self.tenant,
@@ -193,38 +188,8 @@ impl Drive<'_> {
         }
     }
 
-    fn engine(&self) -> Option<Arc<Engine>> {
+    pub(super) fn engine(&self) -> Option<Arc<Engine>> {
         self.runner.engine.get().and_then(Weak::upgrade)
-    }
-
-    /// The event that tells of the execution's end, where somebody waits for such.
-    fn end_event(&self) -> Option<NewEvent> {
-        let execution = &self.execution;
-        let status = execution.status();
-        if !status.is_terminal() {
-            return None;
-        }
-        let event_type = format!("workflow.{}", status.as_str());
-        if !self.engine()?.catalog().wants_event(&event_type) {
-            return None;
-        }
-        let workflow = execution.workflow();
-        let error =
-            execution.error().map(|error| json!({ "kind": error.kind, "title": error.title, "step": error.step }));
-        let data = json!({
-            "workflow": workflow.name,
-            "execution_id": execution.id().to_string(),
-            "status": status.as_str(),
-            "trigger": execution.trigger()["type"],
-            "error": error,
-        });
-        Some(NewEvent {
-            id: self.runner.clock.new_id(),
-            event_type,
-            data: json!({ "subject": workflow.name, "data": data }),
-            depth: depth_of(execution.trigger()),
-            correlation_id: self.correlation_id,
-        })
     }
 
     fn head(&self, lets_go: bool) -> Head {

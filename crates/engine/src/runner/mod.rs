@@ -8,6 +8,7 @@ mod outside;
 mod places;
 mod saga;
 mod slots;
+mod told;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

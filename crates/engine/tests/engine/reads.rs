@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use cogwheel_engine::ports::{Reads, StoreError};
+use cogwheel_engine::ports::{EventFilter, Reads, RecordedEvent, StoreError};
 use cogwheel_engine::views::{
     ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView,
     FireFilter, FireView, LogView, Page, PageRequest, SagaFilter, SagaTimeoutView, SagaView, ScheduleView, StepView,
@@ -74,5 +74,7 @@ nothing! {
     watches(TenantId, &TriggerFilter, PageRequest) -> Page<WatchView>;
     count_watches(TenantId, &TriggerFilter) -> u64;
     watches_of_workflows(TenantId, &[WorkflowId]) -> HashMap<WorkflowId, Vec<WatchView>>;
+    events(TenantId, &EventFilter, i64, u32) -> Vec<RecordedEvent>;
+    event(TenantId, Uuid) -> Option<RecordedEvent>;
     ping() -> ();
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Result};
 use cogwheel_access::Principal;
+use cogwheel_engine::ports::EventFilter;
 use cogwheel_engine::{SecretError, views};
 use futures_util::future::join_all;
 
@@ -12,14 +13,14 @@ use super::filters::{
     WorkflowExecutionFilter, WorkflowFilter,
 };
 use crate::Services;
-use crate::cursor::{MAX_PAGE, PageArgs};
+use crate::cursor::{DEFAULT_PAGE, MAX_PAGE, PageArgs};
 use crate::errors::{bad_input, internal, store_failed};
 use crate::ids::execution_id;
 use crate::limits::{list_cost, page_cost};
 use crate::loaders::{SagaOf, load};
 use crate::types::{
-    Connection, EventDeadLetter, Execution, File, FileWatch, InboundEndpoint, Node, Saga, Schedule, ScheduleFire,
-    Secret, Total, Viewer, Workflow, WorkflowFile, find_node,
+    Connection, Event, EventDeadLetter, Execution, File, FileWatch, InboundEndpoint, Node, Saga, Schedule,
+    ScheduleFire, Secret, Total, Viewer, Workflow, WorkflowFile, find_node,
 };
 
 /// How many workflow files there are reckoned to be.
@@ -244,6 +245,41 @@ impl Query {
         Ok(Connection::new(page, Some(rows), Total::Fires(filter)))
     }
 
+    /// Recorded events in their order, which never changes: whoever asks again with the position of the last one misses none.
+    #[graphql(complexity = "page_cost(first, None, child_complexity)")]
+    async fn events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those of the stream of this name, in the order of their versions.")] stream: Option<
+            String,
+        >,
+        #[graphql(desc = "Only those after the event with this position; from the first one if not given.")]
+        after_position: Option<i64>,
+        #[graphql(desc = "Only those of these types.")] types: Option<Vec<String>>,
+        #[graphql(desc = "At most so many: 1 to 100, 50 if not given.")] first: Option<i32>,
+    ) -> Result<Vec<Event>> {
+        let services = services(ctx)?;
+        let most = match first {
+            None => DEFAULT_PAGE,
+            Some(first) => u32::try_from(first)
+                .ok()
+                .filter(|first| (1..=MAX_PAGE).contains(first))
+                .ok_or_else(|| bad_input(format!("`first` is from 1 to {MAX_PAGE}, not {first}")))?,
+        };
+        let filter = EventFilter { stream, types: types.unwrap_or_default() };
+        let events = services.reads().events(services.tenant(), &filter, after_position.unwrap_or(0), most).await;
+        Ok(events.map_err(|error| store_failed(&error))?.into_iter().map(Event::from).collect())
+    }
+
+    /// The event with this id; null if there is none.
+    async fn event(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The event's id, a UUID.")] id: ID,
+    ) -> Option<Result<Event>> {
+        find_event(ctx, &id).await.transpose()
+    }
+
     /// The latest events that could not set off what they should have, newest first: at most 100.
     #[graphql(complexity = "list_cost(MAX_PAGE as usize, child_complexity)")]
     async fn event_dead_letters(&self, ctx: &Context<'_>) -> Result<Vec<EventDeadLetter>> {
@@ -273,6 +309,13 @@ async fn find_workflow(ctx: &Context<'_>, name: &str) -> Result<Option<Workflow>
     let services = services(ctx)?;
     let found = services.reads().workflow_by_name(services.tenant(), name).await;
     Ok(found.map_err(|error| store_failed(&error))?.map(Workflow::from))
+}
+
+async fn find_event(ctx: &Context<'_>, id: &ID) -> Result<Option<Event>> {
+    let services = services(ctx)?;
+    let id = id.parse().map_err(|_| bad_input("the id of an event is a UUID"))?;
+    let found = services.reads().event(services.tenant(), id).await;
+    Ok(found.map_err(|error| store_failed(&error))?.map(Event::from))
 }
 
 async fn find_execution(ctx: &Context<'_>, id: &ID) -> Result<Option<Execution>> {

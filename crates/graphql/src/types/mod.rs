@@ -6,6 +6,7 @@ mod connection;
 mod dead_letter;
 mod due_instant;
 mod enums;
+mod event;
 mod execution;
 mod file;
 mod file_watch;
@@ -31,6 +32,7 @@ pub(crate) use due_instant::DueInstant;
 pub(crate) use enums::{
     DstGap, DstOverlap, ExecutionStatus, FileStatus, Priority, ScheduleFireOutcome, TriggerType, WorkflowStatus,
 };
+pub(crate) use event::Event;
 pub(crate) use execution::Execution;
 pub(crate) use file::File;
 pub(crate) use file_watch::FileWatch;

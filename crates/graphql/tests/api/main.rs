@@ -6,6 +6,7 @@ mod answers;
 mod artifacts;
 mod cancel;
 mod contract;
+mod events;
 mod fake;
 mod follow;
 mod limits;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::build::{boolean, global, index, instant, int, json, money, rank, std, unique, uuid, words};
-use crate::change::{add_column, add_index, drop_index};
+use crate::change::{add_column, add_index, drop_index, keep};
 use crate::def::OnDelete;
 
 fn sample() -> TableDef {
@@ -42,7 +42,7 @@ fn changes_are_made_and_taken_back() {
     let open = unique("uq_samples_open", "tenant_id, coalesce(parent_id, id)").partial("is_open = true");
     let changes =
         [add_column("samples", int("weight").null()), add_index("samples", by_end), drop_index("samples", open)];
-    let made = changes.each_ref().map(|change| make_change(change, Backend::Sqlite));
+    let made = changes.each_ref().map(|change| make_change(change, Backend::Sqlite).join("; "));
     assert_eq!(
         made,
         [
@@ -51,7 +51,7 @@ fn changes_are_made_and_taken_back() {
             "drop index uq_samples_open",
         ]
     );
-    let taken_back = changes.each_ref().map(|change| take_back_change(change, Backend::Sqlite));
+    let taken_back = changes.each_ref().map(|change| take_back_change(change, Backend::Sqlite).join("; "));
     assert_eq!(
         taken_back,
         [
@@ -68,6 +68,22 @@ fn changes_are_made_and_taken_back() {
     assert_eq!(columns, ["updated_at", "created_at", "weight"]);
     let indexes: Vec<&str> = table.indexes.iter().map(|index| index.name.as_str()).collect();
     assert_eq!(indexes, ["idx_samples_ended_at"]);
+}
+
+#[test]
+fn kept_rows_are_removed_under_their_lease_alone() {
+    let change = keep("samples", "sample-retention");
+    let mut table = sample();
+    change.apply(&mut table);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let made = make_change(&change, backend);
+        assert!(made.iter().any(|statement| statement.contains("lease_name = 'sample-retention'")), "{made:?}");
+        let created = create_table(&table, backend);
+        assert!(made.iter().all(|statement| created.contains(statement)));
+        let taken_back = take_back_change(&change, backend);
+        assert_eq!(taken_back.len(), made.len());
+    }
+    assert_eq!(drop_table(&table, Backend::Postgres).last().unwrap(), "drop function cogwheel_keep_samples()");
 }
 
 #[test]

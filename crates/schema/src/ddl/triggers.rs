@@ -31,9 +31,10 @@ pub(super) fn drop_functions() -> Vec<String> {
 
 pub(super) fn create(table: &TableDef, backend: Backend) -> Vec<String> {
     let mut triggers = vec![touch(&table.name, backend)];
-    triggers.extend(table.extras.iter().filter_map(|extra| match extra {
-        Extra::RefuseUpdate { name, when } => Some(refuse(&table.name, name, when.as_deref(), backend)),
-        _ => None,
+    triggers.extend(table.extras.iter().flat_map(|extra| match extra {
+        Extra::RefuseUpdate { name, when } => vec![refuse(&table.name, name, when.as_deref(), backend)],
+        Extra::Keep { lease } => super::keep::create(&table.name, lease, backend),
+        _ => Vec::new(),
     }));
     triggers
 }

@@ -5,7 +5,7 @@ mod uploads;
 
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
-    Due, DueOutcome, FileVersion, Head, NewArtifact, NewEvent, NewRow, Record, ScheduleTick, Start, StepRow, StoredLog,
+    Due, DueOutcome, FileVersion, Head, NewArtifact, NewRow, Record, ScheduleTick, Start, StepRow, StoredLog,
 };
 use cogwheel_entity::{files, schedule_fires};
 use cogwheel_machine::ExecutionStatus;
@@ -13,7 +13,7 @@ use rusqlite::ToSql;
 use rusqlite::types::ToSqlOutput;
 use sea_orm::ActiveEnum;
 use serde::{Serialize, Serializer};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::rows::{Stored, file_status_after, skip_reason};
@@ -25,16 +25,16 @@ pub(super) use uploads::{LinkColumns, UploadColumns};
 /// A UUID: a blob for SQLite, text in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
-pub(super) struct Key(pub(super) Uuid);
+pub(crate) struct Key(pub(crate) Uuid);
 
 /// An instant: the one text form in both.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Instant(pub(super) DateTime<Utc>);
+pub(crate) struct Instant(pub(crate) DateTime<Utc>);
 
 /// A JSON document.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
-pub(super) struct Document(Json);
+pub(crate) struct Document(Json);
 
 impl ToSql for Key {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -61,6 +61,11 @@ impl ToSql for Document {
 }
 
 impl Document {
+    /// One that both databases can keep as it is.
+    pub(crate) fn stored(document: Json) -> Self {
+        Self(document)
+    }
+
     fn of(document: &Json) -> Self {
         Self(storable(document))
     }
@@ -487,36 +492,6 @@ impl ArtifactColumns {
             mime_type: artifact.mime_type.clone(),
             file_size: i64::try_from(artifact.size).unwrap_or(i64::MAX),
             created_at: Instant(at),
-        }
-    }
-}
-
-/// A new row of `event_store`; its place in the stream is found where it is written.
-#[derive(Debug, Serialize)]
-pub(super) struct EventColumns {
-    pub(super) id: Key,
-    pub(super) tenant_id: Key,
-    pub(super) stream_id: String,
-    pub(super) event_type: String,
-    pub(super) aggregate_id: Key,
-    pub(super) event_data: Document,
-    pub(super) event_metadata: Document,
-    pub(super) correlation_id: Key,
-    pub(super) created_at: Instant,
-}
-
-impl EventColumns {
-    pub(super) fn of(record: &Record, event: &NewEvent) -> Self {
-        Self {
-            id: Key(event.id),
-            tenant_id: Key(record.tenant.0),
-            stream_id: format!("execution-{}", record.execution),
-            event_type: storable_text(&event.event_type),
-            aggregate_id: Key(record.execution.0),
-            event_data: Document::of(&event.data),
-            event_metadata: Document::of(&json!({ "depth": event.depth })),
-            correlation_id: Key(event.correlation_id),
-            created_at: Instant(record.at),
         }
     }
 }

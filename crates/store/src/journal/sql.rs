@@ -95,12 +95,6 @@ macro_rules! artifact_changes {
     };
 }
 
-macro_rules! event_columns {
-    () => {
-        "id, tenant_id, stream_id, event_type, aggregate_id, event_data, event_metadata, correlation_id, created_at"
-    };
-}
-
 /// The live executions of a tenant's key, out of the two indexes that hold each of them once.
 macro_rules! live_of_key {
     ($tenant:literal, $key:literal) => {
@@ -235,13 +229,6 @@ pub(super) mod sqlite {
         last_execution_at = ?5, updated_at = ?5 where id = ?1";
     pub(crate) const EXPIRE_SIGNALS: &str =
         "update signals set status = 'expired', updated_at = ?2 where execution_id = ?1 and status = 'pending'";
-    pub(crate) const INSERT_EVENT: &str = concat!(
-        "insert into event_store (",
-        event_columns!(),
-        ", updated_at, aggregate_type, version, position) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 'execution',
-          (select coalesce(max(version), 0) + 1 from event_store where stream_id = ?3),
-          (select coalesce(max(position), 0) + 1 from event_store)) on conflict (id) do nothing"
-    );
     pub(crate) const WAKE: &str = concat!(
         "update workflow_executions set next_wake_at = ?2, updated_at = ?2 where id = ?1 and status in ",
         live!()
@@ -461,24 +448,6 @@ pub(super) mod postgres {
         artifact_changes!()
     );
     pub(crate) const INSERT_LOGS: &str = insert_logs!("$1", "");
-    /// Known events are left out before the places in the stream are counted.
-    pub(crate) const INSERT_EVENTS: &str = concat!(
-        "insert into event_store (",
-        event_columns!(),
-        ", updated_at, aggregate_type, version) select ",
-        event_columns!(),
-        ", created_at, 'execution', coalesce((select max(e.version) from event_store e where e.stream_id = r.stream_id), 0)
-          + row_number() over (partition by r.stream_id order by r.place)
-         from (
-          select distinct on (n.id) n.id, n.tenant_id, n.stream_id, n.event_type, n.aggregate_id,
-            coalesce(n.event_data, 'null') as event_data, n.event_metadata, n.correlation_id, n.created_at, j.place
-          from json_array_elements($1::json) with ordinality as j(event, place),
-            json_to_record(j.event) as n(id uuid, tenant_id uuid, stream_id text, event_type text, aggregate_id uuid,
-              event_data jsonb, event_metadata jsonb, correlation_id uuid, created_at timestamptz)
-          where not exists (select 1 from event_store e where e.id = n.id)
-          order by n.id, j.place
-         ) r order by r.place on conflict (id) do nothing"
-    );
     pub(crate) const EXPIRE_SIGNALS: &str = "update signals g set status = 'expired', updated_at = r.updated_at
         from jsonb_to_recordset($1::jsonb) as r(id uuid, updated_at timestamptz)
         where g.execution_id = r.id and g.status = 'pending'";

@@ -65,6 +65,12 @@ impl Cell for i32 {
     }
 }
 
+impl Cell for i16 {
+    fn from_sqlite(value: &SqliteValue) -> Option<Self> {
+        i64::from_sqlite(value)?.try_into().ok()
+    }
+}
+
 impl Cell for bool {
     fn from_sqlite(value: &SqliteValue) -> Option<Self> {
         i64::from_sqlite(value).map(|value| value != 0)

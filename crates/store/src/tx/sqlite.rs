@@ -9,6 +9,7 @@ use rusqlite::{Connection, params_from_iter};
 use sea_orm::{DbBackend, Statement};
 
 use super::{Ask, Row, WriteTx};
+use crate::events::{self, Event};
 use crate::{fault, values};
 
 /// Statements between the `BEGIN` and the `COMMIT` of whoever made it.
@@ -50,6 +51,15 @@ impl WriteTx for SqliteTx<'_> {
         let params = bound(&statement)?;
         let run = || self.connection.prepare_cached(&statement.sql)?.execute(params_from_iter(params));
         run().map(|changed| changed as u64).map_err(|error| fault::from_sqlite(&error))
+    }
+
+    async fn lock_stream(&mut self, _: &str) -> Result<(), StoreError> {
+        // Nobody else writes.
+        Ok(())
+    }
+
+    async fn append(&mut self, events: Vec<Event>) -> Result<usize, StoreError> {
+        events::sqlite::append(self.connection, events).map_err(|error| fault::from_sqlite(&error))
     }
 
     fn asking(&mut self) -> &mut dyn Ask {

@@ -82,6 +82,9 @@ pub(super) async fn check(
         let found = checksums::check(db, backend).await;
         findings.extend(found.unwrap_or_else(|error| not_checked(checksums::TABLE, "checksum", &error)));
     }
+    if live.tables.contains_key(super::events::TABLE) {
+        findings.extend(super::events::findings(db).await);
+    }
     if backend == Backend::Sqlite {
         findings.extend(integrity(db).await.map_err(while_doing("checking the file's integrity"))?);
     }

@@ -1,24 +1,25 @@
-//! Reading events in their order, and how far each reader got.
+//! Who reads the events, how far they got, and what they gave up on.
 
 use chrono::{DateTime, Utc};
-use cogwheel_engine::TenantId;
-use cogwheel_engine::ports::{Consumer, DeadLetter, EventPage, Place, RecordedEvent, StoreError};
-use cogwheel_entity::{event_consumers, event_dead_letters};
-use sea_orm::{ActiveValue::Set, DbBackend, EntityTrait, Value};
-use serde_json::{Value as Json, json};
+use cogwheel_engine::events::EventType;
+use cogwheel_engine::ports::{Actor, Consumer, DeadLetter, NewEvent, Place, StoreError, Stream};
+use cogwheel_entity::event_consumers;
+use cogwheel_entity::event_dead_letters::{self, DeadLetterStatus};
+use sea_orm::{ActiveEnum as _, ActiveValue::Set, DbBackend, EntityTrait, Value};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::execute;
+use crate::events::Event;
 use crate::tx::{Ask, Row, WriteTx, raw};
 use crate::values::{new_id, storable_text};
 
 /// The reader of this name, if there is one.
 pub(crate) async fn find(ask: &mut dyn Ask, name: &str) -> Result<Option<Consumer>, StoreError> {
-    const FIND: &str =
-        "select id, last_position, last_recorded_xid, created_at from event_consumers where consumer_name = $1";
+    const FIND: &str = "select id, last_position, last_recorded_xid, lease_epoch, created_at from event_consumers where consumer_name = $1";
     let read = |row: &Row| {
         let place = Place { transaction: row.get("last_recorded_xid")?, position: row.get("last_position")? };
-        Ok(Consumer { id: row.get("id")?, place, since: row.get("created_at")? })
+        Ok(Consumer { id: row.get("id")?, place, epoch: row.get("lease_epoch")?, since: row.get("created_at")? })
     };
     ask.query(raw(ask, FIND, [Value::from(name)])).await?.first().map(read).transpose()
 }
@@ -52,93 +53,82 @@ pub(crate) async fn begin(tx: &mut dyn WriteTx, name: &str, at: DateTime<Utc>) -
         ..Default::default()
     };
     execute(tx, event_consumers::Entity::insert(row)).await?;
-    Ok(Consumer { id, place, since: at })
+    Ok(Consumer { id, place, epoch: 0, since: at })
 }
 
-/// See [`cogwheel_engine::ports::Store::forget_consumer`].
+/// See [`cogwheel_engine::ports::EventLog::forget_consumer`].
 pub(crate) async fn forget(tx: &mut dyn WriteTx, consumer: Uuid) -> Result<(), StoreError> {
     const FORGET: &str = "delete from event_consumers where id = $1
         and not exists (select 1 from workflows where event_trigger_count > 0 and deleted_at is null)";
     tx.execute(raw(tx, FORGET, [Value::from(consumer)])).await.map(drop)
 }
 
-/// On PostgreSQL positions are handed out before their transactions end, so that a later one may be seen first. Only what
-/// was recorded by transactions older than any that is open can get no company before it any more.
-pub(crate) const AFTER_POSTGRES: &str = "select id, tenant_id, event_type, stream_id, event_data, event_metadata, \
-    correlation_id, created_at, position, recorded_xid::text::bigint as place_transaction from event_store
-    where (recorded_xid, position) > ($1::text::xid8, $2) and recorded_xid < pg_snapshot_xmin(pg_current_snapshot())
-    order by recorded_xid, position limit $3";
-
-/// Whether anything is recorded behind a place.
-pub(crate) const HELD_UP_POSTGRES: &str =
-    "select 1 as found from event_store where (recorded_xid, position) > ($1::text::xid8, $2) limit 1";
-
-/// On SQLite one transaction comes after the other.
-pub(crate) const AFTER_SQLITE: &str = "select id, tenant_id, event_type, stream_id, event_data, event_metadata, \
-    correlation_id, created_at, position, 0 as place_transaction from event_store
-    where position > $1 order by position limit $2";
-
-/// See [`cogwheel_engine::ports::Store::events_after`].
-pub(crate) async fn after(ask: &mut dyn Ask, place: Place, most: usize) -> Result<EventPage, StoreError> {
-    let events = read(ask, place, most).await?;
-    let is_held_up = events.is_empty() && ask.backend() != DbBackend::Sqlite && {
-        let values = [Value::from(place.transaction.to_string()), Value::from(place.position)];
-        !ask.query(raw(ask, HELD_UP_POSTGRES, values)).await?.is_empty()
-    };
-    Ok(EventPage { events, is_held_up })
+/// See [`cogwheel_engine::ports::EventLog::move_consumer`].
+pub(crate) async fn advance(tx: &mut dyn WriteTx, consumer: Consumer, at: DateTime<Utc>) -> Result<bool, StoreError> {
+    const MOVE: &str = "update event_consumers set
+        last_position = case when last_recorded_xid < $1 or last_recorded_xid = $1 and last_position < $2 then $2
+          else last_position end,
+        last_recorded_xid = case when last_recorded_xid < $1 then $1 else last_recorded_xid end, updated_at = $3
+        where id = $4 and lease_epoch = $5";
+    let Consumer { id, place, epoch, .. } = consumer;
+    let place = [Value::from(place.transaction), Value::from(place.position)];
+    let values = place.into_iter().chain([Value::from(at), Value::from(id), Value::from(epoch)]);
+    Ok(tx.execute(raw(tx, MOVE, values)).await? > 0)
 }
 
-async fn read(ask: &mut dyn Ask, place: Place, most: usize) -> Result<Vec<RecordedEvent>, StoreError> {
-    let most = Value::from(i64::try_from(most).unwrap_or(i64::MAX));
-    let position = Value::from(place.position);
-    let statement = match ask.backend() {
-        DbBackend::Sqlite => raw(ask, AFTER_SQLITE, [position, most]),
-        _ => raw(ask, AFTER_POSTGRES, [Value::from(place.transaction.to_string()), position, most]),
-    };
-    let read = |row: &Row| {
-        let metadata: Json = row.get("event_metadata")?;
-        Ok(RecordedEvent {
-            id: row.get("id")?,
-            tenant: TenantId(row.get("tenant_id")?),
-            event_type: row.get("event_type")?,
-            stream: row.get("stream_id")?,
-            place: Place { transaction: row.get("place_transaction")?, position: row.get("position")? },
-            data: row.get("event_data")?,
-            depth: metadata["depth"].as_u64().unwrap_or(0),
-            correlation_id: row.get("correlation_id")?,
-            at: row.get("created_at")?,
-        })
-    };
-    ask.query(statement).await?.iter().map(read).collect()
-}
-
-/// See [`cogwheel_engine::ports::Store::move_consumer`].
-pub(crate) async fn advance(tx: &mut dyn WriteTx, consumer: Consumer, at: DateTime<Utc>) -> Result<(), StoreError> {
-    const MOVE: &str = "update event_consumers set last_recorded_xid = $1, last_position = $2, updated_at = $3
-        where id = $4 and (last_recorded_xid < $1 or last_recorded_xid = $1 and last_position < $2)";
-    let Consumer { id, place, .. } = consumer;
-    let values = [Value::from(place.transaction), Value::from(place.position), Value::from(at), Value::from(id)];
-    tx.execute(raw(tx, MOVE, values)).await.map(drop)
-}
-
-/// See [`cogwheel_engine::ports::Store::bury`]. What was buried before stays as it is.
+/// See [`cogwheel_engine::ports::EventLog::bury`]. What was buried before stays as it is, unless it was handed out again.
 pub(crate) async fn bury(tx: &mut dyn WriteTx, letter: DeadLetter) -> Result<(), StoreError> {
-    const KNOWN: &str = "select id from event_dead_letters where event_consumer_id = $1 and event_id = $2";
+    const KNOWN: &str = "select id, status from event_dead_letters where event_consumer_id = $1 and event_id = $2";
+    const AGAIN: &str = "update event_dead_letters set status = 'open', attempts = attempts + 1, error = $1,
+        resolved_at = null, updated_at = $2 where id = $3";
     let known = [Value::from(letter.consumer), Value::from(letter.event)];
-    if !tx.query(raw(tx, KNOWN, known)).await?.is_empty() {
+    let known = tx.query(raw(tx, KNOWN, known)).await?;
+    let reasons: Vec<String> = letter.reasons.iter().map(|reason| storable_text(reason)).collect();
+    let error = json!({ "reasons": reasons });
+    if let Some(known) = known.first() {
+        if known.get::<String>("status")? == DeadLetterStatus::Replayed.to_value() {
+            let values = [Value::from(error), Value::from(letter.at), Value::from(known.get::<Uuid>("id")?)];
+            tx.execute(raw(tx, AGAIN, values)).await?;
+            return tell(tx, &letter, reasons).await;
+        }
         return Ok(());
     }
-    let reasons: Vec<String> = letter.reasons.iter().map(|reason| storable_text(reason)).collect();
     let row = event_dead_letters::ActiveModel {
         id: Set(new_id(letter.at)),
         tenant_id: Set(letter.tenant.0),
         event_consumer_id: Set(letter.consumer),
         event_id: Set(letter.event),
         attempts: Set(1),
-        error: Set(json!({ "reasons": reasons })),
+        error: Set(error),
         created_at: Set(letter.at),
         updated_at: Set(letter.at),
         ..Default::default()
     };
-    execute(tx, event_dead_letters::Entity::insert(row)).await.map(drop)
+    execute(tx, event_dead_letters::Entity::insert(row)).await?;
+    tell(tx, &letter, reasons).await
+}
+
+/// Records that an event was given up on; not of an event that tells just that, or there would be no end.
+async fn tell(tx: &mut dyn WriteTx, letter: &DeadLetter, reasons: Vec<String>) -> Result<(), StoreError> {
+    const ABOUT: &str = "select c.consumer_name, e.event_type, e.correlation_id from event_consumers c, event_store e
+        where c.id = $1 and e.id = $2";
+    let about = tx.query(raw(tx, ABOUT, [Value::from(letter.consumer), Value::from(letter.event)])).await?;
+    let Some(about) = about.first() else { return Ok(()) };
+    let (consumer, event_type): (String, String) = (about.get("consumer_name")?, about.get("event_type")?);
+    if event_type == EventType::EventDeadLettered.as_str() {
+        return Ok(());
+    }
+    let event = NewEvent {
+        id: new_id(letter.at),
+        event_type: EventType::EventDeadLettered,
+        data: json!({ "subject": event_type, "data": {
+            "consumer": consumer, "event_id": letter.event.to_string(), "event_type": event_type, "reasons": reasons,
+        } }),
+        actor: Actor::Engine,
+        depth: letter.depth,
+        correlation_id: about.get("correlation_id")?,
+        causation_id: Some(letter.event),
+    };
+    let event = Event::new(letter.tenant, &Stream::of("event", letter.event), &event, letter.at);
+    tx.append(vec![event]).await.map(drop)
 }

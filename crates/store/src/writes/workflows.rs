@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use cogwheel_engine::events::EventType;
 use cogwheel_engine::ports::{
-    EVENT_TRIGGERS, EndpointRecord, PauseWorkflow, SaveWorkflow, ScheduleRecord, StoreError, WatchRecord,
+    Actor, EVENT_TRIGGERS, EndpointRecord, PauseWorkflow, SaveWorkflow, ScheduleRecord, StoreError, WatchRecord,
     WorkflowRecord,
 };
 use cogwheel_engine::{EndpointId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
@@ -17,6 +18,7 @@ use sea_orm::{
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
+use super::lifecycle::ChangedWorkflow;
 use super::{endpoints, events, execute, rows, triggers};
 use crate::rows::corrupt;
 use crate::tx::{Ask, Row, WriteTx, any_of, ids, raw};
@@ -51,10 +53,17 @@ pub(crate) async fn save(tx: &mut dyn WriteTx, save: SaveWorkflow) -> Result<Wor
     if before.as_ref().is_some_and(is_stale) {
         update(tx, id, &save).await?;
     }
-    let (version_id, version) = match unchanged {
+    let (version_id, version) = match &unchanged {
         Some(active) => (active.id, active.version),
         None => add_version(tx, id, &save).await?,
     };
+    if unchanged.is_none() {
+        let text = json!({ "version": version, "checksum": save.checksum });
+        let saved = if before.is_some() { EventType::WorkflowUpdated } else { EventType::WorkflowCreated };
+        let changed = changed(&save, id);
+        let changes = [(saved, json!({ "version": version })), (EventType::WorkflowVersionActivated, text)];
+        changed.tell(tx, changes).await?;
+    }
     let (schedules, watches) = triggers::align(tx, id, &save).await?;
     let endpoints = endpoints::align(tx, id, &save).await?;
     let has_events = !save.workflow.triggers.events.is_empty();
@@ -77,6 +86,16 @@ pub(crate) async fn save(tx: &mut dyn WriteTx, save: SaveWorkflow) -> Result<Wor
     })
 }
 
+fn changed(save: &SaveWorkflow, id: Uuid) -> ChangedWorkflow<'_> {
+    ChangedWorkflow {
+        tenant: save.tenant,
+        id: WorkflowId(id),
+        name: &save.workflow.name,
+        actor: Actor::Engine,
+        at: save.at,
+    }
+}
+
 /// Marks a workflow deleted and switches its triggers off.
 pub(crate) async fn remove(tx: &mut dyn WriteTx, workflow: WorkflowId, at: DateTime<Utc>) -> Result<(), StoreError> {
     let delete = workflows::Entity::update_many()
@@ -84,7 +103,9 @@ pub(crate) async fn remove(tx: &mut dyn WriteTx, workflow: WorkflowId, at: DateT
         .col_expr(workflows::Column::UpdatedAt, Expr::value(at))
         .filter(workflows::Column::Id.eq(workflow.0))
         .filter(workflows::Column::DeletedAt.is_null());
-    execute(tx, delete).await?;
+    if execute(tx, delete).await? > 0 {
+        tell(tx, workflow, Actor::Engine, EventType::WorkflowDeleted, at).await?;
+    }
     triggers::switch_off(tx, workflow.0, at).await?;
     endpoints::remove(tx, workflow.0).await
 }
@@ -105,10 +126,27 @@ pub(crate) async fn pause(tx: &mut dyn WriteTx, pause: PauseWorkflow) -> Result<
         .filter(standing.clone())
         .filter(workflows::Column::Status.eq(from));
     if execute(tx, update).await? > 0 {
+        let event_type = if pause.paused { EventType::WorkflowDisabled } else { EventType::WorkflowEnabled };
+        tell(tx, pause.workflow, pause.actor, event_type, pause.at).await?;
         return Ok(true);
     }
     let known = workflows::Entity::find().select_only().column(workflows::Column::Id).filter(standing);
     Ok(!rows(tx, known).await?.is_empty())
+}
+
+/// Tells what became of a workflow that is only known by its id.
+async fn tell(
+    tx: &mut dyn WriteTx,
+    id: WorkflowId,
+    actor: Actor,
+    event_type: EventType,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let named = tx.query(raw(tx, "select tenant_id, name from workflows where id = $1", [Value::from(id.0)])).await?;
+    let Some(row) = named.first() else { return Ok(()) };
+    let name: String = row.get("name")?;
+    let changed = ChangedWorkflow { tenant: TenantId(row.get("tenant_id")?), id, name: &name, actor, at };
+    changed.tell(tx, [(event_type, json!({}))]).await
 }
 
 /// Where a workflow is started is decided by these columns alone; its text may be as long as it likes.

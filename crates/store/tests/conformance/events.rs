@@ -1,6 +1,6 @@
 //! Events that steps emit: appended once, in order, with the record they belong to.
 
-use cogwheel_engine::ports::{NewEvent, Start, Store, StoreError};
+use cogwheel_engine::ports::{Actor, NewEvent, Start, Store, StoreError};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -15,10 +15,12 @@ on_both! {
 fn event(kind: &str) -> NewEvent {
     NewEvent {
         id: Uuid::now_v7(),
-        event_type: kind.to_owned(),
+        event_type: format!("custom.{kind}").parse().unwrap(),
+        actor: Actor::Engine,
         data: json!({ "kind": kind }),
         depth: 0,
-        correlation_id: Uuid::nil(),
+        correlation_id: None,
+        causation_id: None,
     }
 }
 
@@ -35,7 +37,7 @@ async fn versions(world: &World, start: &Start) -> Vec<(i64, String)> {
 }
 
 fn numbered(kinds: &[&str]) -> Vec<(i64, String)> {
-    (1..).zip(kinds.iter().map(|&kind| kind.to_owned())).collect()
+    (1..).zip(kinds.iter().map(|&kind| format!("custom.{kind}"))).collect()
 }
 
 async fn events_are_appended_in_order_and_once(world: &World) {
@@ -53,7 +55,7 @@ async fn events_are_appended_in_order_and_once(world: &World) {
     a.and(b).unwrap();
     assert_eq!(versions(world, &one).await, numbered(&["z", "a", "m"]));
     assert_eq!(versions(world, &other).await, numbered(&["else"]));
-    let positions = "select count(distinct position) from event_store";
+    let positions = "select count(distinct position) from event_store where aggregate_type = 'execution'";
     assert_eq!(world.number(positions).await, 4);
 }
 
@@ -63,5 +65,5 @@ async fn a_refused_record_appends_nothing(world: &World) {
     let mut stale = world.running(&start, 7);
     stale.events = vec![event("ghost")];
     assert!(matches!(world.store.record(stale).await, Err(StoreError::Conflict(_))));
-    assert_eq!(world.number("select count(*) from event_store").await, 0);
+    assert_eq!(world.number("select count(*) from event_store where aggregate_type = 'execution'").await, 0);
 }

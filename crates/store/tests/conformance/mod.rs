@@ -4,6 +4,7 @@ mod artifacts;
 mod batches;
 mod cancels;
 mod concurrency;
+mod event_store;
 mod events;
 mod files;
 mod journal;

@@ -1,7 +1,8 @@
 //! What comes from outside: addresses for calls with their secrets, and events that are read in their order.
 
 use cogwheel_engine::ports::{
-    CountedCalls, DeadLetter, DeletedSecret, NewEvent, PutSecret, Reads, SecretStore, Store, StoreError, WrappedKey,
+    Actor, CountedCalls, DeadLetter, DeletedSecret, EventLog as _, NewEvent, PutSecret, Reads, SecretStore, Store,
+    StoreError, WrappedKey,
 };
 use cogwheel_engine::views::{PageRequest, TriggerFilter};
 use serde_json::json;
@@ -118,10 +119,12 @@ async fn events_are_read_in_order_and_once(world: &World) {
     let workflow = world.save(super::world::PLAIN, at(0)).await;
     let event = |kind: &str, depth| NewEvent {
         id: Uuid::now_v7(),
-        event_type: kind.to_owned(),
+        event_type: format!("custom.{kind}").parse().unwrap(),
+        actor: Actor::Engine,
         data: json!({ "subject": null, "data": kind }),
         depth,
-        correlation_id: Uuid::nil(),
+        correlation_id: None,
+        causation_id: None,
     };
     let start = world.started(&workflow).await;
     let mut record = world.running(&start, 0);
@@ -142,11 +145,11 @@ async fn events_are_read_in_order_and_once(world: &World) {
             if event.at < consumer.since {
                 continue;
             }
-            read.push((event.event_type, event.depth, event.tenant));
+            read.push((event.event_type.clone(), event.depth(), event.tenant));
         }
         tokio::task::yield_now().await;
     }
-    let expected = [("a", 3), ("b", 0), ("c", 0)].map(|(kind, depth)| (kind.to_owned(), depth, world.tenant));
+    let expected = [("a", 3), ("b", 0), ("c", 0)].map(|(kind, depth)| (format!("custom.{kind}"), depth, world.tenant));
     assert_eq!(read, expected, "what was recorded before the reader came is none of its business");
 
     let moved = cogwheel_engine::ports::Consumer { place, ..consumer };
@@ -155,11 +158,12 @@ async fn events_are_read_in_order_and_once(world: &World) {
     assert_eq!(world.store.event_consumer("test", at(4)).await.unwrap(), moved, "it never goes back");
     assert!(world.store.events_after(place, 10).await.unwrap().events.is_empty());
 
-    let rows = world.rows("select id from event_store where event_type = 'b'").await;
+    let rows = world.rows("select id from event_store where event_type = 'custom.b'").await;
     let letter = DeadLetter {
         consumer: consumer.id,
         event: rows[0].try_get("", "id").unwrap(),
         tenant: world.tenant,
+        depth: 1,
         reasons: vec!["why".to_owned()],
         at: at(5),
     };
@@ -167,5 +171,5 @@ async fn events_are_read_in_order_and_once(world: &World) {
     world.store.bury(letter).await.unwrap();
     let letters = world.store.dead_letters(world.tenant, 10).await.unwrap();
     assert_eq!(letters.len(), 1);
-    assert_eq!((letters[0].event_type.as_str(), &letters[0].reasons[..]), ("b", &["why".to_owned()][..]));
+    assert_eq!((letters[0].event_type.as_str(), &letters[0].reasons[..]), ("custom.b", &["why".to_owned()][..]));
 }

@@ -1,6 +1,6 @@
 //! Definitions come, change, go and come back.
 
-use cogwheel_engine::ports::{DueOutcome, FileLedger, PauseWorkflow, Reads, SkipReason, Store, WatchHealth};
+use cogwheel_engine::ports::{Actor, DueOutcome, FileLedger, PauseWorkflow, Reads, SkipReason, Store, WatchHealth};
 use cogwheel_engine::views::{PageRequest, TriggerFilter, WorkflowFilter};
 use cogwheel_engine::{TenantId, VersionId, WorkflowId};
 
@@ -175,7 +175,13 @@ async fn the_health_of_a_watch_is_kept(world: &World) {
 
 async fn a_paused_workflow_stays_paused(world: &World) {
     let saved = world.save(PLAIN, at(0)).await;
-    let pause = |paused, when| PauseWorkflow { tenant: world.tenant, workflow: saved.id, paused, at: at(when) };
+    let pause = |paused, when| PauseWorkflow {
+        tenant: world.tenant,
+        workflow: saved.id,
+        paused,
+        actor: Actor::Admin,
+        at: at(when),
+    };
     for _ in 0..2 {
         assert!(world.store.pause_workflow(pause(true, 5)).await.unwrap());
         assert!(!world.workflows().await[0].is_enabled);

@@ -13,7 +13,7 @@ use cogwheel_engine::ports::{LogLevel, LogStream, StepEffect};
 use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, WatchId};
 use cogwheel_machine::{ExecutionId, ExecutionStatus, Layer, SignalName, StepState, StepStatus};
 use cogwheel_store::{ConnectOptions, Database, SqlStore};
-use sea_orm::{ConnectionTrait, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Statement};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -103,6 +103,31 @@ impl World {
     /// Closes the store and removes the database.
     pub(super) async fn end(self) {
         self.store.close().await;
+    }
+
+    /// A connection with all rights.
+    pub(super) async fn open(&self) -> DatabaseConnection {
+        self.copy.open().await
+    }
+
+    /// Changes rows past the triggers, as somebody does who has the database.
+    pub(super) async fn tamper(&self, sql: &str) {
+        if !self.is_sqlite() {
+            return self.copy.execute(sql).await.unwrap();
+        }
+        let db = self.copy.open().await;
+        let triggers = "select name, sql from sqlite_schema where type = 'trigger' and tbl_name = 'event_store'";
+        let triggers = db.query_all_raw(Statement::from_string(db.get_database_backend(), triggers)).await.unwrap();
+        for trigger in &triggers {
+            let name: String = trigger.try_get("", "name").unwrap();
+            db.execute_unprepared(&format!("drop trigger {name}")).await.unwrap();
+        }
+        db.execute_unprepared(sql).await.unwrap();
+        for trigger in &triggers {
+            let sql: String = trigger.try_get("", "sql").unwrap();
+            db.execute_unprepared(&sql).await.unwrap();
+        }
+        db.close().await.unwrap();
     }
 
     /// Runs SQL as somebody who is not the store.

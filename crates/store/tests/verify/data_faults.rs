@@ -45,8 +45,13 @@ insert into webhooks (id, tenant_id, name, url, events, secret_ciphertext, encry
   values (#70, #1, 'w', 'https://example.org', '[]', #bytes, #71, 2, 1);
 insert into webhook_deliveries (id, tenant_id, webhook_id, event_type, request_body, status, delivered_at, dead_at) values
   (#72, #1, #70, 'e', '{}', 'delivered', '2026-01-01T00:00:00+00:00', null), (#73, #1, #70, 'e', '{}', 'dead', null, '2026-01-01T00:00:00+00:00');
-insert into event_store (id, tenant_id, stream_id, version, position, event_type, aggregate_type, event_data) values
-  (#80, #1, 'w-1', 1, 1, 'e', 'w', '{}'), (#81, #1, 'w-1', 2, 2, 'e', 'w', '{}'), (#82, #1, 'w-1', 3, 3, 'e', 'w', '{}');
+insert into event_store (id, tenant_id, stream_id, version, position, event_type, aggregate_type, event_data, created_at, hash) values
+  (#80, #1, 'w-1', 1, 1, 'e', 'w', '{}', '2026-01-01T00:00:00+00:00',
+   'b263e82fb58cba2006e63e20562711f8e9985597242c89a7d373347b964789e4'),
+  (#81, #1, 'w-1', 2, 2, 'e', 'w', '{}', '2026-01-01T00:00:00+00:00',
+   '88e54bc8e0e301e3f22a125454dd4aa0cd6c8b38d86c88ded17ddadfefa7b02a'),
+  (#82, #1, 'w-1', 3, 3, 'e', 'w', '{}', '2026-01-01T00:00:00+00:00',
+   'beb492b81ab0510439075d02362183642722ef1e9dccf44d491be6d28ec533de');
 insert into agents (id, tenant_id, name, config) values (#90, #1, 'g', '{}');
 insert into job_flows (id, tenant_id, agent_id, workflow_id, job_title, schedule_type, input_source, output_destination, total_runs, successful_runs, failed_runs)
   values (#91, #1, #90, #40, 'j', 'daily', '{}', '{}', 3, 1, 1);
@@ -152,6 +157,12 @@ fn shared(backend: Backend) -> Vec<Fault> {
     let version = "insert into workflow_versions (id, tenant_id, workflow_id, version, source_text, definition, checksum, language_version, step_count) \
         values (#46, #1, #40, 2, 'name: b', '{}', 'wrong', '1', 1)";
     let step = "insert into step_executions (tenant_id, execution_id, ordinal, step_key, step_name, step_type) values (#1, #53, 3, 's', 's', 'sorcery')";
+    let gap =
+        "insert into leases (id, lease_name) values (#94, 'event-retention'); delete from event_store where id = #81;
+        delete from leases";
+    let forged =
+        "insert into event_store (id, tenant_id, stream_id, version, position, event_type, aggregate_type, event_data)
+        values (#83, #1, 'w-1', 4, 4, 'e', 'w', '{}')";
     vec![
         fault("update workflows set department_id = #99 where id = #40", "orphan", "workflows", "40")
             .saying("department_id is 00000000-"),
@@ -207,8 +218,9 @@ fn shared(backend: Backend) -> Vec<Fault> {
         fault("update workflows set trigger_on_file_upload = false where id = #40", "derived_flag", "workflows", "40")
             .saying("file_watches has an enabled row"),
         fault(version, "checksum", "workflow_versions", "46"),
-        composite("delete from event_store where id = #81", "event_gap", "event_store", "w-1".to_owned())
-            .saying("versions 1 to 3 hold 2 events"),
+        composite(gap, "event_gap", "event_store", "w-1".to_owned()).saying("versions 1 to 3 hold 2 events"),
+        fault(gap, "event_chain", "event_store", "82").saying("the event with version 2 is missing before it"),
+        fault(forged, "event_chain", "event_store", "83").saying("its hash is"),
         fault("update departments set parent_department_id = #22 where id = #21", "cycle", "departments", "21"),
         fault(
             "update workflow_executions set parent_execution_id = #55 where id = #53",

@@ -91,7 +91,11 @@ async fn read_on(engine: &Arc<Engine>, consumer: &mut Option<Consumer>) -> Optio
         }
         known.place = last;
         *consumer = Some(known);
-        until_stored(engine, || engine.store().move_consumer(known, engine.clock().now())).await?;
+        let is_still_so = until_stored(engine, || engine.store().move_consumer(known, engine.clock().now())).await?;
+        if !is_still_so {
+            known =
+                until_stored(engine, || engine.store().event_consumer(EVENT_TRIGGERS, engine.clock().now())).await?;
+        }
     }
 }
 
@@ -103,7 +107,7 @@ async fn forget(engine: &Arc<Engine>, consumer: &Consumer) {
 
 /// Lets an event start what it is to start. Trying again finds what was started before.
 async fn hold(engine: &Arc<Engine>, consumer: &Consumer, event: &RecordedEvent) -> Done {
-    if event.at < consumer.since {
+    if event.at <= consumer.since {
         return Done::All;
     }
     let mut reasons = Vec::new();
@@ -123,8 +127,14 @@ async fn hold(engine: &Arc<Engine>, consumer: &Consumer, event: &RecordedEvent) 
     if reasons.is_empty() {
         return Done::All;
     }
-    let letter =
-        DeadLetter { consumer: consumer.id, event: event.id, tenant: event.tenant, reasons, at: engine.clock().now() };
+    let letter = DeadLetter {
+        consumer: consumer.id,
+        event: event.id,
+        tenant: event.tenant,
+        depth: event.depth() + 1,
+        reasons,
+        at: engine.clock().now(),
+    };
     match until_stored(engine, || engine.store().bury(letter.clone())).await {
         Some(()) => Done::All,
         None => Done::Stopping,
@@ -141,7 +151,7 @@ async fn start(
     if !holds(trigger, workflow, &seen)? {
         return Ok(Done::All);
     }
-    let depth = event.depth + 1;
+    let depth = event.depth() + 1;
     if is_too_deep(depth) {
         return Err(chain::refusal(depth));
     }

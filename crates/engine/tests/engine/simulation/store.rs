@@ -6,11 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
-    AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, EndedAfter,
-    EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal, NewUpload, Notice,
-    PauseSchedule, PauseWorkflow, PendingAfter, Place, Record, RecordedUpload, SaveWorkflow, ScheduleTick,
-    SignalAnswer, Start, Started, Store, StoreError, StoredExecution, Swept, TenantUploads, UndoAnswer, UndoRequest,
-    UnwindAnswer, UnwindRequest, WatchHealth, WorkflowRecord,
+    AfterPlan, AppendError, AppendEvents, Appended, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer,
+    CountedCalls, DeadLetter, EndedAfter, EventLog, EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease,
+    NewNode, NewSignal, NewUpload, Notice, PauseSchedule, PauseWorkflow, PendingAfter, Place, Record, RecordedEvent,
+    RecordedUpload, ReplayEvents, Replayed, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store,
+    StoreError, StoredExecution, Swept, TenantUploads, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest,
+    WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::mpsc;
@@ -182,26 +183,6 @@ impl Store for Connection {
         unreachable!("no workflow has a schedule here")
     }
 
-    async fn event_consumer(&self, _: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError> {
-        Ok(Consumer { id: Uuid::nil(), place: Place::default(), since: at })
-    }
-
-    async fn forget_consumer(&self, _: Uuid) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn events_after(&self, _: Place, _: usize) -> Result<EventPage, StoreError> {
-        Ok(EventPage::default())
-    }
-
-    async fn move_consumer(&self, _: Consumer, _: DateTime<Utc>) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn bury(&self, _: DeadLetter) -> Result<(), StoreError> {
-        Ok(())
-    }
-
     async fn count_calls(&self, _: &[CountedCalls]) -> Result<(), StoreError> {
         Ok(())
     }
@@ -243,5 +224,40 @@ impl FileLedger for Connection {
 
     async fn tenant_uploads(&self, _: TenantId) -> Result<TenantUploads, StoreError> {
         unreachable!("nothing is uploaded here")
+    }
+}
+
+#[async_trait]
+impl EventLog for Connection {
+    async fn append_events(&self, _: AppendEvents) -> Result<Appended, AppendError> {
+        unreachable!("nobody appends here but executions")
+    }
+
+    async fn stream_events(&self, _: TenantId, _: &str, _: i64, _: usize) -> Result<Vec<RecordedEvent>, StoreError> {
+        unreachable!("nobody reads streams here")
+    }
+
+    async fn replay_events(&self, _: ReplayEvents) -> Result<Option<Replayed>, StoreError> {
+        unreachable!("nothing is replayed here")
+    }
+
+    async fn event_consumer(&self, _: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError> {
+        Ok(Consumer { id: Uuid::nil(), place: Place::default(), epoch: 0, since: at })
+    }
+
+    async fn forget_consumer(&self, _: Uuid) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn events_after(&self, _: Place, _: usize) -> Result<EventPage, StoreError> {
+        Ok(EventPage::default())
+    }
+
+    async fn move_consumer(&self, _: Consumer, _: DateTime<Utc>) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn bury(&self, _: DeadLetter) -> Result<(), StoreError> {
+        Ok(())
     }
 }

@@ -79,7 +79,7 @@ pub(super) const WORKFLOWS: [(&str, &str); 15] = [
         "timeout: 25s\n\
          defaults: {timeout: 20s}\n\
          steps: [{id: a, run: work}, {id: b, run: work}, {id: c, uses: wait, with: {for: 12s}}]\n\
-         on_failure: [{id: h, run: sound}, {id: told, uses: emit, with: {type: failed, data: 1}}]\n\
+         on_failure: [{id: h, run: sound}, {id: told, uses: emit, with: {type: custom.failed, data: 1}}]\n\
          finally: [{id: f, run: sound}]",
     ),
     (
@@ -102,7 +102,7 @@ pub(super) const WORKFLOWS: [(&str, &str); 15] = [
          concurrency: {limit: 2, overflow: skip}\n\
          steps:\n\
          - {id: a, run: sound}\n\
-         - {id: tell, foreach: [1, 2, 3], uses: emit, with: {type: told, data: \"${{ item }}\"}}\n\
+         - {id: tell, foreach: [1, 2, 3], uses: emit, with: {type: custom.told, data: \"${{ item }}\"}}\n\
          - {id: b, switch: \"${{ steps.a.outputs.n }}\", cases: [{when: [1, 2, 3], steps: [{id: few, run: sound}]}], \
             default: [{id: many, run: work, continue_on_error: true}]}",
     ),

@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_definition::{FileTrigger, Overlap};
 use cogwheel_engine::ports::{
-    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls, DeadLetter, Due, DueOutcome,
-    EndedAfter, EventPage, FileDecision, FileVersion, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseSchedule,
-    PauseWorkflow, Place, Record, SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start,
-    StartFrom, Started, Store, StoreError, StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer,
-    UnwindRequest, WatchFolders, WatchHealth, WatchRecord, WorkflowRecord,
+    AppendError, AppendEvents, Appended, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls,
+    DeadLetter, Due, DueOutcome, EndedAfter, EventLog, EventPage, FileDecision, FileVersion, Inbox, Lease, NewNode,
+    NewRow, NewSignal, Notice, PauseSchedule, PauseWorkflow, Place, Record, RecordedEvent, ReplayEvents, Replayed,
+    SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start, StartFrom, Started, Store, StoreError,
+    StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchFolders, WatchHealth,
+    WatchRecord, WorkflowRecord,
 };
 use cogwheel_engine::{
     ExecutionId, ExecutionStatus, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId,
@@ -366,8 +367,27 @@ impl Store for MemoryStore {
         Ok(self.tables().is_busy(schedule))
     }
 
+    async fn count_calls(&self, _: &[CountedCalls]) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl EventLog for MemoryStore {
+    async fn append_events(&self, _: AppendEvents) -> Result<Appended, AppendError> {
+        unreachable!("nobody appends here but executions")
+    }
+
+    async fn stream_events(&self, _: TenantId, _: &str, _: i64, _: usize) -> Result<Vec<RecordedEvent>, StoreError> {
+        unreachable!("nobody reads streams here")
+    }
+
+    async fn replay_events(&self, _: ReplayEvents) -> Result<Option<Replayed>, StoreError> {
+        unreachable!("nothing is replayed here")
+    }
+
     async fn event_consumer(&self, _: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError> {
-        Ok(Consumer { id: Uuid::nil(), place: Place::default(), since: at })
+        Ok(Consumer { id: Uuid::nil(), place: Place::default(), epoch: 0, since: at })
     }
 
     async fn forget_consumer(&self, _: Uuid) -> Result<(), StoreError> {
@@ -378,15 +398,11 @@ impl Store for MemoryStore {
         Ok(EventPage::default())
     }
 
-    async fn move_consumer(&self, _: Consumer, _: DateTime<Utc>) -> Result<(), StoreError> {
-        Ok(())
+    async fn move_consumer(&self, _: Consumer, _: DateTime<Utc>) -> Result<bool, StoreError> {
+        Ok(true)
     }
 
     async fn bury(&self, _: DeadLetter) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn count_calls(&self, _: &[CountedCalls]) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use async_graphql::{Request, Response};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use cogwheel_access::Principal;
-use cogwheel_engine::ports::{Blobs, LogLevel, LogStream, Reads, StoreError, TriggerType};
+use cogwheel_engine::ports::{Blobs, LogLevel, LogStream, Reads, RecordedEvent, StoreError, TriggerType};
 use cogwheel_engine::views::{
     ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionView, FileStatus, FileView, FireView,
     LogView, Priority, SagaView, ScheduleView, StepView, WatchView, WorkflowStatus, WorkflowView,
@@ -47,6 +47,7 @@ pub(crate) struct Rows {
     pub(crate) watches: Vec<WatchView>,
     pub(crate) endpoints: Vec<EndpointView>,
     pub(crate) dead_letters: Vec<DeadLetterView>,
+    pub(crate) events: Vec<RecordedEvent>,
     pub(crate) schedules: Vec<ScheduleView>,
     pub(crate) fires: Vec<FireView>,
     pub(crate) workflow_files: Vec<WorkflowFile>,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use cogwheel_engine::ports::{Reads, StoreError};
+use cogwheel_engine::ports::{EventFilter, Reads, RecordedEvent, StoreError};
 use cogwheel_engine::views::{
     ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView,
     FireFilter, FireView, LogView, Page, PageRequest, SagaFilter, SagaTimeoutView, SagaView, ScheduleView, StepView,
@@ -446,6 +446,27 @@ impl Reads for Fake {
             let known = rows.watches.iter().filter(|row| workflows.contains(&row.workflow));
             known.map(|row| (row.workflow, vec![row.clone()])).collect()
         })
+    }
+
+    async fn events(
+        &self,
+        _: TenantId,
+        filter: &EventFilter,
+        after_position: i64,
+        most: u32,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.read("events", |rows| {
+            let wanted = rows.events.iter().filter(|event| {
+                event.place.position > after_position
+                    && filter.stream.as_ref().is_none_or(|stream| *stream == event.stream)
+                    && (filter.types.is_empty() || filter.types.contains(&event.event_type))
+            });
+            wanted.take(most as usize).cloned().collect()
+        })
+    }
+
+    async fn event(&self, _: TenantId, id: Uuid) -> Result<Option<RecordedEvent>, StoreError> {
+        self.read("event", |rows| rows.events.iter().find(|event| event.id == id).cloned())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

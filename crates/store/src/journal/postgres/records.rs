@@ -7,16 +7,17 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBacken
 use uuid::Uuid;
 
 use super::super::columns::{
-    ArtifactColumns, EndedTimeoutColumns, EventColumns, HeadColumns, Instant, Key, LogColumns, PendingTimeoutColumns,
-    SagaColumns, StepColumns, UndoColumns, WakeColumns,
+    ArtifactColumns, EndedTimeoutColumns, HeadColumns, Instant, Key, LogColumns, PendingTimeoutColumns, SagaColumns,
+    StepColumns, UndoColumns, WakeColumns,
 };
 use super::super::counts::Counts;
 use super::super::crash::{self, Side};
 use super::super::sql::postgres as sql;
 use super::super::sql::saga::postgres as saga;
-use super::super::{check_fence, lets_go};
+use super::super::{check_fence, events_of, lets_go};
 use super::starts::Placed;
 use super::{Answers, json, put, settle_files};
+use crate::events::{self, Event};
 
 /// What `workflow_executions.trigger_type` says of an execution that has input files.
 const FILE: &str = "file";
@@ -122,7 +123,7 @@ struct Rows {
     ended_timeouts: Vec<EndedTimeoutColumns>,
     artifacts: Vec<ArtifactColumns>,
     logs: Vec<LogColumns>,
-    events: Vec<EventColumns>,
+    events: Vec<Event>,
     parents: Vec<WakeColumns>,
 }
 
@@ -137,11 +138,11 @@ impl Rows {
         }
         self.artifacts.extend(ArtifactColumns::of(record));
         self.logs.extend(record.logs.iter().map(|log| LogColumns::of(record, log)));
-        self.events.extend(record.events.iter().map(|event| EventColumns::of(record, event)));
+        self.events.extend(events_of(record));
         self.parents.extend(record.parent.map(|parent| wake(record, parent.0, true)));
     }
 
-    async fn write(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
+    async fn write(self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
         put(tx, sql::UPSERT_STEPS, &self.steps).await?;
         put(tx, saga::UPSERT_SAGAS, &self.sagas).await?;
         put(tx, saga::UPSERT_UNDOS, &self.undos).await?;
@@ -149,7 +150,7 @@ impl Rows {
         put(tx, saga::END_TIMEOUTS, &self.ended_timeouts).await?;
         put(tx, sql::UPSERT_ARTIFACTS, &self.artifacts).await?;
         put(tx, sql::INSERT_LOGS, &self.logs).await?;
-        put(tx, sql::INSERT_EVENTS, &self.events).await?;
+        events::postgres::append_locked(tx, self.events).await?;
         put(tx, sql::WAKE, &self.parents).await
     }
 }

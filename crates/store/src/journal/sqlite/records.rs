@@ -4,14 +4,15 @@ use cogwheel_engine::ports::{Head, Record, StoreError};
 use rusqlite::{OptionalExtension, params};
 
 use super::super::columns::{
-    ArtifactColumns, EndedTimeoutColumns, EventColumns, HeadColumns, Instant, Key, LogColumns, PendingTimeoutColumns,
-    SagaColumns, StepColumns, UndoColumns,
+    ArtifactColumns, EndedTimeoutColumns, HeadColumns, Instant, Key, LogColumns, PendingTimeoutColumns, SagaColumns,
+    StepColumns, UndoColumns,
 };
 use super::super::counts::Counts;
 use super::super::sql::saga::sqlite as saga;
 use super::super::sql::sqlite as sql;
-use super::super::{check_fence, lets_go};
+use super::super::{check_fence, events_of, lets_go};
 use super::{Refused, Writer};
+use crate::events;
 
 impl Writer {
     /// The fence comes first, so that a refused record has written nothing.
@@ -59,23 +60,7 @@ impl Writer {
                 ],
             )?;
         }
-        for event in &record.events {
-            let e = EventColumns::of(record, event);
-            self.run(
-                sql::INSERT_EVENT,
-                params![
-                    e.id,
-                    e.tenant_id,
-                    e.stream_id,
-                    e.event_type,
-                    e.aggregate_id,
-                    e.event_data,
-                    e.event_metadata,
-                    e.correlation_id,
-                    e.created_at
-                ],
-            )?;
-        }
+        events::sqlite::append(&self.connection, events_of(record))?;
         if let Some(parent) = record.parent {
             self.run(sql::WAKE, params![Key(parent.0), Instant(record.at)])?;
         }

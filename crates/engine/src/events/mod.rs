@@ -1,0 +1,5 @@
+//! Events: the closed catalogue of their types.
+
+mod catalogue;
+
+pub use catalogue::{CustomType, EVENT_TYPES, EventType, UnknownEventType};
