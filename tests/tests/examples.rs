@@ -1,6 +1,10 @@
 //! The examples that a newcomer runs first.
 
+#[path = "../../examples/trip/services.rs"]
+mod trip_services;
+
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 
 use cogwheel_tests::{Backend, Home, Server, messages, on_both_databases, step, until};
@@ -22,6 +26,7 @@ on_both_databases!(
     a_large_order_comes_in_by_webhook,
     somebody_new_is_taken_on_or_not,
     an_uploaded_csv_is_counted,
+    a_trip_is_booked_or_not_at_all,
 );
 
 /// A home with the examples and the settings of the repository; for PostgreSQL one line of these is changed.
@@ -283,4 +288,24 @@ fn an_uploaded_csv_is_counted(backend: Backend) {
         let execution = server.ended_as(&id, "COMPLETED");
         assert_eq!(execution["result"], json!({"file": "people.csv", "region": region, "rows": 2}));
     }
+}
+
+fn a_trip_is_booked_or_not_at_all(backend: Backend) {
+    let home = home(backend);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let services = format!("http://{}", listener.local_addr().expect("its address"));
+    std::thread::spawn(move || trip_services::serve(&listener));
+    let server = home.serve();
+    let book = |city: &str| server.start("trip-booking", &json!({ "city": city, "services": services }));
+
+    let booked = server.ended_as(&book("Lisbon"), "COMPLETED");
+    assert!(booked["result"]["car"].is_u64() && booked["result"]["flight"].is_u64(), "{booked:#}");
+
+    let undone = server.ended_as(&book("Nowhere"), "COMPENSATED");
+    for key in ["flight.compensate", "hotel.compensate"] {
+        assert_eq!(step(&undone, key)["status"], "COMPLETED", "{undone:#}");
+        assert_eq!(step(&undone, key)["output"]["body"]["cancelled"], true, "{undone:#}");
+    }
+    assert_eq!(step(&undone, "car")["status"], "FAILED", "{undone:#}");
+    assert_eq!(step(&undone, "tell")["status"], "SKIPPED", "{undone:#}");
 }

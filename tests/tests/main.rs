@@ -32,3 +32,4 @@ mod validate;
 mod watches;
 mod webhooks;
 mod workflow_files;
+mod workflow_tests;

@@ -74,6 +74,19 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: OutputArg,
     },
+    /// Run the tests of workflows: each test runs a workflow as `run` does, lets steps fail, time out or be repeated as it
+    /// says, and compares how the execution ended, what was undone and what was put out.
+    ///
+    /// Exit codes: 0 all is as expected, 1 something is not, 2 a test file, its workflow, the command line or the settings are
+    /// wrong.
+    Test {
+        /// The test files, and folders with test files (*.yaml).
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// How to print.
+        #[command(flatten)]
+        output: OutputArg,
+    },
     /// Show what a workflow file would do: inputs, steps in order, what the inputs decide, next due instants. Nothing is
     /// started.
     DryRun {

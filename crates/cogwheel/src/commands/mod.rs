@@ -15,6 +15,7 @@ mod schema;
 mod secrets;
 mod serve;
 mod signals;
+mod test;
 mod validate;
 mod vault;
 
@@ -38,6 +39,11 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             let settings = Settings::load(matches)?;
             begin_logging("error", settings.log_json)?;
             runtime()?.block_on(run::run(&settings, &file, inputs, keep, output.output))
+        }
+        Command::Test { files, output } => {
+            let settings = Settings::load(matches)?;
+            begin_logging("error", settings.log_json)?;
+            runtime()?.block_on(test::run(&settings, &files, output.output))
         }
         Command::Serve => {
             let settings = Settings::load(matches)?;

@@ -11,7 +11,7 @@ use crate::commands::{database, validate};
 use crate::output;
 
 /// The folder that holds a run's database and scratch files; removed when dropped, unless it is to be kept.
-pub(super) struct DataFolder {
+pub(in crate::commands) struct DataFolder {
     path: PathBuf,
     is_kept: bool,
 }
@@ -19,7 +19,7 @@ pub(super) struct DataFolder {
 impl DataFolder {
     /// Makes the folder: this one, or one of its own among the temporary files. None when there is something in it, which
     /// is said.
-    pub(super) fn make(keep: Option<PathBuf>) -> anyhow::Result<Option<Self>> {
+    pub(in crate::commands) fn make(keep: Option<PathBuf>) -> anyhow::Result<Option<Self>> {
         let is_kept = keep.is_some();
         let path = keep.unwrap_or_else(|| std::env::temp_dir().join(format!("cogwheel-run-{}", SystemClock.new_id())));
         if fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -31,7 +31,7 @@ impl DataFolder {
         Ok(Some(Self { path, is_kept }))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::commands) fn path(&self) -> &Path {
         &self.path
     }
 }

@@ -27,7 +27,7 @@ use super::{database, inputs, node};
 use crate::cli::{GivenInput, Output};
 use crate::settings::Settings;
 use crate::{EXIT_USAGE, output};
-use folder::DataFolder;
+pub(super) use folder::DataFolder;
 use follow::Follow;
 use progress::Progress;
 
@@ -42,7 +42,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const REDRAW: Duration = Duration::from_millis(200);
 
 /// What is run.
-struct Subject {
+pub(super) struct Subject {
     workflow: Workflow,
     source: String,
     inputs: Map<String, Value>,
@@ -67,7 +67,8 @@ pub(super) async fn run(
         }
     };
     let Some(folder) = DataFolder::make(keep)? else { return Ok(ExitCode::from(EXIT_USAGE)) };
-    let (engine, store) = launch(settings, folder.path()).await?;
+    let steps = StepRegistry::new(cogwheel_steps::builtin());
+    let (engine, store) = launch(settings, folder.path(), steps).await?;
     let ended = execute(&engine, subject, &mut signals, Progress::new(print)).await;
     engine.stop_now().await;
     let (id, status) = ended?;
@@ -77,7 +78,8 @@ pub(super) async fn run(
     Ok(exit_code(status))
 }
 
-fn prepare(file: &Path, given: Vec<GivenInput>) -> Result<Subject, Box<Unsound>> {
+/// What is run with these inputs, or all that is wrong with the file or with them.
+pub(super) fn prepare(file: &Path, given: Vec<GivenInput>) -> Result<Subject, Box<Unsound>> {
     let (workflow, source) = validate::load(file)?;
     let inputs = inputs::resolve(file, &workflow, given)?;
     let others =
@@ -85,8 +87,24 @@ fn prepare(file: &Path, given: Vec<GivenInput>) -> Result<Subject, Box<Unsound>>
     Ok(Subject { workflow, source, inputs, others })
 }
 
+impl Subject {
+    /// Saves the workflow, with those that it may run, and starts it.
+    pub(super) async fn start(self, engine: &Arc<Engine>) -> anyhow::Result<ExecutionId> {
+        let Self { workflow, source, inputs, others } = self;
+        let name = workflow.name.clone();
+        for (workflow, source) in others.into_iter().chain([(workflow, source)]) {
+            engine.save_workflow(workflow, source).await?;
+        }
+        Ok(engine.start(StartRequest::manual(name, inputs, None)).await?.id)
+    }
+}
+
 /// An engine on a new database in `data`, in which nothing but this command starts anything.
-async fn launch(settings: &Settings, data: &Path) -> anyhow::Result<(Arc<Engine>, Arc<SqlStore>)> {
+pub(super) async fn launch(
+    settings: &Settings,
+    data: &Path,
+    steps: StepRegistry,
+) -> anyhow::Result<(Arc<Engine>, Arc<SqlStore>)> {
     let url = format!("sqlite:{}", data.join(database::SQLITE_FILE).display());
     let database = Database::connect(&url, ConnectOptions::default()).await?;
     cogwheel_migration::up(database.admin()).await?;
@@ -107,7 +125,7 @@ async fn launch(settings: &Settings, data: &Path) -> anyhow::Result<(Arc<Engine>
         reads: Arc::clone(&store) as _,
         blobs: Arc::new(BlobFolder::open(data.join(database::BLOBS), SystemClock.now().into()).await?),
         secrets: None,
-        steps: StepRegistry::new(cogwheel_steps::builtin()),
+        steps,
         clock: Arc::new(SystemClock),
         node,
     };
@@ -126,14 +144,9 @@ async fn execute(
     signals: &mut Signals,
     mut progress: Progress,
 ) -> anyhow::Result<(ExecutionId, ExecutionStatus)> {
-    let Subject { workflow, source, inputs, others } = subject;
-    let name = workflow.name.clone();
-    for (workflow, source) in others.into_iter().chain([(workflow, source)]) {
-        engine.save_workflow(workflow, source).await?;
-    }
     // Before the start, so that nothing of it is missed.
     let mut follower = engine.feed().follow();
-    let id = engine.start(StartRequest::manual(name, inputs, None)).await?.id;
+    let id = subject.start(engine).await?;
     let mut follow = Follow::new(engine, id);
     let mut redraw = interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Delay);
