@@ -13,7 +13,7 @@ pub(crate) struct Event {
     id: ID,
     /// Its type, such as `workflow.failed` or `custom.order.shipped`.
     #[graphql(name = "type")]
-    event_type: String,
+    kind: String,
     /// The version of what its type says.
     schema_version: i32,
     /// The stream it belongs to: the kind of thing it is about, and its id.
@@ -53,7 +53,7 @@ impl From<RecordedEvent> for Event {
             actor: event.metadata.get("actor").cloned().unwrap_or_default(),
             depth: i64::try_from(event.depth()).unwrap_or(i64::MAX),
             id: event.id.into(),
-            event_type: event.event_type,
+            kind: event.event_type,
             schema_version: event.schema_version.into(),
             stream: event.stream,
             version: event.version,

@@ -31,7 +31,7 @@ fn event(number: u32, event_type: &str) -> RecordedEvent {
 fn fake() -> Fake {
     let fake = Fake::with(0, 0);
     fake.rows(|rows| {
-        rows.events = (1..=4).map(|number| event(number, ["custom.a", "custom.b"][number as usize % 2])).collect()
+        rows.events = (1..=4).map(|number| event(number, ["custom.a", "custom.b"][number as usize % 2])).collect();
     });
     fake
 }

@@ -94,13 +94,10 @@ pub(crate) async fn list(
     };
     if !filter.types.is_empty() {
         values.push(Value::from(serde_json::json!(filter.types).to_string()));
-        let each = if is_sqlite { "json_each" } else { "json_array_elements_text" };
-        let cast = if is_sqlite { "" } else { "::json" };
-        condition.push_str(&format!(
-            " and event_type in (select value from {each}(${}{cast}) as t{})",
-            values.len(),
-            if is_sqlite { "" } else { "(value)" }
-        ));
+        let given =
+            if is_sqlite { "json_each(TYPES) as t" } else { "json_array_elements_text(TYPES::json) as t(value)" };
+        let given = given.replace("TYPES", &format!("${}", values.len()));
+        condition = format!("{condition} and event_type in (select value from {given})");
     }
     let order = match (&filter.stream, is_sqlite) {
         (Some(_), _) => "version",
@@ -108,7 +105,7 @@ pub(crate) async fn list(
         (None, false) => "recorded_xid, position",
     };
     values.push(limit(most));
-    condition.push_str(&format!(" order by {order} limit ${}", values.len()));
+    let condition = format!("{condition} order by {order} limit ${}", values.len());
     let statement = select(ask, &condition, values);
     all(ask, statement).await
 }
@@ -161,15 +158,12 @@ pub(super) async fn page_of_streams(
     most: usize,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let (stream, version) = (Value::from(after.0), Value::from(after.1));
-    let statement = match only {
-        Some(only) => {
-            let condition = "stream_id = $1 and version > $2 order by version limit $3";
-            select(ask, condition, [Value::from(only), version, limit(most)])
-        }
-        None => {
-            let condition = "(stream_id, version) > ($1, $2) order by stream_id, version limit $3";
-            select(ask, condition, [stream, version, limit(most)])
-        }
+    let statement = if let Some(only) = only {
+        let condition = "stream_id = $1 and version > $2 order by version limit $3";
+        select(ask, condition, [Value::from(only), version, limit(most)])
+    } else {
+        let condition = "(stream_id, version) > ($1, $2) order by stream_id, version limit $3";
+        select(ask, condition, [stream, version, limit(most)])
     };
     all(ask, statement).await
 }

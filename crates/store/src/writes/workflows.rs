@@ -60,9 +60,9 @@ pub(crate) async fn save(tx: &mut dyn WriteTx, save: SaveWorkflow) -> Result<Wor
     if unchanged.is_none() {
         let text = json!({ "version": version, "checksum": save.checksum });
         let saved = if before.is_some() { EventType::WorkflowUpdated } else { EventType::WorkflowCreated };
-        let changed = changed(&save, id);
+        let workflow = changed(&save, id);
         let changes = [(saved, json!({ "version": version })), (EventType::WorkflowVersionActivated, text)];
-        changed.tell(tx, changes).await?;
+        workflow.tell(tx, changes).await?;
     }
     let (schedules, watches) = triggers::align(tx, id, &save).await?;
     let endpoints = endpoints::align(tx, id, &save).await?;

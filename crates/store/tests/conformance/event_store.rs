@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use cogwheel_engine::ports::Store as _;
 use cogwheel_engine::ports::{
     Actor, AppendError, AppendEvents, Appended, Consumer, DeadLetter, EventFilter, EventLog as _, ExpectedVersion,
     NewEvent, Place, Reads as _, RecordedEvent, ReplayEvents, Replayed, Stream,
@@ -10,6 +11,7 @@ use cogwheel_store::SqlStore;
 use cogwheel_store::verify::{self, EventWalk};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -33,7 +35,7 @@ fn stream(number: u128) -> Stream {
     Stream::of("order", Uuid::from_u128(number))
 }
 
-fn event(name: &str, data: Value) -> NewEvent {
+fn event(name: &str, data: &Value) -> NewEvent {
     NewEvent {
         id: Uuid::now_v7(),
         event_type: format!("custom.{name}").parse().unwrap(),
@@ -50,7 +52,7 @@ fn append_of(world: &World, number: u128, expected: ExpectedVersion, events: Vec
 }
 
 async fn append(world: &World, number: u128, names: &[&str]) -> Appended {
-    let events = names.iter().map(|name| event(name, json!(name))).collect();
+    let events = names.iter().map(|name| event(name, &json!(name))).collect();
     world.store.append_events(append_of(world, number, ExpectedVersion::Any, events)).await.unwrap()
 }
 
@@ -67,7 +69,7 @@ fn names(events: &[RecordedEvent]) -> Vec<(i64, &str)> {
 
 async fn a_stream_is_appended_to_at_the_version_that_is_expected(world: &World) {
     let at_version = |expected, name: &str| {
-        let append = append_of(world, 1, ExpectedVersion::Exactly(expected), vec![event(name, json!(1))]);
+        let append = append_of(world, 1, ExpectedVersion::Exactly(expected), vec![event(name, &json!(1))]);
         world.store.append_events(append)
     };
     assert_eq!(at_version(0, "made").await.unwrap(), Appended { version: 1, events: 1 });
@@ -75,7 +77,7 @@ async fn a_stream_is_appended_to_at_the_version_that_is_expected(world: &World) 
     for (expected, actual) in [(0, 2), (1, 2), (3, 2)] {
         let refused = at_version(expected, "late").await.unwrap_err();
         let AppendError::Conflict { stream, expected: asked, actual: stands } = &refused else { panic!("{refused}") };
-        assert_eq!((stream.as_str(), *asked, *stands), (super::event_store::stream(1).name(), expected, actual));
+        assert_eq!((stream.as_str(), *asked, *stands), (self::stream(1).name(), expected, actual));
     }
     assert_eq!(append(world, 2, &["made"]).await, Appended { version: 1, events: 1 });
     let stored = world.store.stream_events(world.tenant, stream(1).name(), 0, 10).await.unwrap();
@@ -95,11 +97,11 @@ async fn a_stream_is_appended_to_at_the_version_that_is_expected(world: &World) 
 }
 
 async fn what_was_appended_is_not_appended_again(world: &World) {
-    let events = vec![event("a", json!(1)), event("b", json!(2))];
+    let events = vec![event("a", &json!(1)), event("b", &json!(2))];
     let append = append_of(world, 1, ExpectedVersion::Exactly(0), events.clone());
     assert_eq!(world.store.append_events(append.clone()).await.unwrap(), Appended { version: 2, events: 2 });
     assert_eq!(world.store.append_events(append).await.unwrap(), Appended { version: 2, events: 0 });
-    let more = [events, vec![event("c", json!(3))]].concat();
+    let more = [events, vec![event("c", &json!(3))]].concat();
     let append = append_of(world, 1, ExpectedVersion::Any, more);
     assert_eq!(world.store.append_events(append).await.unwrap(), Appended { version: 3, events: 1 });
     assert_eq!(walk(world, None).await.faults, []);
@@ -157,7 +159,6 @@ async fn definitions_tell_what_becomes_of_them(world: &World) {
         actor: Actor::Admin,
         at: at(3),
     };
-    use cogwheel_engine::ports::Store as _;
     for paused in [true, true, false] {
         world.store.pause_workflow(pause(paused)).await.unwrap();
     }
@@ -178,7 +179,8 @@ async fn definitions_tell_what_becomes_of_them(world: &World) {
         let known: cogwheel_engine::events::EventType = event.event_type.parse().unwrap();
         let mut fields: Vec<&str> = event.data["data"].as_object().unwrap().keys().map(String::as_str).collect();
         let mut promised = known.fields().to_vec();
-        (fields.sort_unstable(), promised.sort_unstable());
+        fields.sort_unstable();
+        promised.sort_unstable();
         assert_eq!(fields, promised, "{known}");
         assert_eq!(event.data["subject"], "plain");
     }
@@ -218,7 +220,7 @@ async fn whatever_is_said_is_hashed_as_it_is_read(world: &World) {
     let documents = prop::collection::vec(any_document(), 400);
     let said = documents.new_tree(&mut runner).unwrap().current();
     for events in said.chunks(100) {
-        let events = events.iter().map(|said| event("said", said.clone())).collect();
+        let events = events.iter().map(|said| event("said", said)).collect();
         world.store.append_events(append_of(world, 1, ExpectedVersion::Any, events)).await.unwrap();
     }
     let walked = walk(world, None).await;
@@ -266,11 +268,12 @@ async fn many_writers_leave_no_gap_and_readers_miss_nothing(world: &World) {
     let other = if world.is_sqlite() { world.store.clone() } else { world.second_store().await };
     let stores = [&world.store, &other];
     let write = |writer: u128| async move {
-        let store = stores[usize::from(writer % 2 == 0)];
+        let store = stores[usize::from(writer.is_multiple_of(2))];
         for turn in 0..APPENDS {
             let number = (writer * 31 + turn * 7) % STREAMS;
-            let events =
-                (0..=turn % 3).map(|part| event("tick", json!([writer.to_string(), turn.to_string(), part as u64])));
+            let events = (0..=turn % 3).map(|part| {
+                event("tick", &json!([writer.to_string(), turn.to_string(), u64::try_from(part).unwrap()]))
+            });
             let append = append_of(world, number, ExpectedVersion::Any, events.collect());
             loop {
                 match store.append_events(append.clone()).await {
@@ -320,7 +323,6 @@ async fn what_is_changed_put_in_or_taken_out_is_found(world: &World) {
 
     // The database itself refuses.
     let db = world.open().await;
-    use sea_orm::ConnectionTrait as _;
     for refused in ["update event_store set event_type = 'x'", "delete from event_store"] {
         assert!(db.execute_unprepared(refused).await.is_err(), "{refused}");
     }
