@@ -57,19 +57,17 @@ pub(super) async fn run(settings: &Settings, paths: &[PathBuf], print: Output) -
     }
     let tests = || verdicts.iter().flat_map(|file| &file.tests);
     let failed = tests().filter(|test| !test.ok).count();
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for file in &verdicts {
-        text.push_str(&format!("{} ({})\n", file.path, file.workflow));
+        lines.push(format!("{} ({})", file.path, file.workflow));
         for test in &file.tests {
             let word = if test.ok { "ok    " } else { "FAILED" };
-            text.push_str(&format!("  {word}  {} ({:.2} s)\n", test.name, test.seconds));
-            for difference in &test.differences {
-                text.push_str(&format!("          {difference}\n"));
-            }
+            lines.push(format!("  {word}  {} ({:.2} s)", test.name, test.seconds));
+            lines.extend(test.differences.iter().map(|difference| format!("          {difference}")));
         }
     }
-    text.push_str(&format!("{} tests, {failed} failed", tests().count()));
-    output::answer(print, &json!({ "ok": failed == 0, "files": verdicts }), &text)?;
+    lines.push(format!("{} tests, {failed} failed", tests().count()));
+    output::answer(print, &json!({ "ok": failed == 0, "files": verdicts }), &lines.join("\n"))?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -31,9 +31,8 @@ impl Became {
     /// Reads it. An execution that waits for somebody to decide about undos has ended as far as tests go.
     pub(super) async fn read(engine: &Engine, id: ExecutionId) -> Result<Self, StoreError> {
         let (reads, tenant) = (engine.reads(), engine.tenant());
-        let mut became = Self::default();
-        let Some(row) = reads.executions_by_id(tenant, &[id]).await?.pop() else { return Ok(became) };
-        became.status_word = row.status.as_str().to_owned();
+        let Some(row) = reads.executions_by_id(tenant, &[id]).await?.pop() else { return Ok(Self::default()) };
+        let mut became = Self { status_word: row.status.as_str().to_owned(), ..Self::default() };
         became.status = match row.status {
             ExecutionStatus::Completed => Some(ExpectedStatus::Completed),
             ExecutionStatus::Failed => Some(ExpectedStatus::Failed),
