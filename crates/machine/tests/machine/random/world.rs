@@ -166,7 +166,7 @@ impl World {
             _ => {}
         }
         match self.input(event) {
-            Some(input) => self.try_tell(input),
+            Some(input) => self.try_tell(&input),
             None => Ok(()),
         }
     }
