@@ -28,5 +28,6 @@ pub(crate) fn steps() -> Vec<Step> {
         change!(m20261125_000009_schedules),
         change!(m20261125_000010_file_watches),
         change!(m20261125_000011_outside),
+        change!(m20261125_000015_webhooks),
     ]
 }

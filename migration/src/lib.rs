@@ -21,6 +21,7 @@ mod m20261125_000008_pool;
 mod m20261125_000009_schedules;
 mod m20261125_000010_file_watches;
 mod m20261125_000011_outside;
+mod m20261125_000015_webhooks;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 

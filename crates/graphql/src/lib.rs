@@ -16,8 +16,10 @@ mod schema;
 mod services;
 mod shape;
 mod types;
+mod webhook_services;
 
 pub use errors::{ErrorCode, failure, is_refused, refusal};
 pub use limits::Limits;
 pub use schema::{Schema, sdl};
 pub use services::Services;
+pub use webhook_services::WebhookServices;

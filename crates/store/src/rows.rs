@@ -5,11 +5,13 @@
 
 use cogwheel_definition::{FileEvent, Priority};
 use cogwheel_engine::ports::{
-    ArtifactKind, DecisionReason, LogLevel, LogStream, SkipReason, StepEffect, StoreError, TriggerType,
+    ArtifactKind, DecisionReason, DeliveryStatus, DisabledReason, LogLevel, LogStream, SkipReason, StepEffect,
+    StoreError, TriggerType,
 };
 use cogwheel_engine::views::{FileStatus, WorkflowStatus};
 use cogwheel_entity::{
-    artifacts, enums, execution_logs, files, schedule_fires, step_executions, workflow_executions, workflows,
+    artifacts, enums, execution_logs, files, schedule_fires, step_executions, webhook_deliveries, webhooks,
+    workflow_executions, workflows,
 };
 use cogwheel_machine::{ExecutionStatus, StepStatus};
 use sea_orm::ActiveEnum;
@@ -66,6 +68,9 @@ same_words!(LogLevel, execution_logs::LogLevel: Debug Info Warn Error);
 same_words!(LogStream, execution_logs::LogStream: Engine Stdout Stderr);
 same_words!(WorkflowStatus, workflows::WorkflowStatus: Draft Active Paused Inactive);
 same_words!(FileEvent, files::ChangeKind: Created Modified Deleted);
+same_words!(DeliveryStatus, webhook_deliveries::DeliveryStatus:
+    Pending Delivering Delivered Retrying Dead Cancelled);
+same_words!(DisabledReason, webhooks::DisabledReason: User ConsecutiveFailures Gone);
 same_words!(FileStatus, files::FileStatus: Detected Settling Ready Processing Processed Failed Skipped Deleted);
 
 /// The stored form of a reason; the ledger knows more of them than this engine decides.

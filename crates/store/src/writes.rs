@@ -12,6 +12,7 @@ pub(crate) mod schedules;
 pub(crate) mod secrets;
 pub(crate) mod signals;
 pub(crate) mod triggers;
+pub(crate) mod webhooks;
 pub(crate) mod workflows;
 
 use cogwheel_engine::ports::StoreError;

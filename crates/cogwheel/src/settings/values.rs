@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cogwheel_definition::schedule::{Cron, CronProblem};
+use cogwheel_steps::{Network, NotANetwork};
 use tracing_subscriber::EnvFilter;
 
 use super::sources::{Given, Origin, Raw, Sources};
@@ -39,13 +40,14 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn paths(&mut self, key: &'static str) -> Vec<PathBuf> {
         self.read(key, |given, reader| {
-            let items = match &given.raw {
-                Raw::List(items) => items.clone(),
-                Raw::Text(text) => text.split(',').map(|item| item.trim().to_owned()).collect(),
-                other => return Err(format!("expected a list of paths, found {}", describe(other))),
-            };
-            let items = items.iter().filter(|item| !item.is_empty());
-            Ok(items.map(|item| reader.absolute(item, &given.origin)).collect())
+            Ok(items(given, "paths")?.iter().map(|item| reader.absolute(item, &given.origin)).collect())
+        })
+    }
+
+    pub(crate) fn networks(&mut self, key: &'static str) -> Vec<Network> {
+        self.read(key, |given, _| {
+            let parsed = |item: &String| item.parse().map_err(|why: NotANetwork| why.to_string());
+            items(given, "networks")?.iter().map(parsed).collect()
         })
     }
 
@@ -161,6 +163,16 @@ impl<'a> Reader<'a> {
             Origin::Variable(_) | Origin::Flag(_) => self.current_folder.join(path),
         }
     }
+}
+
+/// A list, or a text with commas.
+fn items(given: &Given, what: &str) -> Result<Vec<String>, String> {
+    let items: Vec<String> = match &given.raw {
+        Raw::List(items) => items.clone(),
+        Raw::Text(text) => text.split(',').map(|item| item.trim().to_owned()).collect(),
+        other => return Err(format!("expected a list of {what}, found {}", describe(other))),
+    };
+    Ok(items.into_iter().filter(|item| !item.is_empty()).collect())
 }
 
 fn text(given: &Given) -> Result<String, String> {

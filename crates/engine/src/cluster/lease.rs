@@ -104,11 +104,13 @@ async fn hear(engine: &Arc<Engine>, notice: Notice) {
         }
         Notice::ManyChanged => engine.feed().pass_on(Followed::Missed),
         Notice::Workflows => crate::triggers::reload_workflows(engine).await,
+        Notice::Webhooks => crate::outgoing::reload(engine).await,
         Notice::Missed => {
             runner.nudge_all(&Nudge::Inbox);
             runner.work().notify_one();
             engine.feed().pass_on(Followed::Missed);
             crate::triggers::reload_workflows(engine).await;
+            crate::outgoing::reload(engine).await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Events as they are recorded, and how far they were read.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::TenantId;
@@ -37,6 +37,22 @@ pub struct RecordedEvent {
     pub correlation_id: Option<Uuid>,
     /// When it was recorded.
     pub at: DateTime<Utc>,
+}
+
+impl RecordedEvent {
+    /// What expressions see as `event`, and an execution that it set off as `trigger.event`.
+    pub(crate) fn seen(&self) -> Value {
+        json!({
+            "id": self.id.to_string(),
+            "type": self.event_type,
+            "stream": self.stream,
+            "position": self.place.position,
+            "subject": self.data["subject"],
+            "data": self.data["data"],
+            "correlation_id": self.correlation_id,
+            "at": self.at,
+        })
+    }
 }
 
 /// Events that follow each other.

@@ -179,10 +179,10 @@ impl Drive<'_> {
         }
     }
 
-    /// Lets recorded events be held against the triggers.
+    /// Lets recorded events be held against triggers and webhooks.
     fn tell_of_events(&self, there_are: bool) {
         if there_are && let Some(engine) = self.engine() {
-            engine.events_came().notify_one();
+            engine.tell_of_events();
         }
     }
 
@@ -198,7 +198,7 @@ impl Drive<'_> {
             return None;
         }
         let event_type = format!("workflow.{}", status.as_str());
-        if !self.engine()?.catalog().wants_event(&event_type) {
+        if !self.engine()?.wants_event(&event_type) {
             return None;
         }
         let workflow = execution.workflow();

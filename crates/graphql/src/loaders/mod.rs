@@ -8,6 +8,7 @@ mod executions;
 mod files;
 mod gather;
 mod triggers;
+mod webhooks;
 mod workflows;
 
 use std::collections::HashMap;

@@ -19,6 +19,8 @@ mod secret;
 mod step;
 mod version;
 mod viewer;
+mod webhook;
+mod webhook_delivery;
 mod workflow;
 mod workflow_file;
 
@@ -43,5 +45,7 @@ pub(crate) use secret::Secret;
 pub(crate) use step::Step;
 pub(crate) use version::WorkflowVersion;
 pub(crate) use viewer::Viewer;
+pub(crate) use webhook::Webhook;
+pub(crate) use webhook_delivery::{DeliveryStatus, WebhookDelivery};
 pub(crate) use workflow::Workflow;
 pub(crate) use workflow_file::WorkflowFile;

@@ -16,3 +16,4 @@ mod schedules;
 mod secrets;
 mod signal;
 mod start;
+mod webhooks;

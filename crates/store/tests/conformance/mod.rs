@@ -18,6 +18,7 @@ mod schedules;
 mod signals;
 mod starts;
 mod tenants;
+mod webhooks;
 mod workflows;
 mod world;
 

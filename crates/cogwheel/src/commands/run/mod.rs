@@ -107,6 +107,7 @@ async fn launch(settings: &Settings, data: &Path) -> anyhow::Result<(Arc<Engine>
         reads: Arc::clone(&store) as _,
         blobs: Arc::new(BlobFolder::open(data.join(database::BLOBS), SystemClock.now().into()).await?),
         secrets: None,
+        webhooks: None,
         steps: StepRegistry::new(cogwheel_steps::builtin()),
         clock: Arc::new(SystemClock),
         node,

@@ -7,6 +7,7 @@ mod secrets;
 mod signal;
 mod start;
 mod user_error;
+mod webhooks;
 mod workflows;
 
 use async_graphql::MergedObject;
@@ -21,4 +22,5 @@ pub(crate) struct Mutation(
     secrets::SecretMutations,
     workflows::WorkflowMutations,
     schedules::ScheduleMutations,
+    webhooks::WebhookMutations,
 );
