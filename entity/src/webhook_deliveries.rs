@@ -104,11 +104,11 @@ impl Declared for Entity {
                 index("idx_webhook_deliveries_lease_expires_at", "lease_expires_at")
                     .partial("status = 'delivering'")
                     .serves("abandoned tries"),
-                index("idx_webhook_deliveries_waiting", "webhook_id, next_attempt_at, id")
-                    .partial("status in ('pending', 'retrying')")
-                    .serves("send next"),
             ])
             .key_indexes(["event_id"])
+            .indexes([index("idx_webhook_deliveries_waiting", "webhook_id, next_attempt_at, id")
+                .partial("status in ('pending', 'retrying')")
+                .serves("send next")])
             .check("ck_webhook_deliveries_end", "(status = 'delivered') = (delivered_at is not null)")
     }
 }

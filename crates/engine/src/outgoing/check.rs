@@ -63,10 +63,10 @@ impl WebhookSettings {
     /// What is kept of it, where `before` is what was kept until now.
     pub(super) fn checked(
         self,
-        before: Option<WebhookRow>,
+        before: Option<&WebhookRow>,
         transport: &dyn WebhookTransport,
     ) -> Result<WebhookRow, Wrong> {
-        let (before_name, before_url) = before.as_ref().map(|row| (row.name.clone(), row.url.clone())).unzip();
+        let (before_name, before_url) = before.map(|row| (row.name.clone(), row.url.clone())).unzip();
         let name = self.name.or(before_name).ok_or_else(|| wrong("name", "is missing"))?;
         if name.trim().is_empty() || name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
             return Err(wrong("name", "is not a line of text of 1 to 255 characters"));
@@ -76,7 +76,7 @@ impl WebhookSettings {
             return Err(wrong("url", "is longer than 2048 bytes"));
         }
         transport.check(&url).map_err(|why| wrong("url", why))?;
-        let events = match (self.events, &before) {
+        let events = match (self.events, before) {
             (Some(given), _) => events(given)?,
             (None, Some(before)) => before.events.clone(),
             (None, None) => return Err(wrong("events", "is missing")),
@@ -84,9 +84,9 @@ impl WebhookSettings {
         let filter = match self.filter {
             Some(text) if text.trim().is_empty() => None,
             Some(text) => Some(filter(text)?),
-            None => before.as_ref().and_then(|row| row.filter.clone()),
+            None => before.and_then(|row| row.filter.clone()),
         };
-        let headers = match (self.headers, &before) {
+        let headers = match (self.headers, before) {
             (Some(given), _) => headers::check(&given).map_err(|(name, why)| match name.as_str() {
                 "" => wrong("headers", why),
                 name => wrong("headers", format!("`{name}` {why}")),
@@ -94,11 +94,11 @@ impl WebhookSettings {
             (None, Some(before)) => before.headers.clone(),
             (None, None) => serde_json::json!({}),
         };
-        let max_retries = self.max_retries.or(before.as_ref().map(|row| row.max_retries)).unwrap_or(DEFAULT_RETRIES);
+        let max_retries = self.max_retries.or_else(|| before.map(|row| row.max_retries)).unwrap_or(DEFAULT_RETRIES);
         if !(0..=MOST_RETRIES).contains(&max_retries) {
             return Err(wrong("maxRetries", format!("is not from 0 to {MOST_RETRIES}")));
         }
-        let timeout_seconds = match (self.timeout, &before) {
+        let timeout_seconds = match (self.timeout, before) {
             (Some(given), _) => timeout(given)?,
             (None, Some(before)) => before.timeout_seconds,
             (None, None) => timeout(DEFAULT_TIMEOUT)?,
@@ -182,10 +182,10 @@ mod tests {
             timeout: Some(Duration::from_millis(1500)),
             ..WebhookSettings::default()
         };
-        let changed = change.checked(Some(row.clone()), &Https).unwrap();
+        let changed = change.checked(Some(&row), &Https).unwrap();
         assert_eq!((changed.timeout_seconds, changed.url.as_str()), (2, row.url.as_str()));
         let cleared = WebhookSettings { filter: Some(" ".to_owned()), ..WebhookSettings::default() };
-        assert_eq!(cleared.checked(Some(changed), &Https).unwrap().filter, None);
+        assert_eq!(cleared.checked(Some(&changed), &Https).unwrap().filter, None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::check::{WebhookSettings, Wrong};
+use super::secret::Rotated;
 use super::{Webhooks, changed, message, secret, send};
 use crate::ports::{
     ChangeWebhook, DataKey, NewWebhook, Redelivery, StoreError, SwitchWebhook, TestDelivery, VaultError, WebhookReads,
@@ -113,7 +114,7 @@ impl Engine {
     pub async fn change_webhook(&self, id: WebhookId, settings: WebhookSettings) -> Result<(), WebhookError> {
         let parts = self.outgoing().parts()?;
         let before = self.known_webhook(parts, id).await?;
-        let settings = settings.checked(Some(before.settings), &*parts.transport)?;
+        let settings = settings.checked(Some(&before.settings), &*parts.transport)?;
         let change = ChangeWebhook { id, tenant: self.tenant(), settings, at: self.clock().now() };
         if !parts.store.change_webhook(change).await? {
             return Err(WebhookError::UnknownWebhook(id));
@@ -169,7 +170,7 @@ impl Engine {
             tries += 1;
             let sealed = parts.store.webhook_secrets(tenant, id).await?.ok_or(WebhookError::UnknownWebhook(id))?;
             let key = self.data_key().await?;
-            let (value, current, previous) =
+            let Rotated { value, current, previous } =
                 secret::rotate(&*self.secrets()?.vault, (tenant, id), &sealed, &key, until)?;
             let secrets = (current, previous, key.id);
             match parts.store.replace_webhook_secrets(id, sealed.current, secrets, at).await {

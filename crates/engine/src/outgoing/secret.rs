@@ -51,15 +51,24 @@ pub(super) fn open(
     Ok(std::iter::once(current.value).chain(previous.map(|previous| previous.value)).collect())
 }
 
-/// A new secret in place of the current one, which signs until the instant, if one is given: what is shown, and both as
-/// they are locked away with `key`.
+/// A secret in place of another.
+pub(super) struct Rotated {
+    /// What is shown.
+    pub(super) value: String,
+    /// The same, locked away.
+    pub(super) current: Vec<u8>,
+    /// The one that it replaces, locked away, where it still signs.
+    pub(super) previous: Option<Vec<u8>>,
+}
+
+/// A new secret in place of the current one, which signs until the instant, if one is given; both locked away with `key`.
 pub(super) fn rotate(
     vault: &dyn Vault,
     whose: (TenantId, WebhookId),
     sealed: &SealedSecrets,
     key: &DataKey,
     until: Option<DateTime<Utc>>,
-) -> Result<(String, Vec<u8>, Option<Vec<u8>>), VaultError> {
+) -> Result<Rotated, VaultError> {
     let replaced = open_content(vault, &sealed.key, whose, &sealed.current)?;
     let value = new()?;
     let current = seal(vault, &key.wrapped, whose, &value)?;
@@ -67,7 +76,7 @@ pub(super) fn rotate(
         let content = Content { value: replaced.value, until: Some(until) };
         seal_content(vault, &key.wrapped, whose, &content)
     });
-    Ok((value, current, previous.transpose()?))
+    Ok(Rotated { value, current, previous: previous.transpose()? })
 }
 
 fn seal_content(
@@ -137,12 +146,12 @@ mod tests {
         assert_eq!(open(&Open, whose, &sealed, now).unwrap(), [first.clone()]);
 
         let until = now + TimeDelta::hours(1);
-        let (second, current, previous) = rotate(&Open, whose, &sealed, &key, Some(until)).unwrap();
+        let Rotated { value: second, current, previous } = rotate(&Open, whose, &sealed, &key, Some(until)).unwrap();
         let sealed = SealedSecrets { current, previous, key: wrapped.clone() };
         assert_eq!(open(&Open, whose, &sealed, now).unwrap(), [second.clone(), first]);
         assert_eq!(open(&Open, whose, &sealed, until).unwrap(), [second.clone()]);
 
-        let (third, current, previous) = rotate(&Open, whose, &sealed, &key, None).unwrap();
+        let Rotated { value: third, current, previous } = rotate(&Open, whose, &sealed, &key, None).unwrap();
         let sealed = SealedSecrets { current, previous, key: wrapped };
         assert_eq!(
             open(&Open, whose, &sealed, now).unwrap(),
