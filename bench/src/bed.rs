@@ -75,6 +75,7 @@ impl Bed {
                 BlobFolder::open(folder.path().join("blobs"), SystemClock.now().into()).await.expect("a folder"),
             ),
             secrets: None,
+            webhooks: None,
             steps: StepRegistry::new(cogwheel_steps::builtin().into_iter().chain(more)),
             clock: Arc::new(SystemClock),
             node: node(is_shared),

@@ -101,14 +101,14 @@ impl Declared for Entity {
                     .serves("once per event"),
                 index("idx_webhook_deliveries_webhook_id", "webhook_id, created_at").serves("log of a webhook"),
                 index("idx_webhook_deliveries_tenant_id", "tenant_id, status, created_at").serves("dead letters"),
-                index("idx_webhook_deliveries_due", "next_attempt_at, id")
-                    .partial("status in ('pending', 'retrying')")
-                    .serves("send next"),
                 index("idx_webhook_deliveries_lease_expires_at", "lease_expires_at")
                     .partial("status = 'delivering'")
                     .serves("abandoned tries"),
             ])
             .key_indexes(["event_id"])
+            .indexes([index("idx_webhook_deliveries_waiting", "webhook_id, next_attempt_at, id")
+                .partial("status in ('pending', 'retrying')")
+                .serves("send next")])
             .check("ck_webhook_deliveries_end", "(status = 'delivered') = (delivered_at is not null)")
     }
 }

@@ -24,6 +24,7 @@ mod m20261125_000010_file_watches;
 mod m20261125_000011_outside;
 mod m20261125_000013_sagas;
 mod m20261125_000014_event_chain;
+mod m20261125_000015_webhooks;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 

@@ -18,6 +18,8 @@ mod flood;
 mod flow;
 mod lists;
 mod matrix;
+mod outgoing;
+mod outgoing_trouble;
 mod run;
 mod sagas;
 mod schedules;

@@ -16,6 +16,7 @@ use tracing::warn;
 use crate::clock::Clock;
 use crate::cluster;
 use crate::definitions::Definitions;
+use crate::outgoing::{self, Outgoing, Webhooks};
 use crate::outputs::{OutputError, Outputs};
 use crate::ports::{Blobs, NewNode, Reads, StepRegistry, Store, StoreError, VaultError};
 use crate::runner::Runner;
@@ -67,6 +68,8 @@ pub struct Parts {
     pub blobs: Arc<dyn Blobs>,
     /// Where secrets are kept; without it there are none.
     pub secrets: Option<Secrets>,
+    /// What outgoing webhooks are made of; without it there are none.
+    pub webhooks: Option<Webhooks>,
     /// How steps are run.
     pub steps: StepRegistry,
     /// Where the time comes from.
@@ -119,6 +122,7 @@ pub struct Engine {
     files: WorkflowFiles,
     calls: Calls,
     events_came: Notify,
+    outgoing: Outgoing,
     feed: Feed,
     runner: Arc<Runner>,
     runtime: Handle,
@@ -134,8 +138,10 @@ impl Engine {
         // Whether others are alive decides what a missing workflow file means.
         cluster::take_over(&engine).await?;
         triggers::load_workflows(&engine).await?;
+        outgoing::load(&engine).await?;
         cluster::spawn(&engine);
         triggers::spawn(&engine).await?;
+        outgoing::spawn(&engine);
         Ok(engine)
     }
 
@@ -149,7 +155,7 @@ impl Engine {
     }
 
     async fn join(config: EngineConfig, parts: Parts) -> Result<Arc<Self>, EngineError> {
-        let Parts { store, reads, blobs, secrets, steps, clock, node } = parts;
+        let Parts { store, reads, blobs, secrets, webhooks, steps, clock, node } = parts;
         tokio::fs::create_dir_all(&config.work_dir)
             .await
             .map_err(|source| EngineError::Folder { path: config.work_dir.clone(), source })?;
@@ -187,6 +193,7 @@ impl Engine {
             files: WorkflowFiles::default(),
             calls: Calls::default(),
             events_came: Notify::new(),
+            outgoing: Outgoing::new(webhooks),
             feed,
             runner,
             runtime: Handle::current(),
@@ -329,6 +336,21 @@ impl Engine {
     /// Told when events were recorded.
     pub(crate) fn events_came(&self) -> &Notify {
         &self.events_came
+    }
+
+    /// Lets recorded events be held against triggers and webhooks.
+    pub(crate) fn tell_of_events(&self) {
+        self.events_came.notify_one();
+        self.outgoing.tell_of_events();
+    }
+
+    /// Whether anybody may want an event of this type.
+    pub(crate) fn wants_event(&self, event_type: &str) -> bool {
+        self.catalog.wants_event(event_type) || self.outgoing.wants(event_type)
+    }
+
+    pub(crate) fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
     }
 
     pub(crate) fn runner(&self) -> &Arc<Runner> {

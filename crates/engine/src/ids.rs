@@ -37,4 +37,8 @@ ids! {
     FileId,
     /// One address at which calls come in.
     EndpointId,
+    /// One outgoing webhook.
+    WebhookId,
+    /// One event to one outgoing webhook.
+    DeliveryId,
 }

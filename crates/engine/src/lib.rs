@@ -12,6 +12,7 @@ pub mod events;
 mod feed;
 mod ids;
 mod media;
+mod outgoing;
 mod outputs;
 mod pause;
 pub mod ports;
@@ -29,7 +30,12 @@ pub use cancel::CancelError;
 pub use catalog::{Catalog, LoadedTriggers, LoadedWorkflow};
 pub use engine::{Engine, EngineConfig, EngineError, Parts};
 pub use feed::{Changed, Feed, Followed, Follower};
-pub use ids::{EndpointId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+pub use ids::{
+    DeliveryId, EndpointId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WebhookId, WorkflowId,
+};
+pub use outgoing::{
+    MadeWebhook, WebhookConfig, WebhookError, WebhookSettings, Webhooks, message_id_of as webhook_message_id,
+};
 pub use outputs::{OutputError, offloaded_size};
 pub use pause::{PauseError, PauseScheduleError};
 pub use retry::{RetryError, RetryRequest};

@@ -37,6 +37,6 @@ impl Engine {
         let loaded = LoadedWorkflow::new(record, &workflow.triggers);
         self.definitions().put(loaded.version_id, Arc::new(workflow));
         self.catalog().put(loaded);
-        self.events_came().notify_one();
+        self.tell_of_events();
     }
 }

@@ -3,7 +3,9 @@
 use async_graphql::{Error, ID};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cogwheel_engine::{EndpointId, ExecutionId, FileId, ScheduleId, VersionId, WatchId, WorkflowId};
+use cogwheel_engine::{
+    DeliveryId, EndpointId, ExecutionId, FileId, ScheduleId, VersionId, WatchId, WebhookId, WorkflowId,
+};
 use uuid::Uuid;
 
 use crate::errors::bad_input;
@@ -21,6 +23,8 @@ pub(crate) enum GlobalId {
     InboundEndpoint(EndpointId),
     Schedule(ScheduleId),
     ScheduleFire(Uuid),
+    Webhook(WebhookId),
+    WebhookDelivery(DeliveryId),
 }
 
 impl GlobalId {
@@ -37,6 +41,8 @@ impl GlobalId {
             Self::InboundEndpoint(id) => format!("InboundEndpoint:{id}"),
             Self::Schedule(id) => format!("Schedule:{id}"),
             Self::ScheduleFire(id) => format!("ScheduleFire:{id}"),
+            Self::Webhook(id) => format!("Webhook:{id}"),
+            Self::WebhookDelivery(id) => format!("WebhookDelivery:{id}"),
         };
         ID(URL_SAFE_NO_PAD.encode(text))
     }
@@ -65,6 +71,8 @@ impl GlobalId {
             "InboundEndpoint" => Self::InboundEndpoint(EndpointId(uuid)),
             "Schedule" => Self::Schedule(ScheduleId(uuid)),
             "ScheduleFire" => Self::ScheduleFire(uuid),
+            "Webhook" => Self::Webhook(WebhookId(uuid)),
+            "WebhookDelivery" => Self::WebhookDelivery(DeliveryId(uuid)),
             _ => return None,
         })
     }
@@ -117,6 +125,22 @@ pub(crate) fn schedule_id(id: &ID) -> Result<ScheduleId, Error> {
     }
 }
 
+/// Reads a webhook's id: a global one or a bare UUID.
+pub(crate) fn webhook_id(id: &ID) -> Result<WebhookId, Error> {
+    match bare(id).map(WebhookId).map(GlobalId::Webhook).map_or_else(|| GlobalId::parse(id), Ok)? {
+        GlobalId::Webhook(id) => Ok(id),
+        _ => Err(other_type(id, "a Webhook")),
+    }
+}
+
+/// Reads a delivery's id: a global one or a bare UUID.
+pub(crate) fn delivery_id(id: &ID) -> Result<DeliveryId, Error> {
+    match bare(id).map(DeliveryId).map(GlobalId::WebhookDelivery).map_or_else(|| GlobalId::parse(id), Ok)? {
+        GlobalId::WebhookDelivery(id) => Ok(id),
+        _ => Err(other_type(id, "a WebhookDelivery")),
+    }
+}
+
 fn bare(id: &ID) -> Option<Uuid> {
     Uuid::try_parse(id.as_str()).ok()
 }
@@ -149,6 +173,8 @@ mod tests {
             GlobalId::InboundEndpoint(EndpointId(UUID)),
             GlobalId::Schedule(ScheduleId(UUID)),
             GlobalId::ScheduleFire(UUID),
+            GlobalId::Webhook(WebhookId(UUID)),
+            GlobalId::WebhookDelivery(DeliveryId(UUID)),
         ] {
             assert_eq!(GlobalId::parse(&id.encode()).unwrap(), id);
         }
@@ -163,6 +189,8 @@ mod tests {
         assert_eq!((path, file_id_of(&id)), (format!("/files/{id}"), Some(FileId(UUID))));
         assert_eq!(file_id_of(&id_of_execution(ExecutionId(UUID))), None);
         assert_eq!(schedule_id(&ID(UUID.to_string())).unwrap(), ScheduleId(UUID));
+        assert_eq!(webhook_id(&ID(UUID.to_string())).unwrap(), WebhookId(UUID));
+        assert_eq!(delivery_id(&ID(UUID.to_string())).unwrap(), DeliveryId(UUID));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod services;
 mod shape;
 mod types;
 mod uploads;
+mod webhook_services;
 
 pub use errors::{ErrorCode, failure, is_refused, refusal};
 pub use ids::{file_id_of, file_path, id_of_execution};
@@ -24,3 +25,4 @@ pub use limits::Limits;
 pub use schema::{Schema, sdl};
 pub use services::Services;
 pub use uploads::{MissingVariable, Uploads};
+pub use webhook_services::WebhookServices;

@@ -14,9 +14,11 @@ use cogwheel_engine::{
 };
 use serde_json::Value;
 
+use crate::WebhookServices;
+
 /// The engine as the API sees it. What changes something goes on to its end even if the caller stops waiting.
 #[async_trait]
-pub trait Services: Send + Sync + 'static {
+pub trait Services: WebhookServices {
     /// Whose rows are seen.
     fn tenant(&self) -> TenantId;
 
@@ -228,6 +230,8 @@ impl Services for Arc<Engine> {
 }
 
 /// Does what must not be left half done when the request is given up: what is recorded has to be told, too.
-async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, StoreError> {
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, StoreError> {
     tokio::spawn(work).await.map_err(|panic| StoreError::Bug(panic.to_string()))
 }

@@ -1,4 +1,4 @@
-//! The step types: what `run` and `uses` can name.
+//! The step types: what `run` and `uses` can name; and the sending of webhooks, which shares their HTTP client's ways.
 //!
 //! Each type is one module behind [`StepType`] and knows nothing of the engine but that port. To follow a script from
 //! its start to its outcome, begin at `shell::Shell::run`.
@@ -6,6 +6,7 @@
 mod http;
 mod input;
 mod log;
+mod outgoing;
 mod set;
 mod shell;
 mod text;
@@ -17,6 +18,8 @@ mod harness;
 use std::sync::Arc;
 
 use cogwheel_engine::ports::StepType;
+
+pub use outgoing::{Network, NotANetwork, TargetPolicy, WebhookSender};
 
 /// The step types that come with Cogwheel. Scripts inherit a few harmless variables of this process's environment,
 /// read now; everything else comes from the workflow.

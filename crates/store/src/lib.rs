@@ -15,6 +15,7 @@ mod store;
 mod tx;
 mod values;
 pub mod verify;
+mod webhooks;
 mod writes;
 
 pub use database::{ConnectOptions, Database};

@@ -17,6 +17,7 @@ use crate::writes::files::{HANDLED, PENDING};
 use crate::writes::nodes::DEAD_OWNERS;
 use crate::writes::pool::sql::{ADRIFT, DUE, HEADS, OVERDUE, Part, QUEUE};
 use crate::writes::signals::{PENDING_FOR, PENDING_IN, WAITING_FOR};
+use crate::writes::webhooks::claim;
 
 /// A later page: it has every condition that the first one has, and the place.
 const LATER_PAGE: PageRequest =
@@ -85,6 +86,8 @@ pub fn declared_queries() -> Vec<DeclaredQuery> {
         written("steps_that_wait_for", "step_executions", "idx_step_executions_waiting", WAITING_FOR),
         written("signals_of_execution", "signals", "idx_signals_execution_id", PENDING_IN),
         written("signals_of_correlation", "signals", "idx_signals_pending", PENDING_FOR),
+        written("due_deliveries", "webhook_deliveries", "idx_webhook_deliveries_waiting", claim::DUE),
+        written("lost_deliveries", "webhook_deliveries", "idx_webhook_deliveries_lease_expires_at", claim::LOST),
     ]
 }
 

@@ -11,19 +11,24 @@ mod page;
 mod sagas;
 mod steps;
 mod triggers;
+mod webhooks;
 mod workflows;
 
 use std::collections::HashMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use cogwheel_engine::ports::{EventFilter, Reads, RecordedEvent, StoreError};
+use cogwheel_engine::ports::{
+    DeliveryFilter, DeliveryView, EventFilter, Reads, RecordedEvent, StoreError, WebhookReads, WebhookView,
+};
 use cogwheel_engine::views::{
     ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionFilter, ExecutionView, FileFilter, FileView,
     FireFilter, FireView, LogView, Page, PageRequest, SagaFilter, SagaTimeoutView, SagaView, ScheduleView, StepView,
     TriggerFilter, VersionView, WatchView, WorkflowFilter, WorkflowView,
 };
-use cogwheel_engine::{EndpointId, FileId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
+use cogwheel_engine::{
+    DeliveryId, EndpointId, FileId, ScheduleId, TenantId, VersionId, WatchId, WebhookId, WorkflowId,
+};
 use cogwheel_machine::ExecutionId;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, Statement, TransactionTrait,
@@ -430,5 +435,37 @@ impl Reads for SqlStore {
         };
         let question = Statement::from_string(connection.get_database_backend(), "select 1");
         connection.query_one_raw(question).await.map(drop).map_err(|error| fault::from_db(&error))
+    }
+}
+
+#[async_trait]
+impl WebhookReads for SqlStore {
+    async fn webhooks_by_id(&self, tenant: TenantId, ids: &[WebhookId]) -> Result<Vec<WebhookView>, StoreError> {
+        read!(self, webhooks::by_id(tenant, ids))
+    }
+
+    async fn webhooks(&self, tenant: TenantId, page: PageRequest) -> Result<Page<WebhookView>, StoreError> {
+        read!(self, webhooks::list(tenant, page))
+    }
+
+    async fn count_webhooks(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        read!(self, webhooks::count(tenant))
+    }
+
+    async fn deliveries_by_id(&self, tenant: TenantId, ids: &[DeliveryId]) -> Result<Vec<DeliveryView>, StoreError> {
+        read!(self, webhooks::deliveries_by_id(tenant, ids))
+    }
+
+    async fn deliveries(
+        &self,
+        tenant: TenantId,
+        filter: &DeliveryFilter,
+        page: PageRequest,
+    ) -> Result<Page<DeliveryView>, StoreError> {
+        read!(self, webhooks::deliveries(tenant, filter, page))
+    }
+
+    async fn count_deliveries(&self, tenant: TenantId, filter: &DeliveryFilter) -> Result<u64, StoreError> {
+        read!(self, webhooks::count_deliveries(tenant, filter))
     }
 }

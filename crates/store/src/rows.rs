@@ -5,12 +5,13 @@
 
 use cogwheel_definition::{FileEvent, OnUndoFailure, Priority};
 use cogwheel_engine::ports::{
-    ArtifactKind, DecisionReason, LogLevel, LogStream, SkipReason, StepEffect, StoreError, TimeoutKind, TriggerType,
+    ArtifactKind, DecisionReason, DeliveryStatus, DisabledReason, LogLevel, LogStream, SkipReason, StepEffect,
+    StoreError, TimeoutKind, TriggerType,
 };
 use cogwheel_engine::views::{FileStatus, WorkflowStatus};
 use cogwheel_entity::{
     artifacts, enums, execution_logs, files, saga_compensations, saga_instances, saga_timeouts, schedule_fires,
-    step_executions, workflow_executions, workflows,
+    step_executions, webhook_deliveries, webhooks, workflow_executions, workflows,
 };
 use cogwheel_machine::{CauseKind, ExecutionStatus, SagaStatus, StepStatus, UndoDecision, UndoStatus};
 use sea_orm::ActiveEnum;
@@ -70,6 +71,9 @@ same_words!(FileEvent, files::ChangeKind: Created Modified Deleted);
 same_words!(SagaStatus, enums::SagaStatus: Pending Running Completed Compensating Compensated Failed);
 same_words!(CauseKind, saga_instances::SagaCause: StepFailed TimedOut Cancelled Operator Parent);
 same_words!(UndoStatus, saga_compensations::CompensationStatus: Pending Running Completed Failed Skipped);
+same_words!(DeliveryStatus, webhook_deliveries::DeliveryStatus:
+    Pending Delivering Delivered Retrying Dead Cancelled);
+same_words!(DisabledReason, webhooks::DisabledReason: User ConsecutiveFailures Gone);
 same_words!(FileStatus, files::FileStatus: Detected Settling Ready Processing Processed Failed Skipped Deleted);
 
 impl Stored for UndoDecision {

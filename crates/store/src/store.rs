@@ -67,14 +67,14 @@ impl SqlStore {
         &self.inner
     }
 
-    fn journal(&self) -> &Journal {
+    pub(crate) fn journal(&self) -> &Journal {
         match self.inner() {
             Inner::Sqlite { journal, .. } | Inner::Postgres { journal, .. } => journal,
         }
     }
 
     /// A connection that reads the rows of all tenants.
-    fn engine(&self) -> &DatabaseConnection {
+    pub(crate) fn engine(&self) -> &DatabaseConnection {
         match self.inner() {
             Inner::Sqlite { readers, .. } => readers,
             Inner::Postgres { engine, .. } => engine,

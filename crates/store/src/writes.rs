@@ -18,6 +18,7 @@ pub(crate) mod secrets;
 pub(crate) mod signals;
 pub(crate) mod triggers;
 pub(crate) mod uploads;
+pub(crate) mod webhooks;
 pub(crate) mod workflows;
 
 use cogwheel_engine::ports::StoreError;

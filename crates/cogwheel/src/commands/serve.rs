@@ -7,10 +7,11 @@ use anyhow::{Context as _, bail};
 use cogwheel_access::{AdminKey, Authenticator};
 use cogwheel_engine::clock::{Clock as _, SystemClock};
 use cogwheel_engine::ports::{NewNode, StepRegistry};
-use cogwheel_engine::{Engine, EngineConfig, NodeId, Parts, Secrets, UploadLimits};
+use cogwheel_engine::{Engine, EngineConfig, NodeId, Parts, Secrets, UploadLimits, Webhooks};
 use cogwheel_files::BlobFolder;
 use cogwheel_graphql::{Limits, Schema};
 use cogwheel_server::{Server, ServerConfig};
+use cogwheel_steps::WebhookSender;
 use cogwheel_store::{Database, verify};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -50,6 +51,11 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         reads: Arc::clone(&store) as _,
         blobs: Arc::new(blobs(&settings).await?),
         secrets: Some(Secrets { store: Arc::clone(&store) as _, vault: Arc::new(vault) }),
+        webhooks: Some(Webhooks {
+            store: Arc::clone(&store) as _,
+            transport: Arc::new(WebhookSender::new(settings.webhook_targets.clone())),
+            config: settings.webhooks,
+        }),
         steps: StepRegistry::new(cogwheel_steps::builtin()),
         clock: Arc::new(SystemClock),
         node,

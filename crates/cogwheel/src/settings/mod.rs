@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ArgMatches;
+use cogwheel_engine::WebhookConfig;
+use cogwheel_steps::TargetPolicy;
 
 pub(crate) use schema::json_schema;
 pub(crate) use table::{Kind as SettingKind, SETTINGS};
@@ -51,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) kill_grace: Duration,
     pub(crate) shutdown_grace: Duration,
     pub(crate) lease: Duration,
+    pub(crate) webhooks: WebhookConfig,
+    pub(crate) webhook_targets: TargetPolicy,
     pub(crate) workers: u32,
     pub(crate) request_timeout: Duration,
     pub(crate) body_limit: usize,
@@ -130,6 +134,16 @@ impl Settings {
             kill_grace: read.duration("engine.kill_grace"),
             shutdown_grace: read.duration("engine.shutdown_grace"),
             lease: read.duration("cluster.lease"),
+            webhooks: WebhookConfig {
+                first_retry: read.duration("webhooks.first_retry"),
+                longest_retry: read.duration("webhooks.longest_retry"),
+                disable_after: i32::try_from(read.count("webhooks.disable_after")).unwrap_or(i32::MAX),
+                max_in_flight: read.count("webhooks.max_in_flight") as usize,
+            },
+            webhook_targets: TargetPolicy {
+                allow_private: read.switch("webhooks.allow_private_targets"),
+                allowed: read.networks("webhooks.allowed_networks"),
+            },
             workers: read.count("server.workers"),
             request_timeout: read.duration("server.request_timeout"),
             body_limit: read.size("server.body_limit"),

@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     Paths,
     /// A list of media types: `text/csv`, `image/*`.
     MediaTypes,
+    /// A list of networks: `10.20.0.0/16`.
+    Networks,
     /// `host:port`.
     Address,
     /// A database URL, or empty.
@@ -174,6 +176,42 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Duration,
         "\"10s\"",
         "How long a server of a PostgreSQL database counts as alive without being heard of; at least 1s.",
+    ),
+    setting(
+        "webhooks.allow_private_targets",
+        Kind::Switch,
+        "false",
+        "Whether webhooks may be sent to addresses that are not on the internet: this machine, private networks, metadata services.",
+    ),
+    setting(
+        "webhooks.allowed_networks",
+        Kind::Networks,
+        "[]",
+        "Networks that webhooks may be sent to although they are not on the internet, such as \"10.20.0.0/16\".",
+    ),
+    setting(
+        "webhooks.first_retry",
+        Kind::Duration,
+        "\"5s\"",
+        "How long until a delivery that failed is tried again; each further try waits four times as long.",
+    ),
+    setting(
+        "webhooks.longest_retry",
+        Kind::Duration,
+        "\"6h\"",
+        "How long a delivery waits for its next try at the most, also where the receiver asks for longer.",
+    ),
+    setting(
+        "webhooks.disable_after",
+        Kind::Count(100_000),
+        "50",
+        "After how many failed tries in a row a webhook is switched off.",
+    ),
+    setting(
+        "webhooks.max_in_flight",
+        Kind::Count(1_000),
+        "16",
+        "How many deliveries a server sends side by side; to one receiver all servers together send four.",
     ),
     setting("server.workers", Kind::Count(256), "2", "Threads that answer HTTP requests."),
     setting("server.request_timeout", Kind::Duration, "\"30s\"", "How long one request may take."),

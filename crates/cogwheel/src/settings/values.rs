@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cogwheel_definition::schedule::{Cron, CronProblem};
+use cogwheel_steps::{Network, NotANetwork};
 use tracing_subscriber::EnvFilter;
 
 use super::sources::{Given, Origin, Raw, Sources};
@@ -39,18 +40,24 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn media_types(&mut self, key: &'static str) -> Vec<String> {
         self.read(key, |given, _| {
-            let items = list(given, "media types")?;
-            let items = items.iter().filter(|item| !item.is_empty());
             let wrong = |item: &String| format!("`{item}` is not a media type, such as text/csv or image/*");
-            items.map(|item| cogwheel_definition::parse_media_type(item).ok_or_else(|| wrong(item))).collect()
+            items(given, "media types")?
+                .iter()
+                .map(|item| cogwheel_definition::parse_media_type(item).ok_or_else(|| wrong(item)))
+                .collect()
         })
     }
 
     pub(crate) fn paths(&mut self, key: &'static str) -> Vec<PathBuf> {
         self.read(key, |given, reader| {
-            let items = list(given, "paths")?;
-            let items = items.iter().filter(|item| !item.is_empty());
-            Ok(items.map(|item| reader.absolute(item, &given.origin)).collect())
+            Ok(items(given, "paths")?.iter().map(|item| reader.absolute(item, &given.origin)).collect())
+        })
+    }
+
+    pub(crate) fn networks(&mut self, key: &'static str) -> Vec<Network> {
+        self.read(key, |given, _| {
+            let parsed = |item: &String| item.parse().map_err(|why: NotANetwork| why.to_string());
+            items(given, "networks")?.iter().map(parsed).collect()
         })
     }
 
@@ -168,18 +175,20 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A list, or a text with commas.
+fn items(given: &Given, what: &str) -> Result<Vec<String>, String> {
+    let items: Vec<String> = match &given.raw {
+        Raw::List(items) => items.clone(),
+        Raw::Text(text) => text.split(',').map(|item| item.trim().to_owned()).collect(),
+        other => return Err(format!("expected a list of {what}, found {}", describe(other))),
+    };
+    Ok(items.into_iter().filter(|item| !item.is_empty()).collect())
+}
+
 fn text(given: &Given) -> Result<String, String> {
     match &given.raw {
         Raw::Text(text) => Ok(text.clone()),
         other => Err(format!("expected text, found {}", describe(other))),
-    }
-}
-
-fn list(given: &Given, of: &str) -> Result<Vec<String>, String> {
-    match &given.raw {
-        Raw::List(items) => Ok(items.clone()),
-        Raw::Text(text) => Ok(text.split(',').map(|item| item.trim().to_owned()).collect()),
-        other => Err(format!("expected a list of {of}, found {}", describe(other))),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Checks the names that expressions use against what the workflow has.
 
+mod alone;
 mod steps;
 
 use std::collections::HashMap;

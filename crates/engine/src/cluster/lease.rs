@@ -106,13 +106,15 @@ async fn hear(engine: &Arc<Engine>, notice: Notice) {
         Notice::Workflows => {
             crate::triggers::reload_workflows(engine).await;
             // Their definitions tell of it, and whoever hands events out again says so as well.
-            engine.events_came().notify_one();
+            engine.tell_of_events();
         }
+        Notice::Webhooks => crate::outgoing::reload(engine).await,
         Notice::Missed => {
             runner.nudge_all(&Nudge::Inbox);
             runner.work().notify_one();
             engine.feed().pass_on(Followed::Missed);
             crate::triggers::reload_workflows(engine).await;
+            crate::outgoing::reload(engine).await;
         }
     }
 }

@@ -247,6 +247,20 @@ impl RecordedEvent {
     pub fn depth(&self) -> u64 {
         self.metadata["depth"].as_u64().unwrap_or(0)
     }
+
+    /// What expressions see as `event`, and an execution that it set off as `trigger.event`.
+    pub(crate) fn seen(&self) -> Value {
+        json!({
+            "id": self.id.to_string(),
+            "type": self.event_type,
+            "stream": self.stream,
+            "position": self.place.position,
+            "subject": self.data["subject"],
+            "data": self.data["data"],
+            "correlation_id": self.correlation_id,
+            "at": self.at,
+        })
+    }
 }
 
 /// Events that follow each other.

@@ -12,6 +12,7 @@ mod secrets;
 mod signals;
 mod step;
 mod store;
+mod webhooks;
 
 #[cfg(test)]
 pub(crate) use blobs::MemoryBlobs;
@@ -40,4 +41,10 @@ pub use store::{
     ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, CountedCalls, EndpointRecord, Head, NewArtifact,
     NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, Start, StartFrom, Started, StepEffect,
     StepRow, Store, StoredExecution, StoredLog, TriggerType, WatchFolders, WatchRecord, WorkflowRecord,
+};
+pub use webhooks::{
+    Breaker, ChangeWebhook, ClaimedDelivery, DeliveryEnd, DeliveryFilter, DeliveryStatus, DeliveryView, DisabledReason,
+    DueDeliveries, EndedTry, FinishDelivery, FinishedDelivery, LostDelivery, NewDelivery, NewWebhook,
+    OUTGOING_WEBHOOKS, OutgoingAnswer, OutgoingRequest, Redelivery, SealedSecrets, Subscription, SwitchWebhook,
+    TestDelivery, TryRecord, WebhookReads, WebhookRow, WebhookStore, WebhookTransport, WebhookView,
 };

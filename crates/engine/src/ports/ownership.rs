@@ -92,6 +92,8 @@ pub enum Notice {
     ManyChanged,
     /// Workflows were saved, removed, paused or resumed.
     Workflows,
+    /// Outgoing webhooks were made, changed, switched or deleted.
+    Webhooks,
     /// Notices may have been missed: everything is looked at.
     Missed,
 }

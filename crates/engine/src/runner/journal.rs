@@ -181,10 +181,10 @@ impl Drive<'_> {
         }
     }
 
-    /// Lets recorded events be held against the triggers.
+    /// Lets recorded events be held against triggers and webhooks.
     fn tell_of_events(&self, there_are: bool) {
         if there_are && let Some(engine) = self.engine() {
-            engine.events_came().notify_one();
+            engine.tell_of_events();
         }
     }
 

@@ -86,12 +86,12 @@ impl Drive<'_> {
         let Some(engine) = self.engine() else { return emitted };
         let is_full = self.execution.workflow().history == History::Full;
         let catalog = engine.catalog();
-        if !is_full && !catalog.has_event_triggers() {
+        if !is_full && !catalog.has_event_triggers() && !engine.outgoing().has_subscriptions() {
             // What nobody heard of need not be compared with later.
             self.told.status = self.execution.status();
             return emitted;
         }
-        let is_wanted = |event_type: &EventType| is_full || catalog.wants_event(event_type.as_str());
+        let is_wanted = |event_type: &EventType| is_full || engine.wants_event(event_type.as_str());
         let mut turns = if has_head { self.told.turns(self.execution.status()) } else { Vec::new() };
         turns.retain(is_wanted);
         let mut events = Vec::with_capacity(turns.len() + emitted.len());

@@ -31,6 +31,7 @@ pub(crate) use upload::{Given, given};
 pub use upload::{MAX_FIELD_BYTES, ReceivedUpload, Receiving, UploadError, UploadFields, UploadLimits, Uploaded};
 pub(crate) use webhook::Counts as Calls;
 pub use webhook::{Call, CallAnswer, CallError, Hook, Reply};
+pub(crate) use webhook::{STANDARD_SECRET, standard_signature};
 pub(crate) use workflow_files::WorkflowFiles;
 pub use workflow_files::{FileProblem, WorkflowFile};
 
@@ -67,7 +68,7 @@ pub(crate) async fn spawn(engine: &Arc<Engine>) -> Result<(), EngineError> {
 }
 
 /// Begins a task anew when it panics: otherwise what it looks after would be still until the next start, unnoticed.
-async fn kept<F: Future<Output = ()>>(
+pub(crate) async fn kept<F: Future<Output = ()>>(
     task: &'static str,
     retry: Duration,
     stop: CancellationToken,

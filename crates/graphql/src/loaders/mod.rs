@@ -9,6 +9,7 @@ mod files;
 mod gather;
 mod sagas;
 mod triggers;
+mod webhooks;
 mod workflows;
 
 use std::collections::HashMap;

@@ -5,6 +5,7 @@ mod mutation;
 mod preview;
 mod query;
 mod subscription;
+mod webhooks;
 
 use async_graphql::MergedObject;
 
@@ -13,4 +14,4 @@ pub(crate) use subscription::Subscription;
 
 /// What can be asked.
 #[derive(MergedObject, Default)]
-pub(crate) struct Query(query::Query, preview::PreviewQuery);
+pub(crate) struct Query(query::Query, preview::PreviewQuery, webhooks::WebhookQuery);

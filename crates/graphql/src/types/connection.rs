@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Object, OutputType, Result, SimpleObject};
+use cogwheel_engine::ports::DeliveryFilter;
 use cogwheel_engine::views::{
     ExecutionFilter, FileFilter, FireFilter, Page, PageRequest, SagaFilter, TriggerFilter, WorkflowFilter,
 };
 use cogwheel_engine::{ExecutionId, ScheduleId, WorkflowId};
 
-use super::{Execution, ExecutionLog, File, FileWatch, InboundEndpoint, Saga, Schedule, ScheduleFire, Step, Workflow};
+use super::{
+    Execution, ExecutionLog, File, FileWatch, InboundEndpoint, Saga, Schedule, ScheduleFire, Step, Webhook,
+    WebhookDelivery, Workflow,
+};
 use crate::Services;
 use crate::errors::store_failed;
 use crate::loaders::{CountChildren, CountExecutions, CountFires, CountLogs, CountSteps, load};
@@ -34,6 +38,8 @@ pub(crate) enum Total {
     Schedules(TriggerFilter),
     Fires(FireFilter),
     FiresOf(ScheduleId),
+    Webhooks,
+    Deliveries(DeliveryFilter),
 }
 
 impl Total {
@@ -54,6 +60,8 @@ impl Total {
             Self::Steps(id) => return Ok(load(ctx, CountSteps(*id)).await?.unwrap_or(0)),
             Self::Logs(id, step) => return Ok(load(ctx, CountLogs(*id, *step)).await?.unwrap_or(0)),
             Self::FiresOf(id) => return Ok(load(ctx, CountFires(*id)).await?.unwrap_or(0)),
+            Self::Webhooks => crate::webhook_services::reads(ctx)?.count_webhooks(tenant).await,
+            Self::Deliveries(filter) => crate::webhook_services::reads(ctx)?.count_deliveries(tenant, filter).await,
         };
         counted.map_err(|error| store_failed(&error))
     }
@@ -93,7 +101,9 @@ impl<T> Connection<T> {
     concrete(name = "InboundEndpointConnection", params(InboundEndpoint)),
     concrete(name = "ScheduleConnection", params(Schedule)),
     concrete(name = "ScheduleFireConnection", params(ScheduleFire)),
-    concrete(name = "SagaConnection", params(Saga))
+    concrete(name = "SagaConnection", params(Saga)),
+    concrete(name = "WebhookConnection", params(Webhook)),
+    concrete(name = "WebhookDeliveryConnection", params(WebhookDelivery))
 )]
 impl<T> Connection<T>
 where
@@ -138,7 +148,9 @@ where
     concrete(name = "InboundEndpointEdge", params(InboundEndpoint)),
     concrete(name = "ScheduleEdge", params(Schedule)),
     concrete(name = "ScheduleFireEdge", params(ScheduleFire)),
-    concrete(name = "SagaEdge", params(Saga))
+    concrete(name = "SagaEdge", params(Saga)),
+    concrete(name = "WebhookEdge", params(Webhook)),
+    concrete(name = "WebhookDeliveryEdge", params(WebhookDelivery))
 )]
 pub(crate) struct Edge<T: OutputType> {
     /// The row's place in the list, to page on from.

@@ -21,6 +21,8 @@ mod secret;
 mod step;
 mod version;
 mod viewer;
+mod webhook;
+mod webhook_delivery;
 mod workflow;
 mod workflow_file;
 
@@ -47,5 +49,7 @@ pub(crate) use secret::Secret;
 pub(crate) use step::Step;
 pub(crate) use version::WorkflowVersion;
 pub(crate) use viewer::Viewer;
+pub(crate) use webhook::Webhook;
+pub(crate) use webhook_delivery::{DeliveryStatus, WebhookDelivery};
 pub(crate) use workflow::Workflow;
 pub(crate) use workflow_file::WorkflowFile;

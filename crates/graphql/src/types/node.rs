@@ -3,7 +3,8 @@
 use async_graphql::{Context, ID, Interface, Result};
 
 use super::{
-    Artifact, Execution, File, FileWatch, InboundEndpoint, Schedule, ScheduleFire, Step, Workflow, WorkflowVersion,
+    Artifact, Execution, File, FileWatch, InboundEndpoint, Schedule, ScheduleFire, Step, Webhook, WebhookDelivery,
+    Workflow, WorkflowVersion,
 };
 use crate::ids::GlobalId;
 use crate::loaders::{ArtifactKey, FireKey, StepKey, load};
@@ -32,6 +33,10 @@ pub(crate) enum Node {
     Schedule(Schedule),
     /// A due instant.
     ScheduleFire(ScheduleFire),
+    /// An outgoing webhook.
+    Webhook(Webhook),
+    /// An event to an outgoing webhook.
+    WebhookDelivery(WebhookDelivery),
 }
 
 /// The object that `id` names, if there is one.
@@ -47,5 +52,7 @@ pub(crate) async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>
         GlobalId::InboundEndpoint(id) => load(ctx, id).await?.map(InboundEndpoint::from).map(Into::into),
         GlobalId::Schedule(id) => load(ctx, id).await?.map(Schedule::from).map(Into::into),
         GlobalId::ScheduleFire(id) => load(ctx, FireKey(id)).await?.map(ScheduleFire::from).map(Into::into),
+        GlobalId::Webhook(id) => load(ctx, id).await?.map(Webhook::from).map(Into::into),
+        GlobalId::WebhookDelivery(id) => load(ctx, id).await?.map(WebhookDelivery::from).map(Into::into),
     })
 }

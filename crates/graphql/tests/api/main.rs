@@ -18,3 +18,4 @@ mod schedules;
 mod secrets;
 mod signal;
 mod start;
+mod webhooks;

@@ -13,6 +13,9 @@ use tokio::sync::OnceCell;
 /// How many redirects are followed.
 const MAX_REDIRECTS: usize = 10;
 
+/// Who we say we are.
+pub(crate) const USER_AGENT: &str = concat!("cogwheel/", env!("CARGO_PKG_VERSION"));
+
 /// Built at their first use: the system's certificates are many.
 #[derive(Default)]
 pub(super) struct Clients {
@@ -39,20 +42,25 @@ impl Clients {
 }
 
 fn build() -> Result<Built, Box<dyn Error + Send + Sync>> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots())
-        .with_no_client_auth();
+    let tls = tls()?;
     let client = |redirects| {
         Client::builder()
             .tls_backend_preconfigured(tls.clone())
-            .user_agent(concat!("cogwheel/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .no_proxy()
             .redirect(redirects)
             .build()
     };
     Ok(Built { following: client(Policy::limited(MAX_REDIRECTS))?, staying: client(Policy::none())? })
+}
+
+/// How sessions are secured with others.
+pub(crate) fn tls() -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots())
+        .with_no_client_auth())
 }
 
 /// The authorities that the system trusts; Mozilla's, where the system has none, as in small containers.
@@ -92,11 +100,11 @@ pub(super) fn failure(host: &str, error: reqwest::Error) -> Failure {
 }
 
 /// Whether the other side, or we, refused the TLS session.
-fn is_tls(error: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_tls(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(<dyn Error>::is::<rustls::Error>)
 }
 
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut messages: Vec<_> = causes(error).map(ToString::to_string).collect();
     // An error that only wraps another says the same.
     messages.dedup();

@@ -1,6 +1,6 @@
 //! `http`: one HTTP exchange.
 
-mod client;
+pub(crate) mod client;
 mod expect;
 mod request;
 mod response;

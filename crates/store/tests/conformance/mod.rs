@@ -21,6 +21,7 @@ mod signals;
 mod starts;
 mod tenants;
 mod uploads;
+mod webhooks;
 mod workflows;
 mod world;
 

@@ -22,6 +22,7 @@ async fn nodes_hear_each_other_but_not_themselves() {
         Notice::Inbox(ExecutionId(Uuid::now_v7())),
         Notice::Changed(ExecutionId(Uuid::now_v7()), WorkflowId(Uuid::now_v7())),
         Notice::Workflows,
+        Notice::Webhooks,
     ];
     for notice in told {
         world.store.notify(Notice::Missed).await.unwrap();

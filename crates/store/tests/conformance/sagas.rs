@@ -241,7 +241,8 @@ async fn a_completed_saga_is_undone_after_all(world: &World) {
     assert_eq!(world.number(counted).await, 1, "it counts once it has ended");
     let epoch = execution.epoch;
     let mut ended = world.ended(&start, epoch, ExecutionStatus::Compensated);
-    ended.saga = Some(Box::new(of(row(SagaStatus::Compensated, None))));
+    let cause = cause(CauseKind::Operator, "an operator asked");
+    ended.saga = Some(Box::new(of(row(SagaStatus::Compensated, Some(cause)))));
     world.store.record(ended).await.unwrap();
     let counted = "select count(*) from workflows where total_executions = 1 and failed_executions = 1";
     assert_eq!(world.number(counted).await, 1);

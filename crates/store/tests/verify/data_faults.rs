@@ -41,10 +41,11 @@ insert into execution_logs (tenant_id, execution_id, sequence, step_ordinal, mes
 insert into files (id, tenant_id, file_source, filename, original_filename, file_size, status, first_seen_at, settled_at, decision_reason)
   values (#60, #1, 'upload', 'a.csv', 'a.csv', 1, 'ready', '2026-01-01T00:00:00+00:00', '2026-01-01T00:00:00+00:00', 'new_version');
 insert into encryption_keys (id, tenant_id, wrapped_key, master_key_ref, activated_at) values (#71, #1, #bytes, 'm', '2026-01-01T00:00:00+00:00');
-insert into webhooks (id, tenant_id, name, url, events, secret_ciphertext, encryption_key_id, total_calls, failed_calls)
-  values (#70, #1, 'w', 'https://example.org', '[]', #bytes, #71, 2, 1);
-insert into webhook_deliveries (id, tenant_id, webhook_id, event_type, request_body, status, delivered_at, dead_at) values
-  (#72, #1, #70, 'e', '{}', 'delivered', '2026-01-01T00:00:00+00:00', null), (#73, #1, #70, 'e', '{}', 'dead', null, '2026-01-01T00:00:00+00:00');
+insert into webhooks (id, tenant_id, name, url, events, secret_ciphertext, encryption_key_id, total_calls, failed_calls, last_triggered_at)
+  values (#70, #1, 'w', 'https://example.org', '[]', #bytes, #71, 2, 1, '2026-01-01T00:00:00+00:00');
+insert into webhook_deliveries (id, tenant_id, webhook_id, event_type, request_body, status, delivered_at, dead_at, created_at) values
+  (#72, #1, #70, 'e', '{}', 'delivered', '2026-01-01T00:00:00+00:00', null, '2026-01-01T00:00:00+00:00'),
+  (#73, #1, #70, 'e', '{}', 'dead', null, '2026-01-01T00:00:00+00:00', '2026-01-01T00:00:00+00:00');
 insert into event_store (id, tenant_id, stream_id, version, position, event_type, aggregate_type, event_data, created_at, hash) values
   (#80, #1, 'w-1', 1, 1, 'e', 'w', '{}', '2026-01-01T00:00:00+00:00',
    'b263e82fb58cba2006e63e20562711f8e9985597242c89a7d373347b964789e4'),
@@ -186,6 +187,7 @@ fn shared(backend: Backend) -> Vec<Fault> {
         fault("update job_flows set successful_runs = 2 where id = #91", "counter", "job_flows", "91"),
         fault("update webhooks set total_calls = 1 where id = #70", "counter", "webhooks", "70"),
         fault("update webhooks set total_calls = 7 where id = #70", "counter", "webhooks", "70"),
+        fault("update webhooks set last_triggered_at = null where id = #70", "stale_time", "webhooks", "70"),
         composite(step, "unknown_word", "step_executions", format!("{}/3", id("53"))).saying("sorcery"),
         composite(&log("#50", "7"), "missing_step", "execution_logs", format!("{}/2", id("50"))).saying("names step 7"),
         fault(

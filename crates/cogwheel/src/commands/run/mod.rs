@@ -125,6 +125,7 @@ pub(super) async fn launch(
         reads: Arc::clone(&store) as _,
         blobs: Arc::new(BlobFolder::open(data.join(database::BLOBS), SystemClock.now().into()).await?),
         secrets: None,
+        webhooks: None,
         steps,
         clock: Arc::new(SystemClock),
         node,

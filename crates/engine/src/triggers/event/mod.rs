@@ -147,7 +147,7 @@ async fn start(
     trigger: &EventTrigger,
     event: &RecordedEvent,
 ) -> Result<Done, String> {
-    let seen = seen(event);
+    let seen = event.seen();
     if !holds(trigger, workflow, &seen)? {
         return Ok(Done::All);
     }
@@ -192,20 +192,6 @@ fn holds(trigger: &EventTrigger, workflow: &LoadedWorkflow, seen: &Value) -> Res
         Ok(other) => Err(format!("the `if` of its trigger `{}` gives {other}, not true or false", trigger.key)),
         Err(error) => Err(format!("the `if` of its trigger `{}`: {error}", trigger.key)),
     }
-}
-
-/// What expressions see as `event`, and the execution as `trigger.event`.
-fn seen(event: &RecordedEvent) -> Value {
-    json!({
-        "id": event.id.to_string(),
-        "type": event.event_type,
-        "stream": event.stream,
-        "position": event.place.position,
-        "subject": event.data["subject"],
-        "data": event.data["data"],
-        "correlation_id": event.correlation_id,
-        "at": event.at,
-    })
 }
 
 /// Asks the store again while the database is away; `None` when the engine stops, or no retry would help.

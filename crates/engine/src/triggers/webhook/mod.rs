@@ -20,6 +20,7 @@ use crate::{EndpointId, Engine, LoadedWorkflow};
 
 pub(crate) use counts::{Counts, keep as keep_counts};
 pub use reply::Reply;
+pub(crate) use signature::{STANDARD_SECRET, standard_signature};
 
 /// The headers that expressions do not see: they say who the caller is, not what it wants.
 const HIDDEN: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-api-key"];

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq as _;
 use super::Call;
 
 /// What a secret of Standard Webhooks begins with; its key is the base64 after that.
-const STANDARD_SECRET: &str = "whsec_";
+pub(crate) const STANDARD_SECRET: &str = "whsec_";
 
 /// More signatures than any sender with several keys needs.
 const MOST_SIGNATURES: usize = 16;
@@ -71,6 +71,13 @@ fn standard(call: &Call, secrets: &[String], tolerance: Duration, now: DateTime<
         return Err(NotVerified("the `webhook-timestamp` is too far from the server's clock"));
     }
     Ok(Verified { message: Some(id.to_owned()) })
+}
+
+/// What `webhook-signature` says of a message that is signed with one secret.
+pub(crate) fn standard_signature(secret: &str, id: &str, timestamp: i64, body: &[u8]) -> String {
+    let head = format!("{id}.{timestamp}.");
+    let mac = mac(&standard_key(secret), &[head.as_bytes(), body]);
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
 /// The base64 after `whsec_`; a secret of another form is taken as it is.

@@ -199,6 +199,7 @@ impl Run {
             reads: Arc::new(NoReads),
             blobs: Arc::new(NoBlobs),
             secrets: None,
+            webhooks: None,
             steps: steps::registry(&self.world, node),
             clock: Arc::clone(clock) as _,
             node: NewNode {

@@ -95,7 +95,7 @@ impl Store for Connection {
     async fn notify(&self, notice: Notice) -> Result<(), StoreError> {
         let about = match notice {
             Notice::Inbox(execution) | Notice::Changed(execution, _) => execution.0,
-            Notice::Work | Notice::ManyChanged | Notice::Workflows | Notice::Missed => Uuid::nil(),
+            Notice::Work | Notice::ManyChanged | Notice::Workflows | Notice::Webhooks | Notice::Missed => Uuid::nil(),
         };
         self.call("notice", about, |_| Ok(())).await?;
         self.world.pass_on(self.node, notice);

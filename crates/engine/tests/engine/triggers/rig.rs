@@ -89,6 +89,7 @@ impl Rig {
             reads: Arc::new(NoReads),
             blobs: Arc::new(NoBlobs),
             secrets: None,
+            webhooks: None,
             steps: StepRegistry::new([Arc::new(Gate(Arc::clone(&self.gate))) as Arc<dyn StepType>]),
             clock: Arc::clone(&self.clock),
             node,

@@ -9,6 +9,7 @@ mod signal;
 mod start;
 mod uploads;
 mod user_error;
+mod webhooks;
 mod workflows;
 
 use async_graphql::MergedObject;
@@ -25,4 +26,5 @@ pub(crate) struct Mutation(
     workflows::WorkflowMutations,
     schedules::ScheduleMutations,
     uploads::UploadMutations,
+    webhooks::WebhookMutations,
 );

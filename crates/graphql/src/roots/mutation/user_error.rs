@@ -51,7 +51,7 @@ pub(crate) enum UserErrorCode {
     UnknownExecution,
     /// The execution has ended.
     AlreadyEnded,
-    /// The execution has not ended yet.
+    /// The execution, or the delivery, has not ended yet.
     NotEnded,
     /// Every step of the execution completed: without a step to go on from, nothing is left to do.
     NothingToRetry,
@@ -70,7 +70,12 @@ pub(crate) enum UserErrorCode {
     UnknownSecret,
     /// It is needed.
     InUse,
-
+    /// There is no such webhook.
+    UnknownWebhook,
+    /// There is no such delivery, or it was a test.
+    UnknownDelivery,
+    /// The webhook is switched off.
+    WebhookDisabled,
     /// There is no such schedule, or its workflow defines it no more.
     UnknownSchedule,
     /// The range ends before it begins, or holds too much.

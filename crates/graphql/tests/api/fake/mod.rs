@@ -2,6 +2,7 @@
 
 mod bytes;
 mod reads;
+mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -73,6 +74,7 @@ pub(crate) struct Rows {
     pub(crate) set_secrets: Vec<SetSecret>,
     /// Why secrets are not set.
     pub(crate) secret: Option<SecretError>,
+    pub(crate) webhooks: webhooks::WebhookRows,
     pub(crate) is_draining: bool,
     /// What every read fails with.
     pub(crate) failure: Option<StoreError>,

@@ -40,7 +40,7 @@ fn take<C: Copy, V: Clone>(
 }
 
 /// Newest first.
-fn by_time<V: Clone>(mut rows: Vec<V>, page: PageRequest, place: impl Fn(&V) -> TimeCursor) -> Page<V> {
+pub(super) fn by_time<V: Clone>(mut rows: Vec<V>, page: PageRequest, place: impl Fn(&V) -> TimeCursor) -> Page<V> {
     rows.sort_by_key(|row| std::cmp::Reverse((place(row).at, place(row).id)));
     take(rows, page, place, |a, b| (a.at, a.id) > (b.at, b.id))
 }

@@ -107,10 +107,16 @@ fn counters(dialect: Dialect) -> Vec<Check> {
          or (w.created_at > {} and (w.total_calls > coalesce(c.most, 0) or w.failed_calls > coalesce(c.dead, 0)))",
         dialect.days_ago(30)
     );
+    let triggered = format!(
+        "select {id} as row_id, 'last_triggered_at is before its newest delivery' as detail from webhooks w \
+         where exists (select 1 from webhook_deliveries d where d.webhook_id = w.id \
+         and (w.last_triggered_at is null or d.created_at > w.last_triggered_at))"
+    );
     vec![
         check("counter", "workflows", &["workflow_executions"], format!("{with}{workflows}")),
         check("counter", "job_flows", &["workflow_executions", "workflows"], format!("{with}{job_flows}")),
         check("counter", "webhooks", &["webhook_deliveries"], webhooks),
+        check("stale_time", "webhooks", &["webhook_deliveries"], triggered),
     ]
 }
 
