@@ -86,7 +86,6 @@ fn keys_and_types() {
         "COG0102",
         "`runs_on` is part of the workflow language, but this release does not run it yet",
     );
-    one(&with_steps("¦history: full\n"), "COG0102", "`history` is part");
     one("steps: [{uses: ¦sql, with: {query: x}}]", "COG0102", "`uses: sql` is part");
     one("steps: [{uses: ¦sehll, with: {}}]", "COG0112", "did you mean `shell`?");
     one("steps:\n  - run: ¦5\n", "COG0104", "the script must be text, not the number `5` (put it in quotes: \"5\")");

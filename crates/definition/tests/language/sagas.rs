@@ -24,7 +24,7 @@ steps:
       name: Give the room back
       timeout: 1d
       steps:
-        - {uses: emit, with: {type: room.free, data: "${{ steps.rooms.outputs.room }} ${{ item }} ${{ steps.flight.outputs.ref }}"}}
+        - {uses: emit, with: {type: custom.room.free, data: "${{ steps.rooms.outputs.room }} ${{ item }} ${{ steps.flight.outputs.ref }}"}}
         - {id: freed, uses: wait, with: {signal: freed, correlation: "${{ execution.id }}"}}
   - {id: ship, uses: workflow, with: {name: ship}}
   - {id: pay, run: ./pay.sh, pivot: true}

@@ -19,6 +19,7 @@ async fn a_script_is_told_about_itself_and_runs_in_the_root() {
         format!("{root}"),
         format!("COGWHEEL_ARTIFACTS={}", context.place.unwrap().artifacts_dir.display()),
         "COGWHEEL_ATTEMPT=2".to_owned(),
+        format!("COGWHEEL_CORRELATION_ID={}", context.correlation_id),
         format!("COGWHEEL_EXECUTION_ID={}", context.execution),
         format!("COGWHEEL_ROOT={root}"),
         "COGWHEEL_STEP=load".to_owned(),
