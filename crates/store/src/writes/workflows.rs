@@ -300,10 +300,13 @@ fn described(save: &SaveWorkflow) -> workflows::ActiveModel {
     }
 }
 
+/// The most retries that a workflow's row tells of: a step that is tried until it succeeds stands there with these.
+const MOST_RETRIES: i32 = 100;
+
 /// How often the step that is tried again most often may be.
 fn most_retries(save: &SaveWorkflow) -> i32 {
     let retries = save.workflow.steps.iter().filter_map(|step| step.retry.as_ref()).map(|retry| retry.attempts - 1);
-    retries.max().map_or(0, |most| i32::try_from(most).unwrap_or(i32::MAX))
+    retries.max().map_or(0, |most| i32::try_from(most).unwrap_or(MOST_RETRIES).min(MOST_RETRIES))
 }
 
 /// Whole seconds, rounded up: a limit may be kept too long, never too short.

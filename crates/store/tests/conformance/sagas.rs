@@ -24,6 +24,7 @@ on_both! {
     a_request_to_undo_a_live_saga_is_kept_and_wakes_it
     a_completed_saga_is_undone_after_all
     time_limits_are_kept_until_they_fire_or_what_they_limit_ends
+    a_workflow_with_steps_that_are_tried_until_they_succeed_is_saved
 }
 
 fn cause(kind: CauseKind, title: &str) -> Cause {
@@ -123,6 +124,13 @@ fn unwind(world: &World, start: &Start, expected: ExecutionStatus) -> UnwindRequ
         cause: cause(CauseKind::Operator, "an operator asked"),
         at: at(70),
     }
+}
+
+async fn a_workflow_with_steps_that_are_tried_until_they_succeed_is_saved(world: &World) {
+    let source = "name: forward\nsteps:\n  - {id: a, run: a, compensate: {run: u}}\n  - {id: b, run: b, pivot: true}\n  \
+                  - {id: c, run: c, retriable: true}\n";
+    world.save(source, at(0)).await;
+    assert_eq!(world.number("select count(*) from workflows where max_retries = 100").await, 1);
 }
 
 async fn a_saga_is_recorded_and_handed_over(world: &World) {
@@ -241,8 +249,7 @@ async fn a_completed_saga_is_undone_after_all(world: &World) {
     assert_eq!(world.number(counted).await, 1, "it counts once it has ended");
     let epoch = execution.epoch;
     let mut ended = world.ended(&start, epoch, ExecutionStatus::Compensated);
-    let cause = cause(CauseKind::Operator, "an operator asked");
-    ended.saga = Some(Box::new(of(row(SagaStatus::Compensated, Some(cause)))));
+    ended.saga = Some(Box::new(of(row(SagaStatus::Compensated, Some(cause(CauseKind::Operator, "an operator asked"))))));
     world.store.record(ended).await.unwrap();
     let counted = "select count(*) from workflows where total_executions = 1 and failed_executions = 1";
     assert_eq!(world.number(counted).await, 1);
