@@ -19,7 +19,7 @@ on_both_databases!(
 );
 
 /// On PostgreSQL, what a dead server had under way is taken up when its leases have lapsed.
-const LEASES: Duration = Duration::from_secs(120);
+const LEASES: Duration = Duration::from_mins(2);
 
 fn a_receiver_that_fails_n_times_gets_one_more_try(backend: Backend) {
     let home = home(backend);

@@ -167,6 +167,7 @@ pub(crate) async fn replace_secrets(
     (current, previous, key): (Vec<u8>, Option<Vec<u8>>, Uuid),
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    const WHOSE: &str = "select tenant_id, name from webhooks where id = $1";
     let update = webhooks::Entity::update_many()
         .set(webhooks::ActiveModel {
             secret_ciphertext: Set(current),
@@ -180,7 +181,6 @@ pub(crate) async fn replace_secrets(
     if execute(tx, update).await? == 0 {
         return Err(StoreError::Conflict("the webhook's secret was replaced meanwhile".to_owned()));
     }
-    const WHOSE: &str = "select tenant_id, name from webhooks where id = $1";
     let found = tx.query(raw(tx, WHOSE, [Value::from(id.0)])).await?;
     let row = found.first().ok_or_else(|| StoreError::Bug("a row that was changed is not there".to_owned()))?;
     let (tenant, name): (Uuid, String) = (row.get("tenant_id")?, row.get("name")?);
