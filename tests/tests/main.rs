@@ -19,6 +19,7 @@ mod flow;
 mod lists;
 mod matrix;
 mod outgoing;
+mod outgoing_crash;
 mod outgoing_trouble;
 mod run;
 mod sagas;

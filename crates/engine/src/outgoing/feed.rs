@@ -196,7 +196,7 @@ mod tests {
         }
     }
 
-    fn event(event_type: &str, data: Value) -> RecordedEvent {
+    fn event(event_type: &str, data: &Value) -> RecordedEvent {
         RecordedEvent {
             id: Uuid::from_u128(9),
             tenant: TENANT,
@@ -228,14 +228,14 @@ mod tests {
             subscription(2, &["custom.**", "workflow.failed"], Some("event.data.n > 1")),
             subscription(3, &["**"], None),
         ]);
-        assert_eq!(of(&all, &event("workflow.failed", json!({"n": 2}))), (vec![1, 2, 3], 0));
-        assert_eq!(of(&all, &event("workflow.failed", json!({"n": 1}))), (vec![1, 3], 0));
-        assert_eq!(of(&all, &event("custom.a.b", json!({}))), (vec![3], 1), "its filter cannot be asked");
-        assert_eq!(of(&all, &event("webhook.disabled", json!({}))), (vec![], 0), "whatever the pattern says");
-        let mut early = event("workflow.failed", json!({"n": 2}));
+        assert_eq!(of(&all, &event("workflow.failed", &json!({"n": 2}))), (vec![1, 2, 3], 0));
+        assert_eq!(of(&all, &event("workflow.failed", &json!({"n": 1}))), (vec![1, 3], 0));
+        assert_eq!(of(&all, &event("custom.a.b", &json!({}))), (vec![3], 1), "its filter cannot be asked");
+        assert_eq!(of(&all, &event("webhook.disabled", &json!({}))), (vec![], 0), "whatever the pattern says");
+        let mut early = event("workflow.failed", &json!({"n": 2}));
         early.at = DateTime::from_timestamp(99, 0).unwrap();
         assert_eq!(of(&all, &early), (vec![], 0));
-        let mut foreign = event("workflow.failed", json!({"n": 2}));
+        let mut foreign = event("workflow.failed", &json!({"n": 2}));
         foreign.tenant = TenantId(Uuid::from_u128(2));
         assert_eq!(of(&all, &foreign), (vec![], 0));
     }

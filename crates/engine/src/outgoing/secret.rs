@@ -143,13 +143,13 @@ mod tests {
         assert_eq!(STANDARD.decode(&first["whsec_".len()..]).unwrap().len(), 32);
         let current = seal(&Open, &wrapped, whose, &first).unwrap();
         let sealed = SealedSecrets { current, previous: None, key: wrapped.clone() };
-        assert_eq!(open(&Open, whose, &sealed, now).unwrap(), [first.clone()]);
+        assert_eq!(open(&Open, whose, &sealed, now).unwrap(), std::slice::from_ref(&first));
 
         let until = now + TimeDelta::hours(1);
         let Rotated { value: second, current, previous } = rotate(&Open, whose, &sealed, &key, Some(until)).unwrap();
         let sealed = SealedSecrets { current, previous, key: wrapped.clone() };
         assert_eq!(open(&Open, whose, &sealed, now).unwrap(), [second.clone(), first]);
-        assert_eq!(open(&Open, whose, &sealed, until).unwrap(), [second.clone()]);
+        assert_eq!(open(&Open, whose, &sealed, until).unwrap(), [second]);
 
         let Rotated { value: third, current, previous } = rotate(&Open, whose, &sealed, &key, None).unwrap();
         let sealed = SealedSecrets { current, previous, key: wrapped };

@@ -12,6 +12,7 @@ mod secrets;
 mod signals;
 mod step;
 mod store;
+mod webhook_reads;
 mod webhooks;
 
 #[cfg(test)]
@@ -42,9 +43,10 @@ pub use store::{
     NewRow, Parent, PauseWorkflow, Record, Rerun, SaveWorkflow, SavedTriggers, Start, StartFrom, Started, StepEffect,
     StepRow, Store, StoredExecution, StoredLog, TriggerType, WatchFolders, WatchRecord, WorkflowRecord,
 };
+pub use webhook_reads::{DeliveryFilter, DeliveryView, WebhookReads, WebhookView};
 pub use webhooks::{
-    Breaker, ChangeWebhook, ClaimedDelivery, DeliveryEnd, DeliveryFilter, DeliveryStatus, DeliveryView, DisabledReason,
-    DueDeliveries, EndedTry, FinishDelivery, FinishedDelivery, LostDelivery, NewDelivery, NewWebhook,
-    OUTGOING_WEBHOOKS, OutgoingAnswer, OutgoingRequest, Redelivery, SealedSecrets, Subscription, SwitchWebhook,
-    TestDelivery, TryRecord, WebhookReads, WebhookRow, WebhookStore, WebhookTransport, WebhookView,
+    Breaker, ChangeWebhook, ClaimedDelivery, DeliveryEnd, DeliveryStatus, DisabledReason, DueDeliveries, EndedTry,
+    FinishDelivery, FinishedDelivery, LostDelivery, NewDelivery, NewWebhook, OUTGOING_WEBHOOKS, OutgoingAnswer,
+    OutgoingRequest, Redelivery, SealedSecrets, Subscription, SwitchWebhook, TestDelivery, TryRecord, WebhookRow,
+    WebhookStore, WebhookTransport,
 };
