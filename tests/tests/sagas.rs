@@ -142,7 +142,7 @@ fn a_deadline_that_passes_while_the_server_is_down_is_the_cause(backend: Backend
     home.write(
         "workflows/slow.yaml",
         "saga: {deadline: 3s}\nsteps:\n  - {id: a, run: 'echo a >> done.txt', compensate: {run: 'echo a >> undone.txt'}}\n  \
-         - {id: wait, uses: wait, with: {for: 1h}}\n",
+         - {id: wait, uses: wait, with: {for: 2m}}\n",
     );
     let server = home.serve();
     let id = server.start("slow", &json!({}));

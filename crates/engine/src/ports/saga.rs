@@ -54,7 +54,7 @@ pub struct SagaRow {
     pub completed_at: Option<DateTime<Utc>>,
 }
 
-/// The undo of one step instance, to write. What operators decided about it is written by [`super::Store::decide_undo`].
+/// The undo of one step instance, to write.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UndoRow {
     /// The number of the unwinding.
@@ -83,6 +83,8 @@ pub struct UndoRow {
     pub error: Option<Value>,
     /// What it put out.
     pub result: Option<Value>,
+    /// What an operator decided last, as [`super::Store::decide_undo`] has written it: that stays as it is.
+    pub resolution: Option<Resolution>,
 }
 
 /// A time limit of a saga, of one of its steps, or of an undo, to write.

@@ -121,7 +121,7 @@ impl Drive<'_> {
             epoch: self.epoch,
             head: Some(head),
             steps: Vec::new(),
-            saga: None,
+            saga: saga::failed(&self.execution, &self.origin(), at),
             logs: Vec::new(),
             events: Vec::new(),
             artifacts: Vec::new(),
@@ -134,13 +134,15 @@ impl Drive<'_> {
         }
     }
 
+    fn origin(&self) -> saga::Origin {
+        saga::Origin { correlation_id: self.correlation_id, parent: self.parent.map(|parent| parent.execution) }
+    }
+
     fn take_record(&mut self) -> Record {
         let unwritten = std::mem::take(&mut self.unwritten);
         let execution = &self.execution;
         let at = self.runner.clock.now();
-        let origin =
-            saga::Origin { correlation_id: self.correlation_id, parent: self.parent.map(|parent| parent.execution) };
-        let saga = saga::rows(execution, &origin, unwritten.head, &unwritten.steps, &unwritten.undos, at);
+        let saga = saga::rows(execution, &self.origin(), unwritten.head, &unwritten.steps, &unwritten.undos, at);
         let steps: Vec<StepRow> = unwritten
             .steps
             .into_iter()

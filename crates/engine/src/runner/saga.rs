@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use cogwheel_definition::{MAIN_BLOCK, Step};
 use cogwheel_machine::{
-    Change, Execution, ExecutionId, Input, PastOutcome, SagaView, StepState, StepStatus, UndoStatus,
+    Change, Execution, ExecutionId, Input, PastOutcome, SagaStatus, SagaView, StepState, StepStatus, UndoStatus,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -78,6 +78,13 @@ pub(super) fn rows(
     (rows.saga.is_some() || !rows.undos.is_empty() || !rows.timeouts.is_empty()).then(|| Box::new(rows))
 }
 
+/// The row of a saga that has failed because what became of it cannot be recorded; nothing where the execution is none.
+pub(super) fn failed(execution: &Execution, origin: &Origin, at: DateTime<Utc>) -> Option<Box<SagaRows>> {
+    let row = saga_row(execution, &execution.saga()?, origin);
+    let saga = Some(SagaRow { status: SagaStatus::Failed, completed_at: Some(at), ..row });
+    Some(Box::new(SagaRows { saga, ..SagaRows::default() }))
+}
+
 fn saga_row(execution: &Execution, view: &SagaView<'_>, origin: &Origin) -> SagaRow {
     let workflow = execution.workflow();
     let main = &workflow.blocks[MAIN_BLOCK].steps;
@@ -146,6 +153,7 @@ fn undo_row(execution: &Execution, unwind_number: u32, step: i32) -> Option<Undo
         completed_at: undo.and_then(|undo| undo.completed_at).or(decided_at).filter(|_| is_settled),
         error: undo.and_then(last_error),
         result: undo.and_then(|undo| undo.output.clone()),
+        resolution: view.resolution.cloned(),
     })
 }
 

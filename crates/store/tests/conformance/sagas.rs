@@ -20,6 +20,7 @@ on_both! {
     a_saga_is_recorded_and_handed_over
     the_first_cause_stays
     a_decision_about_a_failed_undo_is_kept_for_its_owner
+    an_undo_that_is_given_up_is_written_as_such
     only_a_failed_undo_of_a_saga_that_pauses_is_decided_about
     a_request_to_undo_a_live_saga_is_kept_and_wakes_it
     a_completed_saga_is_undone_after_all
@@ -66,6 +67,7 @@ fn undo(status: UndoStatus) -> UndoRow {
         completed_at: (status == UndoStatus::Failed).then(|| at(31)),
         error: Some(json!({ "title": "exit code 3" })),
         result: None,
+        resolution: None,
     }
 }
 
@@ -194,6 +196,18 @@ async fn a_decision_about_a_failed_undo_is_kept_for_its_owner(world: &World) {
     assert_eq!(world.number("select count(*) from users").await, 1);
 }
 
+async fn an_undo_that_is_given_up_is_written_as_such(world: &World) {
+    let start = paused(world, OnUndoFailure::Pause).await;
+    assert_eq!(world.store.decide_undo(decide(world, &start, UndoDecision::Skip)).await.unwrap(), UndoAnswer::Recorded);
+    let inbox = world.store.inbox(ask(world, &start)).await.unwrap();
+    let resolution = Some(inbox.saga.decisions[0].1.clone());
+    let rows = SagaRows { undos: vec![UndoRow { resolution, ..undo(UndoStatus::Skipped) }], ..SagaRows::default() };
+    world.store.record(Record { head: None, ..running(world, &start, rows) }).await.unwrap();
+    let shown = &world.store.compensations(world.tenant, &[start.row.id]).await.unwrap()[&start.row.id][0];
+    assert_eq!((shown.status, shown.resolution), (UndoStatus::Skipped, Some(UndoDecision::Skip)));
+    assert_eq!(shown.resolved_at, Some(at(40)));
+}
+
 async fn only_a_failed_undo_of_a_saga_that_pauses_is_decided_about(world: &World) {
     let start = paused(world, OnUndoFailure::Fail).await;
     let request = decide(world, &start, UndoDecision::Skip);
@@ -249,7 +263,8 @@ async fn a_completed_saga_is_undone_after_all(world: &World) {
     assert_eq!(world.number(counted).await, 1, "it counts once it has ended");
     let epoch = execution.epoch;
     let mut ended = world.ended(&start, epoch, ExecutionStatus::Compensated);
-    ended.saga = Some(Box::new(of(row(SagaStatus::Compensated, Some(cause(CauseKind::Operator, "an operator asked"))))));
+    ended.saga =
+        Some(Box::new(of(row(SagaStatus::Compensated, Some(cause(CauseKind::Operator, "an operator asked"))))));
     world.store.record(ended).await.unwrap();
     let counted = "select count(*) from workflows where total_executions = 1 and failed_executions = 1";
     assert_eq!(world.number(counted).await, 1);

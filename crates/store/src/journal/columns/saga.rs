@@ -58,7 +58,8 @@ impl SagaColumns {
     }
 }
 
-/// A row of `saga_compensations`, without what operators decided.
+/// A row of `saga_compensations`. What operators decided is there for the rules of the table, which hold of what is to be
+/// inserted even where the row stands; there it does not change.
 #[derive(Debug, Serialize)]
 pub(in crate::journal) struct UndoColumns {
     pub(in crate::journal) id: Key,
@@ -77,6 +78,9 @@ pub(in crate::journal) struct UndoColumns {
     pub(in crate::journal) completed_at: Option<Instant>,
     pub(in crate::journal) error: Option<Document>,
     pub(in crate::journal) result: Option<Document>,
+    pub(in crate::journal) resolution: Option<String>,
+    pub(in crate::journal) resolution_reason: Option<String>,
+    pub(in crate::journal) resolved_by_user_id: Option<Key>,
     pub(in crate::journal) updated_at: Instant,
 }
 
@@ -86,6 +90,7 @@ impl UndoColumns {
     }
 
     fn of(record: &Record, undo: &UndoRow) -> Self {
+        let resolution = undo.resolution.as_ref();
         Self {
             id: Key(new_id(record.at)),
             tenant_id: Key(record.tenant.0),
@@ -103,6 +108,9 @@ impl UndoColumns {
             completed_at: undo.completed_at.map(Instant),
             error: Document::of_option(undo.error.as_ref()),
             result: Document::of_option(undo.result.as_ref()),
+            resolution: resolution.map(|resolution| resolution.decision.word()),
+            resolution_reason: resolution.map(|resolution| storable_text(&resolution.reason)),
+            resolved_by_user_id: resolution.and_then(|resolution| resolution.by).map(Key),
             updated_at: Instant(record.at),
         }
     }

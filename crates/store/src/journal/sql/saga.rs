@@ -3,7 +3,8 @@
 macro_rules! undo_columns {
     () => {
         "id, tenant_id, saga_id, unwind_number, step_id, step_ordinal, unwind_order, command, status, retry_count, \
-         max_retries, next_attempt_at, started_at, completed_at, error, result, updated_at"
+         max_retries, next_attempt_at, started_at, completed_at, error, result, resolution, resolution_reason, \
+         resolved_by_user_id, updated_at"
     };
 }
 
@@ -51,7 +52,8 @@ pub(in crate::journal) mod sqlite {
     pub(crate) const UPSERT_UNDO: &str = concat!(
         "insert into saga_compensations (",
         undo_columns!(),
-        ", created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?17)",
+        ", created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+          ?19, ?20, ?20)",
         undo_changes!()
     );
     pub(crate) const UPSERT_TIMEOUT: &str = concat!(
@@ -85,11 +87,11 @@ pub(in crate::journal) mod postgres {
         undo_columns!(),
         ", created_at) select id, tenant_id, saga_id, unwind_number, step_id, step_ordinal, unwind_order,
            coalesce(command, 'null'), status, retry_count, max_retries, next_attempt_at, started_at, completed_at, error,
-           result, updated_at, updated_at
+           result, resolution, resolution_reason, resolved_by_user_id, updated_at, updated_at
          from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, saga_id uuid, unwind_number int, step_id text,
            step_ordinal int, unwind_order int, command jsonb, status text, retry_count int, max_retries int,
            next_attempt_at timestamptz, started_at timestamptz, completed_at timestamptz, error jsonb, result jsonb,
-           updated_at timestamptz)",
+           resolution text, resolution_reason text, resolved_by_user_id uuid, updated_at timestamptz)",
         undo_changes!()
     );
     pub(crate) const UPSERT_TIMEOUTS: &str = concat!(

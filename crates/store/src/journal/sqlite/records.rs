@@ -208,6 +208,9 @@ impl Writer {
                     u.completed_at,
                     u.error,
                     u.result,
+                    u.resolution,
+                    u.resolution_reason,
+                    u.resolved_by_user_id,
                     u.updated_at
                 ],
             )?;
