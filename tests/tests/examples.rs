@@ -27,6 +27,7 @@ on_both_databases!(
     somebody_new_is_taken_on_or_not,
     an_uploaded_csv_is_counted,
     a_trip_is_booked_or_not_at_all,
+    who_registers_is_taken_on_once,
 );
 
 /// A home with the examples and the settings of the repository; for PostgreSQL one line of these is changed.
@@ -308,4 +309,16 @@ fn a_trip_is_booked_or_not_at_all(backend: Backend) {
     }
     assert_eq!(step(&undone, "car")["status"], "FAILED", "{undone:#}");
     assert_eq!(step(&undone, "tell")["status"], "SKIPPED", "{undone:#}");
+}
+
+fn who_registers_is_taken_on_once(backend: Backend) {
+    let home = home(backend);
+    let server = home.serve();
+    let id = server.start("registration", &json!({"person": "grace"}));
+    server.ended_as(&id, "COMPLETED");
+    let hired = server.ended_executions("new-hire", 1);
+    assert_eq!(server.ended_as(&hired[0], "COMPLETED")["triggerType"], "EVENT");
+    let taken_on = server.ended_executions("onboarding", 1);
+    let execution = server.ended_as(&taken_on[0], "COMPLETED");
+    assert_eq!(execution["result"]["account"], "account-grace", "{execution:#}");
 }
