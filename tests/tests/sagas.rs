@@ -42,7 +42,11 @@ fn show(home: &Home, server: &Server, id: &str) -> Value {
 
 fn statuses(saga: &Value) -> Vec<String> {
     let undos = saga["compensations"].as_array().expect("a list").iter();
-    undos.map(|undo| format!("{} {}", undo["stepKey"].as_str().unwrap_or_default(), undo["status"].as_str().unwrap_or_default())).collect()
+    undos
+        .map(|undo| {
+            format!("{} {}", undo["stepKey"].as_str().unwrap_or_default(), undo["status"].as_str().unwrap_or_default())
+        })
+        .collect()
 }
 
 fn paused(home: &Home, server: &Server, id: &str) -> Value {

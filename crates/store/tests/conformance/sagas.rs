@@ -198,10 +198,7 @@ async fn a_decision_about_a_failed_undo_is_kept_for_its_owner(world: &World) {
 
 async fn an_undo_that_is_given_up_is_written_as_such(world: &World) {
     let start = paused(world, OnUndoFailure::Pause).await;
-    assert_eq!(
-        world.store.decide_undo(decide(world, &start, UndoDecision::Skip)).await.unwrap(),
-        UndoAnswer::Recorded
-    );
+    assert_eq!(world.store.decide_undo(decide(world, &start, UndoDecision::Skip)).await.unwrap(), UndoAnswer::Recorded);
     let inbox = world.store.inbox(ask(world, &start)).await.unwrap();
     let resolution = Some(inbox.saga.decisions[0].1.clone());
     let rows = SagaRows { undos: vec![UndoRow { resolution, ..undo(UndoStatus::Skipped) }], ..SagaRows::default() };
@@ -266,7 +263,8 @@ async fn a_completed_saga_is_undone_after_all(world: &World) {
     assert_eq!(world.number(counted).await, 1, "it counts once it has ended");
     let epoch = execution.epoch;
     let mut ended = world.ended(&start, epoch, ExecutionStatus::Compensated);
-    ended.saga = Some(Box::new(of(row(SagaStatus::Compensated, Some(cause(CauseKind::Operator, "an operator asked"))))));
+    ended.saga =
+        Some(Box::new(of(row(SagaStatus::Compensated, Some(cause(CauseKind::Operator, "an operator asked"))))));
     world.store.record(ended).await.unwrap();
     let counted = "select count(*) from workflows where total_executions = 1 and failed_executions = 1";
     assert_eq!(world.number(counted).await, 1);
