@@ -102,12 +102,13 @@ impl Database {
                 SqlStore::new(Inner::Sqlite { readers, journal }, Notices::silent())
             }
             Target::Postgres(connect) => {
+                let writer = open_postgres::writer(connect, &self.options);
                 let engine = open_postgres::engine(connect, &self.options);
                 let app = open_postgres::app(connect, &self.options);
                 open_postgres::check_roles(&engine, &app).await?;
-                let journal = Journal::on_postgres(&engine);
+                let journal = Journal::on_postgres(&writer, &engine);
                 let notices = Notices::over(open_postgres::as_engine(connect));
-                SqlStore::new(Inner::Postgres { engine, app, journal }, notices)
+                SqlStore::new(Inner::Postgres { writer, engine, app, journal }, notices)
             }
         };
         Ok(store)

@@ -65,16 +65,16 @@ impl Journal {
         Ok(Self { rare: units.clone(), units, counters })
     }
 
-    /// Starts two writer tasks, which take a connection of the engine's pool for each transaction: what reads a lot, such as
-    /// a claim, does not hold up what many wait for. To the database they are as two servers are.
-    pub(crate) fn on_postgres(engine: &DatabaseConnection) -> Self {
+    /// Starts two writer tasks, the second over the engine's pool: what reads a lot, such as a claim, does not hold up what
+    /// many wait for. To the database they are as two servers are.
+    pub(crate) fn on_postgres(writer: &DatabaseConnection, engine: &DatabaseConnection) -> Self {
         let counters = Arc::new(Counters::default());
-        let lane = || {
+        let lane = |connection: &DatabaseConnection| {
             let (units, waiting) = mpsc::channel(BACKLOG);
-            tokio::spawn(lane::run(postgres::Writer::new(engine.clone()), waiting, Arc::clone(&counters)));
+            tokio::spawn(lane::run(postgres::Writer::new(connection.clone()), waiting, Arc::clone(&counters)));
             units
         };
-        Self { units: lane(), rare: lane(), counters }
+        Self { units: lane(writer), rare: lane(engine), counters }
     }
 
     /// Records a new execution, or finds the one that was recorded for the same cause.

@@ -44,8 +44,8 @@ pub struct SqlStore {
 pub(crate) enum Inner {
     /// Readers and the journal's thread.
     Sqlite { readers: DatabaseConnection, journal: Journal },
-    /// Pools of the engine's and the API's role, and the journal's task.
-    Postgres { engine: DatabaseConnection, app: DatabaseConnection, journal: Journal },
+    /// The connection of the journal's writer, pools of the engine's and the API's role, and the journal's tasks.
+    Postgres { writer: DatabaseConnection, engine: DatabaseConnection, app: DatabaseConnection, journal: Journal },
 }
 
 impl fmt::Debug for SqlStore {
@@ -92,7 +92,7 @@ impl SqlStore {
         self.journal().close().await;
         let pools: &[&DatabaseConnection] = match self.inner() {
             Inner::Sqlite { readers, .. } => &[readers],
-            Inner::Postgres { engine, app, .. } => &[engine, app],
+            Inner::Postgres { writer, engine, app, .. } => &[writer, engine, app],
         };
         for pool in pools {
             if let Err(error) = pool.close_by_ref().await {

@@ -84,7 +84,7 @@ pub(super) fn host_name() -> String {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_lock_that_a_dead_server_leaves_for_a_moment_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let left = FolderLock::take(folder.path()).await.unwrap();

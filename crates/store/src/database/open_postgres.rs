@@ -19,8 +19,16 @@ const APP_ROLE: &str = "cogwheel_app";
 const OLDEST_VERSION: i32 = 150_000;
 /// A connection idle for longer is tried before it is used: the server may have been restarted.
 const TRUSTED_IDLE: Duration = Duration::from_secs(5);
-/// Connections of the engine: the journal's and one for what else it asks.
-const ENGINE_CONNECTIONS: u32 = 3;
+/// Connections of the engine beside its writer's: for rare writes, and for what it asks.
+const ENGINE_CONNECTIONS: u32 = 2;
+/// The writer reaches rows by their keys alone, and plans each statement once. A plan that was made while a table was empty would
+/// otherwise read all of it when it no longer is.
+const BY_KEYS: [(&str, &str); 4] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
 
 /// Connects with the rights of the URL's user.
 pub(super) async fn admin(
@@ -55,6 +63,12 @@ pub(super) fn as_engine(connect: &PgConnectOptions) -> PgConnectOptions {
 /// Connections that run as the engine's role.
 pub(super) fn engine(connect: &PgConnectOptions, options: &ConnectOptions) -> DatabaseConnection {
     lazy(as_engine(connect), ENGINE_CONNECTIONS, options)
+}
+
+/// The connection of the journal's writer, which runs as the engine's role. It is one, so that what it knows of tables and plans
+/// is always at hand.
+pub(super) fn writer(connect: &PgConnectOptions, options: &ConnectOptions) -> DatabaseConnection {
+    lazy(as_engine(connect).options(BY_KEYS), 1, options)
 }
 
 /// Connections that run as the API's role, under row-level security.

@@ -23,9 +23,9 @@ use super::sql::postgres as sql;
 use crate::fault;
 use crate::tx::PostgresTx;
 
-/// Takes a connection of the engine's pool for each transaction.
+/// Takes a connection for each transaction.
 pub(super) struct Writer {
-    engine: DatabaseConnection,
+    connection: DatabaseConnection,
 }
 
 /// Why a batch was not written.
@@ -52,12 +52,12 @@ impl Answers {
 }
 
 impl Writer {
-    pub(super) fn new(engine: DatabaseConnection) -> Self {
-        Self { engine }
+    pub(super) fn new(connection: DatabaseConnection) -> Self {
+        Self { connection }
     }
 
     async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
-        self.engine.begin().await.map_err(|error| fault::from_db(&error))
+        self.connection.begin().await.map_err(|error| fault::from_db(&error))
     }
 }
 
@@ -98,7 +98,7 @@ impl lane::Writer for Writer {
 
     async fn commit_all(&mut self, units: &[Hot]) -> Result<Vec<Result<Started, StoreError>>, StoreError> {
         if let [Hot::Record(record)] = units {
-            let written = records::write_alone(&self.engine, record).await;
+            let written = records::write_alone(&self.connection, record).await;
             if written.map_err(|error| fault::from_commit(&error))? {
                 return Ok(vec![Ok(Started::Accepted)]);
             }

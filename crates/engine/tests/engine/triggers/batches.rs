@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::files::{healthy, taken};
+use super::files::{healthy, intake, taken};
 use super::rig::Rig;
 use super::store::Tables;
 
@@ -45,13 +45,18 @@ async fn a_full_batch_starts_at_once_and_the_rest_after_its_wait() {
 async fn a_file_that_changes_while_its_batch_waits_is_taken_as_it_is_then() {
     let rig = Rig::new();
     rig.put("workflows/intake.yaml", batches("batch: {max_files: 9, max_wait: 1s}"));
+    rig.put("workflows/single.yaml", intake("*.txt", "0s"));
     let engine = rig.launch().await;
-    healthy(&rig, true).await;
+    let both = |tables: &Tables| (tables.health.iter().filter(|last| last.healthy).count() >= 2).then_some(());
+    rig.store.until("two healthy watches", both).await;
     rig.put("inbox/a.csv", "one");
     rig.put("inbox/b.csv", "one");
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    // What came after them is taken: they are known, and wait.
+    rig.put("inbox/last.txt", "one");
+    taken(&rig, 1).await;
     rig.put("inbox/a.csv", "longer");
-    let files = taken(&rig, 2).await;
+    let mut files = taken(&rig, 3).await;
+    files.retain(|file| file.filename != "last.txt");
     let sizes: HashSet<_> = files.iter().map(|file| (file.filename.clone(), file.size)).collect();
     assert_eq!(sizes, HashSet::from([("a.csv".to_owned(), 6), ("b.csv".to_owned(), 3)]));
     engine.shut_down().await;

@@ -33,23 +33,24 @@ struct Fence {
 
 /// Writes a record that tells of nothing but steps and their log lines, as those between begin and end do, in a
 /// transaction of its own; answers whether it was such a record and its fence let it.
-pub(super) async fn write_alone(engine: &DatabaseConnection, record: &Record) -> Result<bool, DbErr> {
-    let mut rows = Rows::default();
-    rows.add(record);
-    let Rows { steps, artifacts, logs, events, parents, .. } = &rows;
+pub(super) async fn write_alone(connection: &DatabaseConnection, record: &Record) -> Result<bool, DbErr> {
+    let keeps_bytes = !record.artifacts.is_empty() || record.steps.iter().any(|step| step.offloaded.is_some());
     let has_more = record.head.is_some()
         || record.saga.is_some()
-        || !artifacts.is_empty()
-        || !events.is_empty()
-        || !parents.is_empty()
-        || steps.is_empty();
+        || keeps_bytes
+        || !record.events.is_empty()
+        || record.parent.is_some()
+        || record.steps.is_empty();
     if has_more {
         return Ok(false);
     }
+    let mut rows = Rows::default();
+    rows.add(record);
+    let Rows { steps, logs, .. } = &rows;
     let values: [Value; 4] = [json(steps)?, record.execution.0.into(), record.epoch.into(), json(logs)?];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql::UPSERT_OWN_STEPS, values);
     crash::point(Side::Before);
-    let is_written = engine.execute_raw(statement).await?.rows_affected() > 0;
+    let is_written = connection.execute_raw(statement).await?.rows_affected() > 0;
     crash::point(Side::After);
     Ok(is_written)
 }
