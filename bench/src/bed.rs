@@ -51,6 +51,16 @@ pub(crate) struct Run {
 impl Bed {
     /// Brings an engine up that has these workflows, and `more` step types in the place of built-in ones of their name.
     pub(crate) async fn new(backend: Backend, workflows: &[(&str, &str)], more: Vec<Arc<dyn StepType>>) -> Self {
+        Self::with_room(backend, workflows, more, RUNNING).await
+    }
+
+    /// As [`Bed::new`], for so many executions side by side.
+    pub(crate) async fn with_room(
+        backend: Backend,
+        workflows: &[(&str, &str)],
+        more: Vec<Arc<dyn StepType>>,
+        running: usize,
+    ) -> Self {
         let folder = tempfile::Builder::new().prefix("cogwheel-bench-").tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("workflows")).expect("a new folder");
         for (name, text) in workflows {
@@ -78,9 +88,9 @@ impl Bed {
             webhooks: None,
             steps: StepRegistry::new(cogwheel_steps::builtin().into_iter().chain(more)),
             clock: Arc::new(SystemClock),
-            node: node(is_shared),
+            node: node(is_shared, running),
         };
-        let engine = Engine::launch(config(folder.path()), parts).await.expect("the engine comes up");
+        let engine = Engine::launch(config(folder.path(), running), parts).await.expect("the engine comes up");
         Self { engine, store, folder, url, _database: database }
     }
 
@@ -92,6 +102,11 @@ impl Bed {
     /// Where its database is.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Its store, to read from.
+    pub(crate) fn store(&self) -> Arc<SqlStore> {
+        Arc::clone(&self.store)
     }
 
     /// What the journal committed so far.
@@ -155,27 +170,28 @@ fn concerns(heard: Option<Followed>, id: ExecutionId) -> bool {
     }
 }
 
-fn node(is_shared: bool) -> NewNode {
+fn node(is_shared: bool, running: usize) -> NewNode {
     NewNode {
         id: NodeId(SystemClock.new_id()),
         name: "bench".to_owned(),
         address: None,
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         schema_fingerprint: String::new(),
-        capacity: i32::try_from(RUNNING).expect("it is small"),
+        capacity: i32::try_from(running).expect("it is small"),
         lease: is_shared.then_some(LEASE),
         replaces: None,
         started_at: SystemClock.now(),
     }
 }
 
-fn config(root: &Path) -> EngineConfig {
+fn config(root: &Path, running: usize) -> EngineConfig {
     EngineConfig {
         root: root.to_path_buf(),
         work_dir: root.join("work"),
         workflow_folders: vec![root.join("workflows")],
-        max_running_executions: RUNNING,
+        max_running_executions: running,
         max_parallel_steps: PARALLEL,
+        snapshot_events: 100,
         kill_grace: Duration::from_secs(1),
         shutdown_grace: Duration::from_secs(20),
         watch_retry: Duration::from_secs(5),

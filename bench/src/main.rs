@@ -11,6 +11,7 @@ mod engine;
 mod events;
 mod figure;
 mod raw;
+mod sagas;
 mod schedules;
 
 use std::env;
@@ -45,6 +46,8 @@ const WORKLOADS: &[(&str, Measure)] = &[
     ("foreach", Measure::Here(|backend| Box::pin(engine::foreach(backend)))),
     ("graph", Measure::Here(|backend| Box::pin(engine::graph(backend)))),
     ("events", Measure::Here(|backend| Box::pin(events::events(backend)))),
+    ("sagas", Measure::Here(|backend| Box::pin(sagas::sagas(backend)))),
+    ("rebuild", Measure::Here(|backend| Box::pin(sagas::rebuild(backend)))),
     ("crash", Measure::Binary(binary::crash)),
     ("stored", Measure::Binary(binary::stored)),
     ("output", Measure::Binary(binary::output)),

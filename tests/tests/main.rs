@@ -16,6 +16,7 @@ mod file_storm;
 mod files;
 mod flood;
 mod flow;
+mod history;
 mod lists;
 mod matrix;
 mod outgoing;

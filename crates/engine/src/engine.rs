@@ -42,6 +42,8 @@ pub struct EngineConfig {
     pub max_running_executions: usize,
     /// How many steps of one execution run side by side.
     pub max_parallel_steps: usize,
+    /// How many events of a saga are recorded before its state is kept once more, at least 1.
+    pub snapshot_events: usize,
     /// How long a process has between being asked to end and being killed.
     pub kill_grace: Duration,
     /// How long running steps may take to end when the server stops.

@@ -10,6 +10,7 @@ mod definitions;
 mod engine;
 pub mod events;
 mod feed;
+pub mod history;
 mod ids;
 mod media;
 mod outgoing;

@@ -98,6 +98,11 @@ pub fn file_id_of(text: &str) -> Option<FileId> {
     }
 }
 
+/// The execution that an argument names: by a global id or a bare UUID.
+pub fn execution_id_of(text: &str) -> Option<ExecutionId> {
+    execution_id(&ID(text.to_owned())).ok()
+}
+
 /// Where a file is downloaded, and its global id.
 pub fn file_path(id: FileId) -> (String, String) {
     let id = GlobalId::File(id).encode().0;

@@ -20,7 +20,7 @@ mod uploads;
 mod webhook_services;
 
 pub use errors::{ErrorCode, failure, is_refused, refusal};
-pub use ids::{file_id_of, file_path, id_of_execution};
+pub use ids::{execution_id_of, file_id_of, file_path, id_of_execution};
 pub use limits::Limits;
 pub use schema::{Schema, sdl};
 pub use services::Services;

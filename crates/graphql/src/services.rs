@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use cogwheel_engine::history::{ExecutionState, HistoryError};
 use cogwheel_engine::ports::{Blobs, Reads, StoreError};
 use cogwheel_engine::{
     BackfillError, BackfillRequest, Backfilled, Call, CallAnswer, CallError, CancelError, Engine, ExecutionId,
@@ -30,6 +31,9 @@ pub trait Services: WebhookServices {
 
     /// What a step or an execution put out, where what is `stored` of it only refers to it.
     async fn whole_output(&self, stored: &Value) -> Result<Option<Value>, OutputError>;
+
+    /// How an execution stood after the event of this version of its stream; after its last one without.
+    async fn execution_at(&self, execution: ExecutionId, version: Option<i64>) -> Result<ExecutionState, HistoryError>;
 
     /// Begins to hear of changes.
     fn follow(&self) -> Follower;
@@ -120,6 +124,10 @@ impl Services for Arc<Engine> {
 
     async fn whole_output(&self, stored: &Value) -> Result<Option<Value>, OutputError> {
         Engine::whole_output(self, stored).await
+    }
+
+    async fn execution_at(&self, execution: ExecutionId, version: Option<i64>) -> Result<ExecutionState, HistoryError> {
+        Engine::execution_at(self, Engine::tenant(self), execution, version).await
     }
 
     fn follow(&self) -> Follower {

@@ -16,6 +16,7 @@ pub(crate) mod sagas;
 pub(crate) mod schedules;
 pub(crate) mod secrets;
 pub(crate) mod signals;
+pub(crate) mod snapshots;
 pub(crate) mod triggers;
 pub(crate) mod uploads;
 pub(crate) mod webhooks;

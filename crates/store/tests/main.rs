@@ -6,4 +6,5 @@
 
 mod conformance;
 mod databases;
+mod undo_matrix;
 mod verify;

@@ -1,9 +1,15 @@
 //! What can be asked about events.
 
 use clap::Subcommand;
+use cogwheel_engine::ExecutionId;
 use uuid::Uuid;
 
 use super::OutputArg;
+
+fn execution(text: &str) -> Result<ExecutionId, String> {
+    let bare = text.strip_prefix("execution-").unwrap_or(text);
+    cogwheel_graphql::execution_id_of(bare).ok_or_else(|| format!("`{text}` is the id of no execution"))
+}
 
 /// What can be done with events.
 #[derive(Debug, Subcommand)]
@@ -26,6 +32,19 @@ pub(crate) enum EventsCommand {
         /// Only this stream.
         #[arg(long, value_name = "NAME")]
         stream: Option<String>,
+        /// How to print.
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Show how an execution stood after one of its events: its steps, and of a saga its undos and time limits. Sagas tell all
+    /// of their events, and workflows that say `history: full`.
+    State {
+        /// The execution's id, as the API or a stream names it.
+        #[arg(value_name = "EXECUTION", value_parser = execution)]
+        execution: ExecutionId,
+        /// After the event with this version of the execution's stream [default: the last one].
+        #[arg(long, value_name = "VERSION")]
+        at: Option<i64>,
         /// How to print.
         #[command(flatten)]
         output: OutputArg,

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use cogwheel_engine::TenantId;
 use cogwheel_engine::clock::{Clock as _, SystemClock};
 use cogwheel_engine::events::EVENT_TYPES;
+use cogwheel_engine::history::{ExecutionState, execution_at};
 use cogwheel_engine::ports::{self, EventFilter, EventLog as _, Notice, Reads as _, RecordedEvent, Store as _};
+use cogwheel_engine::{ExecutionId, ExecutionStatus, TenantId};
 use cogwheel_store::SqlStore;
 use cogwheel_store::verify::{self, EventWalk};
 use serde_json::{Value, json};
@@ -20,7 +21,10 @@ pub(super) async fn run(command: EventsCommand, settings: &Settings) -> anyhow::
     match command {
         EventsCommand::Types(print) => return types(print).map(|()| ExitCode::SUCCESS),
         EventsCommand::Verify { stream, output } => return verify(settings, stream.as_deref(), output).await,
-        EventsCommand::List(_) | EventsCommand::Show { .. } | EventsCommand::Replay(_) => {}
+        EventsCommand::List(_)
+        | EventsCommand::Show { .. }
+        | EventsCommand::State { .. }
+        | EventsCommand::Replay(_) => {}
     }
     let database = database::connect(settings, Missing::Refuse).await?;
     cogwheel_migration::check(database.admin()).await?;
@@ -38,6 +42,10 @@ async fn carry_out(command: EventsCommand, store: &SqlStore, tenant: TenantId) -
             let event = store.event(tenant, id).await?.with_context(|| format!("there is no event {id}"))?;
             let document = document(&event);
             output::answer(output.output, &document, &serde_json::to_string_pretty(&document)?)
+        }
+        EventsCommand::State { execution, at, output } => {
+            let state = execution_at(store, tenant, execution, at).await?;
+            output::answer(output.output, &state_document(execution, &state), &state_text(&state))
         }
         EventsCommand::Replay(replay) => self::replay(store, tenant, replay).await,
         EventsCommand::Verify { .. } | EventsCommand::Types(_) => Ok(()),
@@ -64,6 +72,100 @@ async fn list(store: &SqlStore, tenant: TenantId, list: ListEvents) -> anyhow::R
     };
     let events: Vec<Value> = events.iter().map(document).collect();
     output::answer(list.output.output, &json!({ "events": events }), &text)
+}
+
+/// A state as one document; times in UTC.
+fn state_document(execution: ExecutionId, state: &ExecutionState) -> Value {
+    let steps = state.steps.iter().map(|(ordinal, step)| {
+        json!({
+            "ordinal": ordinal,
+            "step": step.key,
+            "parent": step.parent,
+            "step_type": step.step_type,
+            "status": step.status.as_str(),
+            "attempt": step.attempt,
+            "started_at": step.started_at,
+            "completed_at": step.completed_at,
+            "error": step.error,
+        })
+    });
+    let undos = state.undos.values().map(|undo| {
+        json!({
+            "step": undo.step_key,
+            "unwind_number": undo.unwind_number,
+            "unwind_order": undo.unwind_order,
+            "status": undo.status.as_str(),
+            "retry_count": undo.retry_count,
+            "started_at": undo.started_at,
+            "completed_at": undo.completed_at,
+            "error": undo.error,
+            "resolution": undo.resolution,
+        })
+    });
+    let saga = state.saga.as_ref().map(|saga| {
+        json!({
+            "status": saga.status.as_str(),
+            "cause": saga.cause,
+            "unwind_number": saga.unwind_number,
+            "current_step": saga.current_step,
+            "total_steps": saga.total_steps,
+            "deadline_at": saga.deadline_at,
+            "started_at": saga.started_at,
+            "completed_at": saga.completed_at,
+            "compensations": undos.collect::<Vec<_>>(),
+            "timeouts": state.timeouts.values().collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "execution_id": execution.0,
+        "version": state.version,
+        "at": state.at,
+        "status": state.status.map(ExecutionStatus::as_str),
+        "saga": saga,
+        "steps": steps.collect::<Vec<_>>(),
+    })
+}
+
+fn state_text(state: &ExecutionState) -> String {
+    let title = |error: Option<&Value>| error.and_then(|error| error["title"].as_str()).unwrap_or_default().to_owned();
+    let at = state.at.map(|at| at.format("%F %T%.3f UTC").to_string()).unwrap_or_default();
+    let mut lines = vec![
+        format!("after event  {}, recorded {at}", state.version),
+        format!("execution    {}", state.status.map_or("-", ExecutionStatus::as_str)),
+    ];
+    if let Some(saga) = &state.saga {
+        let cause = saga.cause.as_ref().map_or(String::new(), |cause| {
+            let step = cause.error.step.as_deref().map_or_else(String::new, |step| format!(" in {step}"));
+            format!(", {}{step}: {}", cause.kind.as_str(), cause.error.title)
+        });
+        lines.push(format!("saga         {}{cause}", saga.status.as_str()));
+    }
+    let steps: Vec<Vec<String>> = state
+        .steps
+        .iter()
+        .map(|(ordinal, step)| {
+            let (status, attempt) = (step.status.as_str().to_owned(), step.attempt.to_string());
+            vec![ordinal.to_string(), step.key.clone(), status, attempt, title(step.error.as_ref())]
+        })
+        .collect();
+    let mut text = format!("{}\n", lines.join("\n"));
+    if !steps.is_empty() {
+        text.push('\n');
+        text.push_str(&output::table(&["#", "STEP", "STATUS", "ATTEMPT", "ERROR"], &steps));
+    }
+    let undos: Vec<Vec<String>> = state
+        .undos
+        .values()
+        .map(|undo| {
+            let (order, status) = (undo.unwind_order.to_string(), undo.status.as_str().to_owned());
+            vec![undo.step_key.clone(), order, status, undo.retry_count.to_string(), title(undo.error.as_ref())]
+        })
+        .collect();
+    if !undos.is_empty() {
+        text.push('\n');
+        text.push_str(&output::table(&["UNDONE STEP", "ORDER", "UNDO", "RETRIES", "ERROR"], &undos));
+    }
+    text
 }
 
 async fn replay(store: &SqlStore, tenant: TenantId, replay: ReplayEvents) -> anyhow::Result<()> {

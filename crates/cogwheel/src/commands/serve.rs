@@ -173,6 +173,7 @@ pub(super) fn engine_config(settings: &Settings) -> EngineConfig {
         workflow_folders: settings.workflow_folders.clone(),
         max_running_executions: settings.max_running_executions as usize,
         max_parallel_steps: settings.max_parallel_steps as usize,
+        snapshot_events: settings.snapshot_events as usize,
         kill_grace: settings.kill_grace,
         shutdown_grace: settings.shutdown_grace,
         watch_retry: settings.watch_retry,

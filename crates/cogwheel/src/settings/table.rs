@@ -160,6 +160,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How many steps of one execution run side by side.",
     ),
     setting(
+        "engine.snapshot_events",
+        Kind::Count(1_000_000),
+        "100",
+        "How many events of a saga are recorded before its state is kept once more, so that it is rebuilt fast.",
+    ),
+    setting(
         "engine.kill_grace",
         Kind::Duration,
         "\"5s\"",

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use cogwheel_machine::ExecutionId;
+use cogwheel_machine::{ExecutionId, SagaStatus};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -32,6 +32,17 @@ pub trait EventLog: Send + Sync {
         after_version: i64,
         most: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError>;
+
+    /// The newest snapshot of a saga that holds no event beyond this version of its stream.
+    async fn snapshot(
+        &self,
+        tenant: TenantId,
+        execution: ExecutionId,
+        up_to: i64,
+    ) -> Result<Option<StoredSnapshot>, StoreError>;
+
+    /// Keeps a snapshot, unless one of the same or a later version is there, and lets go of old ones.
+    async fn keep_snapshot(&self, snapshot: NewSnapshot) -> Result<(), StoreError>;
 
     /// The reader of events of this name; a new one begins with what is recorded from now on.
     async fn event_consumer(&self, name: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError>;
@@ -261,6 +272,40 @@ impl RecordedEvent {
             "at": self.at,
         })
     }
+}
+
+/// The state of a saga, to be kept so that its events up to then need not be read again.
+#[derive(Clone, Debug)]
+pub struct NewSnapshot {
+    /// The saga's execution.
+    pub execution: ExecutionId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// The version of the last event that it holds.
+    pub stream_version: i64,
+    /// Where the saga stands in it.
+    pub status: SagaStatus,
+    /// How many of its steps have ended in it.
+    pub current_step: i32,
+    /// The state, a JSON object.
+    pub data: String,
+    /// What tells whether the state is what was kept.
+    pub checksum: String,
+    /// When that event was recorded.
+    pub at: DateTime<Utc>,
+}
+
+/// A kept state of a saga.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSnapshot {
+    /// Its number among those of the saga, from 1.
+    pub version: i64,
+    /// The version of the last event that it holds.
+    pub stream_version: i64,
+    /// The state, a JSON object.
+    pub data: String,
+    /// What tells whether the state is what was kept.
+    pub checksum: String,
 }
 
 /// Events that follow each other.

@@ -22,7 +22,7 @@ pub use cogwheel_definition::jq;
 pub use error::StoreError;
 pub use events::{
     Actor, AppendError, AppendEvents, Appended, Consumer, DeadLetter, EVENT_TRIGGERS, EventFilter, EventLog, EventPage,
-    ExpectedVersion, NewEvent, Place, RecordedEvent, ReplayEvents, Replayed, Stream,
+    ExpectedVersion, NewEvent, NewSnapshot, Place, RecordedEvent, ReplayEvents, Replayed, StoredSnapshot, Stream,
 };
 pub use files::{
     AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, FileVersion, HandledFile, NewUpload, PendingAfter,

@@ -1,10 +1,12 @@
 //! Sagas as they are recorded, and what is asked of them from outside.
 
+use chrono::serde::{ts_microseconds, ts_microseconds_option};
 use chrono::{DateTime, Utc};
 use cogwheel_definition::OnUndoFailure;
 use cogwheel_machine::{
     Cause, ExecutionId, ExecutionStatus, Resolution, SagaStatus, UndoDecision, UndoStatus, UnwoundBy,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -21,8 +23,9 @@ pub struct SagaRows {
     pub timeouts: Vec<TimeoutRow>,
 }
 
-/// A saga to write. It is recorded from the begin of its execution on.
-#[derive(Clone, Debug, PartialEq)]
+/// A saga to write. It is recorded from the begin of its execution on, in its row and as an event; in the latter, times are
+/// microseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SagaRow {
     /// The workflow's name.
     pub saga_type: String,
@@ -31,6 +34,7 @@ pub struct SagaRow {
     /// Why it is undone. The one that was recorded first stays.
     pub cause: Option<Cause>,
     /// What follows when an undo fails for good.
+    #[serde(with = "on_undo_failure")]
     pub on_undo_failure: OnUndoFailure,
     /// How many of the workflow's own steps have ended.
     pub current_step: i32,
@@ -39,6 +43,7 @@ pub struct SagaRow {
     /// They, each with its class: `compensatable`, `pivot`, `retriable` or `plain`.
     pub steps: Value,
     /// The execution's inputs.
+    #[serde(skip)]
     pub inputs: Value,
     /// How many unwindings have begun.
     pub unwind_number: u32,
@@ -47,15 +52,18 @@ pub struct SagaRow {
     /// The execution that started this one.
     pub parent: Option<ExecutionId>,
     /// When its steps must have ended, where it says so.
+    #[serde(with = "ts_microseconds_option")]
     pub deadline_at: Option<DateTime<Utc>>,
     /// When it began.
+    #[serde(with = "ts_microseconds_option")]
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
+    #[serde(with = "ts_microseconds_option")]
     pub completed_at: Option<DateTime<Utc>>,
 }
 
 /// The undo of one step instance, to write.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UndoRow {
     /// The number of the unwinding.
     pub unwind_number: u32,
@@ -74,10 +82,13 @@ pub struct UndoRow {
     /// How many there may be without an operator.
     pub max_retries: i32,
     /// When the next attempt begins.
+    #[serde(with = "ts_microseconds_option")]
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// When the first attempt began.
+    #[serde(with = "ts_microseconds_option")]
     pub started_at: Option<DateTime<Utc>>,
     /// When it was settled.
+    #[serde(with = "ts_microseconds_option")]
     pub completed_at: Option<DateTime<Utc>>,
     /// Why the last attempt failed.
     pub error: Option<Value>,
@@ -88,7 +99,7 @@ pub struct UndoRow {
 }
 
 /// A time limit of a saga, of one of its steps, or of an undo, to write.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TimeoutRow {
     /// Its id: the same for all attempts of a step.
     pub id: Uuid,
@@ -101,7 +112,8 @@ pub struct TimeoutRow {
 }
 
 /// What a time limit is one of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TimeoutKind {
     /// The saga as a whole.
     Saga,
@@ -112,12 +124,13 @@ pub enum TimeoutKind {
 }
 
 /// Where a time limit stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TimeoutState {
     /// It passes then.
-    Pending(DateTime<Utc>),
+    Pending(#[serde(with = "ts_microseconds")] DateTime<Utc>),
     /// It has passed, which was noticed then.
-    Fired(DateTime<Utc>),
+    Fired(#[serde(with = "ts_microseconds")] DateTime<Utc>),
     /// What it limits ended before.
     Cancelled,
 }
@@ -200,4 +213,26 @@ pub struct UnwindAsked {
     pub by: UnwoundBy,
     /// Why.
     pub reason: Option<String>,
+}
+
+/// The policy in words.
+mod on_undo_failure {
+    use cogwheel_definition::OnUndoFailure;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(policy: &OnUndoFailure, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match policy {
+            OnUndoFailure::Pause => "pause",
+            OnUndoFailure::Fail => "fail",
+        })
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OnUndoFailure, D::Error> {
+        match <std::borrow::Cow<'_, str>>::deserialize(deserializer)?.as_ref() {
+            "pause" => Ok(OnUndoFailure::Pause),
+            "fail" => Ok(OnUndoFailure::Fail),
+            other => Err(de::Error::unknown_variant(other, &["pause", "fail"])),
+        }
+    }
 }

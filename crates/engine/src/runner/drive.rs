@@ -57,6 +57,8 @@ pub(super) struct Drive<'a> {
     pub(super) unwritten: Unwritten,
     /// What was told of it as events.
     pub(super) told: Told,
+    /// How many events since its state was kept last, by this owner.
+    pub(super) unkept_events: usize,
     pub(super) lines: mpsc::Sender<(i32, i32, LogLine)>,
     pub(super) attempts: JoinSet<Ended>,
     pub(super) running: Vec<Running>,
@@ -132,7 +134,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     let first =
         (job.execution.status() != ExecutionStatus::Queued).then(|| Input::Recovered { cancel: job.cancel.clone() });
     let recorded_wake_at = job.execution.next_wake_at().filter(|_| first.is_none());
-    let told = Told::until(job.execution.status());
+    let told = Told::until(&job.execution);
     let mut drive = Drive {
         runner,
         execution: job.execution,
@@ -147,6 +149,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
         pending: VecDeque::new(),
         unwritten: Unwritten::default(),
         told,
+        unkept_events: 0,
         lines,
         attempts: JoinSet::new(),
         running: Vec::new(),

@@ -37,20 +37,20 @@ impl Drive<'_> {
         if self.offload(&mut record).await == Written::Refused {
             return Written::Refused;
         }
-        let has_events = !record.events.is_empty();
+        let events = record.events.len();
         let mut pause = Duration::from_millis(50);
         let mut is_unanswered = false;
         loop {
             match self.runner.store.record(record.clone()).await {
                 Ok(()) => {
                     self.notify();
-                    self.tell_of_events(has_events);
+                    self.tell_of_events(events);
                     return Written::Durable;
                 }
                 // Its end is refused because it is there: it was recorded, but the answer got lost.
                 Err(StoreError::Conflict(_)) if is_unanswered && self.execution.status().is_terminal() => {
                     self.notify();
-                    self.tell_of_events(has_events);
+                    self.tell_of_events(events);
                     return Written::Durable;
                 }
                 Err(error) if error.is_transient() => {
@@ -86,12 +86,12 @@ impl Drive<'_> {
             }
             start.first = Some(Box::new(record));
         }
-        let has_events = start.first.as_ref().is_some_and(|first| !first.events.is_empty());
+        let events = start.first.as_ref().map_or(0, |first| first.events.len());
         let recorded = self.runner.record_start(*start).await;
         self.is_recorded = matches!(recorded, Ok(Started::Accepted));
         if self.is_recorded {
             self.notify();
-            self.tell_of_events(has_events);
+            self.tell_of_events(events);
         }
         // Whoever asked may be gone; what is recorded runs all the same.
         let _ = answer.send(recorded);
@@ -143,13 +143,14 @@ impl Drive<'_> {
         let execution = &self.execution;
         let at = self.runner.clock.now();
         let saga = saga::rows(execution, &self.origin(), unwritten.head, &unwritten.steps, &unwritten.undos, at);
+        let saga = saga.and_then(|rows| self.told.saga.retain_new(rows));
         let steps: Vec<StepRow> = unwritten
             .steps
             .into_iter()
             .filter_map(|step| execution.step(step))
             .map(|state| step_row(execution, state, &self.runner.steps))
             .collect();
-        let events = self.events_to_tell(unwritten.head, &steps, unwritten.events);
+        let events = self.events_to_tell(unwritten.head, &steps, saga.as_deref(), unwritten.events);
         let first = self.next_log_sequence;
         let logs: Vec<StoredLog> = unwritten
             .logs
@@ -183,10 +184,18 @@ impl Drive<'_> {
         }
     }
 
-    /// Lets recorded events be held against triggers and webhooks.
-    fn tell_of_events(&self, there_are: bool) {
-        if there_are && let Some(engine) = self.engine() {
+    /// Lets events that were recorded be held against triggers and webhooks, and keeps the state that they brought about
+    /// when it is time.
+    fn tell_of_events(&mut self, events: usize) {
+        if events == 0 {
+            return;
+        }
+        if let Some(engine) = self.engine() {
             engine.tell_of_events();
+        }
+        if self.is_saga() {
+            self.unkept_events += events;
+            self.keep_snapshot();
         }
     }
 

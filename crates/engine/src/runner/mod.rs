@@ -9,6 +9,7 @@ mod places;
 mod saga;
 mod slots;
 mod told;
+mod told_saga;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +19,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use cogwheel_machine::{CancelRequested, Execution, ExecutionId, ExecutionStatus};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,6 +38,9 @@ use slots::{Slots, Ticket};
 /// The first and the longest pause between questions about a start whose answer got lost.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How many sagas may have their states kept at a time.
+const SNAPSHOTS: usize = 2;
 
 /// An execution to run, with what its records are written under.
 pub(crate) struct Job {
@@ -138,6 +142,10 @@ pub(crate) struct Runner {
     /// The lines of executions that are about to be recorded.
     expected: Mutex<HashMap<ExecutionId, Line>>,
     tasks: TaskTracker,
+    /// How many events of a saga are recorded before its state is kept once more.
+    snapshot_events: usize,
+    /// Permits to do so: it must not get in the way of what runs.
+    snapshots: Arc<Semaphore>,
     runtime: Handle,
     /// How many executions are here that have not had a slot yet.
     arriving: Arc<AtomicUsize>,
@@ -180,6 +188,8 @@ impl Runner {
             live: Mutex::default(),
             expected: Mutex::default(),
             tasks: TaskTracker::new(),
+            snapshot_events: config.snapshot_events.max(1),
+            snapshots: Arc::new(Semaphore::new(SNAPSHOTS)),
             runtime: Handle::current(),
             arriving: Arc::default(),
             work: Notify::new(),

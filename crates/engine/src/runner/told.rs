@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 
 use cogwheel_definition::History;
-use cogwheel_machine::{ExecutionStatus, Failure, StepStatus};
+use cogwheel_machine::{Execution, ExecutionStatus, Failure, StepState, StepStatus};
+use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::drive::Drive;
+use super::journal::step_row;
+use super::told_saga::ToldSaga;
 use crate::events::EventType;
-use crate::ports::{Actor, NewEvent, StepRow};
+use crate::history::{self, ROW, StepFacts, WholeFacts};
+use crate::ports::{Actor, NewEvent, SagaRows, StepRow};
 use crate::triggers::depth_of;
 
 /// What was told of an execution by now.
@@ -18,12 +22,17 @@ pub(super) struct Told {
     status: ExecutionStatus,
     /// Of each step, its status and the attempt.
     steps: HashMap<i32, (StepStatus, i32)>,
+    /// What of it as a saga.
+    pub(super) saga: ToldSaga,
 }
 
 impl Told {
-    /// Of an execution that is recorded in this status.
-    pub(super) fn until(status: ExecutionStatus) -> Self {
-        Self { status, steps: HashMap::new() }
+    /// Of an execution as it is recorded.
+    pub(super) fn until(execution: &Execution) -> Self {
+        let status = execution.status();
+        let has_begun = status != ExecutionStatus::Queued;
+        let saga = execution.saga().filter(|_| has_begun).map(|saga| saga.status);
+        Self { status, steps: HashMap::new(), saga: ToldSaga::until(saga) }
     }
 
     /// What a new status adds to what was told, in order.
@@ -72,7 +81,7 @@ fn step_event(status: StepStatus) -> Option<EventType> {
 }
 
 fn told_failure(failure: Option<&Failure>) -> Value {
-    failure.map_or(Value::Null, |error| json!({ "kind": error.kind, "title": error.title, "step": error.step }))
+    failure.and_then(|failure| serde_json::to_value(failure).ok()).map_or(Value::Null, |it| history::told_failure(&it))
 }
 
 impl Drive<'_> {
@@ -81,10 +90,11 @@ impl Drive<'_> {
         &mut self,
         has_head: bool,
         steps: &[StepRow],
+        saga: Option<&SagaRows>,
         emitted: Vec<NewEvent>,
     ) -> Vec<NewEvent> {
         let Some(engine) = self.engine() else { return emitted };
-        let is_full = self.execution.workflow().history == History::Full;
+        let is_full = self.tells_all();
         let catalog = engine.catalog();
         if !is_full && !catalog.has_event_triggers() && !engine.outgoing().has_subscriptions() {
             // What nobody heard of need not be compared with later.
@@ -98,7 +108,12 @@ impl Drive<'_> {
         if turns.first() == Some(&EventType::WorkflowStarted) {
             turns.remove(0);
             events.push(self.turn(EventType::WorkflowStarted));
+            if is_full {
+                events.extend(self.kept(steps));
+            }
         }
+        let (saga_begins, saga_goes_on) = saga.map(|rows| self.of_saga(rows)).unwrap_or_default();
+        events.extend(saga_begins);
         events.extend(emitted);
         for step in steps {
             let Some(event_type) = step_event(step.state.status).filter(|event_type| is_wanted(event_type)) else {
@@ -108,8 +123,24 @@ impl Drive<'_> {
                 events.push(self.of_step(event_type, step));
             }
         }
+        events.extend(saga_goes_on);
         events.extend(turns.into_iter().map(|turn| self.turn(turn)));
         events
+    }
+
+    /// Whether every change is told, whoever listens.
+    fn tells_all(&self) -> bool {
+        self.execution.workflow().history == History::Full || self.is_saga()
+    }
+
+    /// The steps that the execution has from the one it does over; they ended there.
+    fn kept(&self, written: &[StepRow]) -> Vec<NewEvent> {
+        let execution = &self.execution;
+        let is_own = |state: &&StepState| {
+            state.status == StepStatus::Completed && written.iter().all(|own| own.state.ordinal != state.ordinal)
+        };
+        let kept = execution.steps().iter().filter(is_own);
+        kept.map(|state| self.of_step(EventType::StepKept, &step_row(execution, state, &self.runner.steps))).collect()
     }
 
     fn turn(&self, event_type: EventType) -> NewEvent {
@@ -127,7 +158,9 @@ impl Drive<'_> {
         if status.is_terminal() {
             data["error"] = told_failure(execution.error());
         }
-        self.event(event_type, &data)
+        let is_first = event_type == EventType::WorkflowStarted;
+        let row = (is_first && self.tells_all()).then_some(WholeFacts { is_whole: true });
+        self.event(event_type, data, row)
     }
 
     fn of_step(&self, event_type: EventType, step: &StepRow) -> NewEvent {
@@ -143,15 +176,22 @@ impl Drive<'_> {
         if event_type.fields().contains(&"error") {
             data["error"] = told_failure(step.state.error.as_ref());
         }
-        self.event(event_type, &data)
+        let row = self.tells_all().then(|| StepFacts::of(&step.state));
+        self.event(event_type, data, row)
     }
 
-    fn event(&self, event_type: EventType, data: &Value) -> NewEvent {
+    /// An event of the execution: what it tells, and the row that it keeps.
+    pub(super) fn event(&self, event_type: EventType, data: Value, row: Option<impl Serialize>) -> NewEvent {
         let workflow = &self.execution.workflow().name;
+        let mut data = json!({ "subject": workflow, "data": data });
+        if let Some(row) = row {
+            // All of them have a JSON form: their maps have texts for names.
+            data[ROW] = serde_json::to_value(row).unwrap_or_default();
+        }
         NewEvent {
             id: self.runner.clock.new_id(),
             event_type,
-            data: json!({ "subject": workflow, "data": data }),
+            data,
             actor: Actor::Engine,
             depth: depth_of(self.execution.trigger()),
             correlation_id: Some(self.correlation_id),
@@ -169,23 +209,27 @@ impl Drive<'_> {
 mod tests {
     use super::*;
 
+    fn told_until(status: ExecutionStatus) -> Told {
+        Told { status, steps: HashMap::new(), saga: ToldSaga::until(None) }
+    }
+
     #[test]
     fn a_status_is_told_once_and_a_start_is_never_left_out() {
-        let mut told = Told::until(ExecutionStatus::Queued);
+        let mut told = told_until(ExecutionStatus::Queued);
         assert_eq!(told.turns(ExecutionStatus::Queued), []);
         assert_eq!(told.turns(ExecutionStatus::Completed), [EventType::WorkflowStarted, EventType::WorkflowCompleted]);
-        let mut told = Told::until(ExecutionStatus::Running);
+        let mut told = told_until(ExecutionStatus::Running);
         assert_eq!(told.turns(ExecutionStatus::Waiting), [EventType::WorkflowWaiting]);
         assert_eq!(told.turns(ExecutionStatus::Waiting), []);
         assert_eq!(told.turns(ExecutionStatus::Running), [EventType::WorkflowResumed]);
         assert_eq!(told.turns(ExecutionStatus::Failed), [EventType::WorkflowFailed]);
-        let mut told = Told::until(ExecutionStatus::Queued);
+        let mut told = told_until(ExecutionStatus::Queued);
         assert_eq!(told.turns(ExecutionStatus::Cancelled), [EventType::WorkflowCancelled]);
     }
 
     #[test]
     fn each_attempt_of_a_step_is_told() {
-        let mut told = Told::until(ExecutionStatus::Running);
+        let mut told = told_until(ExecutionStatus::Running);
         assert!(told.is_new(1, StepStatus::Running, 1));
         assert!(!told.is_new(1, StepStatus::Running, 1));
         assert!(told.is_new(1, StepStatus::Retrying, 1));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Result};
 use cogwheel_access::Principal;
+use cogwheel_engine::history::HistoryError;
 use cogwheel_engine::ports::EventFilter;
 use cogwheel_engine::{SecretError, views};
 use futures_util::future::join_all;
@@ -19,8 +20,8 @@ use crate::ids::execution_id;
 use crate::limits::{list_cost, page_cost};
 use crate::loaders::{SagaOf, load};
 use crate::types::{
-    Connection, Event, EventDeadLetter, Execution, File, FileWatch, InboundEndpoint, Node, Saga, Schedule,
-    ScheduleFire, Secret, Total, Viewer, Workflow, WorkflowFile, find_node,
+    Connection, Event, EventDeadLetter, Execution, ExecutionState, File, FileWatch, InboundEndpoint, Node, Saga,
+    Schedule, ScheduleFire, Secret, Total, Viewer, Workflow, WorkflowFile, find_node,
 };
 
 /// How many workflow files there are reckoned to be.
@@ -205,6 +206,37 @@ impl Query {
         let rows =
             services.reads().sagas(services.tenant(), &filter, page).await.map_err(|error| store_failed(&error))?;
         Ok(Connection::new(page, Some(rows), Total::Sagas(filter)))
+    }
+
+    /// How an execution stood after one of its events; null where no event of it is recorded. Sagas tell all of their events,
+    /// and workflows that say `history: full`; of others there is an error.
+    #[graphql(complexity = "list_cost(1, child_complexity)")]
+    async fn execution_state(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The execution's global id, or its bare UUID.")] id: ID,
+        #[graphql(
+            desc = "The version of the event in the execution's stream: 1 is the first; the last one if not given."
+        )]
+        version: Option<i64>,
+    ) -> Option<Result<ExecutionState>> {
+        let id = match execution_id(&id) {
+            Ok(id) => id,
+            Err(error) => return Some(Err(error)),
+        };
+        let services = match services(ctx) {
+            Ok(services) => services,
+            Err(error) => return Some(Err(error)),
+        };
+        match services.execution_at(id, version).await {
+            Ok(state) => Some(Ok(ExecutionState::new(id, state))),
+            Err(HistoryError::Unknown { .. }) => None,
+            Err(error @ (HistoryError::NoSuchVersion { .. } | HistoryError::Partial)) => {
+                Some(Err(bad_input(error.to_string())))
+            }
+            Err(HistoryError::Store(error)) => Some(Err(store_failed(&error))),
+            Err(error @ HistoryError::Unreadable(_)) => Some(Err(internal(&error))),
+        }
     }
 
     /// Schedules, newest first.

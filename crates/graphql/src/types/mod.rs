@@ -8,6 +8,7 @@ mod due_instant;
 mod enums;
 mod event;
 mod execution;
+mod execution_state;
 mod file;
 mod file_watch;
 mod inbound_endpoint;
@@ -36,6 +37,7 @@ pub(crate) use enums::{
 };
 pub(crate) use event::Event;
 pub(crate) use execution::Execution;
+pub(crate) use execution_state::ExecutionState;
 pub(crate) use file::File;
 pub(crate) use file_watch::FileWatch;
 pub(crate) use inbound_endpoint::InboundEndpoint;

@@ -284,15 +284,15 @@ impl Compensation {
 #[derive(SimpleObject)]
 pub(crate) struct SagaTimeout {
     /// The key of the step; null for the saga as a whole.
-    step_key: Option<String>,
+    pub(super) step_key: Option<String>,
     /// What it limits.
-    kind: SagaTimeoutKind,
+    pub(super) kind: SagaTimeoutKind,
     /// When it passes, or would have.
-    timeout_at: Instant,
+    pub(super) timeout_at: Instant,
     /// When it was found to have passed.
-    fired_at: Option<Instant>,
+    pub(super) fired_at: Option<Instant>,
     /// Whether it has not passed, and what it limits has not ended.
-    is_pending: bool,
+    pub(super) is_pending: bool,
 }
 
 impl From<SagaTimeoutView> for SagaTimeout {

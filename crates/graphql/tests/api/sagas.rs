@@ -1,7 +1,10 @@
 //! Sagas: how they are shown, what is handed to the engine, and how its refusals are told.
 
+use std::collections::BTreeMap;
+
+use cogwheel_engine::history::{ExecutionState, StepAt};
 use cogwheel_engine::views::{CompensationView, SagaView};
-use cogwheel_engine::{CauseKind, ExecutionId, SagaError, SagaStatus, UndoStatus};
+use cogwheel_engine::{CauseKind, ExecutionId, ExecutionStatus, SagaError, SagaStatus, StepStatus, UndoStatus};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -116,4 +119,51 @@ async fn refusals_are_user_errors_with_a_code_and_a_path() {
         let payload = fake.data(&query).await["resolveCompensation"].take();
         assert_eq!(payload["userErrors"], json!([{ "code": code, "path": [path] }]));
     }
+}
+
+#[tokio::test]
+async fn an_execution_is_shown_as_it_stood() {
+    let (fake, id) = fake();
+    let step = |key: &str, status| StepAt {
+        key: key.to_owned(),
+        parent: None,
+        step_type: "http".to_owned(),
+        status,
+        attempt: 1,
+        started_at: Some(at(1)),
+        completed_at: None,
+        error: None,
+    };
+    let steps = BTreeMap::from([
+        (0, step("flight", StepStatus::Completed)),
+        (1, step("hotel", StepStatus::Running)),
+        (2, step("car", StepStatus::Running)),
+    ]);
+    let status = Some(ExecutionStatus::Running);
+    let state = ExecutionState { version: 4, at: Some(at(2)), is_whole: true, status, steps, ..Default::default() };
+    fake.rows(|rows| rows.states = [(id, state.clone())].into());
+    let ask = |version: &str, part: &str| {
+        format!(
+            "{{ executionState(id: \"{id}\"{version}) {{ version recordedAt status stepCount saga {{ status }} {part} }} }}"
+        )
+    };
+    let shown =
+        fake.data(&ask(", version: 4", "steps(first: 1, afterOrdinal: 0) { ordinal stepKey status attempt }")).await;
+    assert_eq!(
+        shown["executionState"],
+        json!({
+            "version": 4, "recordedAt": "2027-01-15T08:00:02Z", "status": "RUNNING", "stepCount": 3, "saga": null,
+            "steps": [{ "ordinal": 1, "stepKey": "hotel", "status": "RUNNING", "attempt": 1 }],
+        })
+    );
+    let (code, message) = fake.error(&ask(", version: 9", "steps { ordinal }")).await;
+    assert_eq!(message, "the execution has the events 1 to 4: there is no event 9");
+    assert_eq!(code, "BAD_USER_INPUT");
+    let (_, message) = fake.error(&ask("", "steps(first: 0) { ordinal }")).await;
+    assert_eq!(message, "`first` is from 1 to 100, not 0");
+    fake.rows(|rows| rows.states = [(id, ExecutionState { is_whole: false, ..state.clone() })].into());
+    let (_, message) = fake.error(&ask("", "steps { ordinal }")).await;
+    assert!(message.contains("`history: full`"), "{message}");
+    fake.rows(|rows| rows.states.clear());
+    assert_eq!(fake.data(&ask("", "steps { ordinal }")).await["executionState"], Value::Null);
 }

@@ -38,6 +38,11 @@ impl SagaStatus {
             Self::Failed => "failed",
         }
     }
+
+    /// Whether nothing follows it by itself.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Compensated | Self::Failed)
+    }
 }
 
 /// Where the undo of one step instance stands.

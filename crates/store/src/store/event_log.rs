@@ -4,15 +4,16 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::TenantId;
 use cogwheel_engine::ports::{
-    AppendError, AppendEvents, Appended, Consumer, DeadLetter, EventLog, EventPage, Place, RecordedEvent, ReplayEvents,
-    Replayed, StoreError,
+    AppendError, AppendEvents, Appended, Consumer, DeadLetter, EventLog, EventPage, NewSnapshot, Place, RecordedEvent,
+    ReplayEvents, Replayed, StoreError, StoredSnapshot,
 };
+use cogwheel_machine::ExecutionId;
 use uuid::Uuid;
 
 use super::SqlStore;
 use crate::events::read;
 use crate::tx::Reading;
-use crate::writes::{append, events, replay};
+use crate::writes::{append, events, replay, snapshots};
 
 #[async_trait]
 impl EventLog for SqlStore {
@@ -28,6 +29,19 @@ impl EventLog for SqlStore {
         most: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
         read::stream(&mut Reading(self.engine()), tenant, stream, after_version, most).await
+    }
+
+    async fn snapshot(
+        &self,
+        tenant: TenantId,
+        execution: ExecutionId,
+        up_to: i64,
+    ) -> Result<Option<StoredSnapshot>, StoreError> {
+        snapshots::newest(&mut Reading(self.engine()), tenant, execution, up_to).await
+    }
+
+    async fn keep_snapshot(&self, snapshot: NewSnapshot) -> Result<(), StoreError> {
+        self.journal().write(Box::new(move |tx| Box::pin(snapshots::keep(tx, snapshot)))).await
     }
 
     async fn event_consumer(&self, name: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError> {

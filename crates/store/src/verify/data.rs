@@ -3,6 +3,7 @@
 mod checksums;
 mod facts;
 mod generic;
+mod sagas;
 
 use cogwheel_schema::{Backend, LiveSchema, TableDef};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
@@ -85,6 +86,11 @@ pub(super) async fn check(
     if live.tables.contains_key(super::events::TABLE) {
         findings.extend(super::events::findings(db).await);
     }
+    if live.tables.contains_key(sagas::TABLE) && live.tables.contains_key(super::events::TABLE) {
+        let found = sagas::check(db).await;
+        let failed = |error| not_checked(sagas::TABLE, "projection", &error);
+        findings.extend(found.unwrap_or_else(failed));
+    }
     if backend == Backend::Sqlite {
         findings.extend(integrity(db).await.map_err(while_doing("checking the file's integrity"))?);
     }
@@ -93,7 +99,7 @@ pub(super) async fn check(
 }
 
 /// A check that failed, as it does where the live schema lacks what it reads.
-fn not_checked(table: &str, kind: &str, error: &DbErr) -> Vec<Finding> {
+fn not_checked(table: &str, kind: &str, error: &impl std::fmt::Display) -> Vec<Finding> {
     let message = format!("{kind} of {table} could not be checked: {error}");
     vec![Finding::new(Part::Data, "not_checked", table, kind, message)]
 }

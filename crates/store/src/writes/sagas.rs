@@ -1,8 +1,12 @@
 //! What is asked of sagas from outside, and what their rows tell whoever goes on with them.
 
 use chrono::{DateTime, Utc};
+use cogwheel_engine::TenantId;
+use cogwheel_engine::events::EventType;
+use cogwheel_engine::history::{Decided, DecidedFacts, UnwindAskedFor};
 use cogwheel_engine::ports::{
-    AskInbox, SagaInbox, StoreError, UndoAnswer, UndoRequest, UnwindAnswer, UnwindAsked, UnwindRequest,
+    Actor, AskInbox, NewEvent, SagaInbox, StoreError, Stream, UndoAnswer, UndoRequest, UnwindAnswer, UnwindAsked,
+    UnwindRequest,
 };
 use cogwheel_machine::{
     Cause, CauseKind, ExecutionId, ExecutionStatus, RecordedSaga, Resolution, UndoDecision, UndoStatus, UnwoundBy,
@@ -12,9 +16,10 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::audit::{self, Act};
+use crate::events::Event;
 use crate::rows::{Stored, corrupt};
 use crate::tx::{Ask, FOR_UPDATE, Row, WriteTx, locked, raw};
-use crate::values::{storable, storable_text};
+use crate::values::{new_id, storable, storable_text};
 
 const TABLE: &str = "saga_instances";
 const UNDOS: &str = "saga_compensations";
@@ -34,7 +39,8 @@ const REVIVE_SAGA: &str = "update saga_instances set status = 'compensating', co
 /// It counts anew once it has ended.
 const COUNT_BACK: &str = "update workflows set total_executions = total_executions - 1,
     successful_executions = successful_executions - 1, updated_at = $1 where id = $2";
-const FIND_UNDO: &str = "select c.id, c.status, g.on_undo_failure, e.status as execution_status
+const FIND_UNDO: &str = "select c.id, c.status, c.unwind_number, c.step_ordinal, c.operator_retries, g.on_undo_failure,
+      e.status as execution_status
     from saga_instances g join workflow_executions e on e.id = g.execution_id
     left join saga_compensations c on c.saga_id = g.id and c.unwind_number = g.unwind_number and c.step_id = $1
     where g.execution_id = $2 and g.tenant_id = $3";
@@ -79,6 +85,18 @@ pub(crate) async fn request_unwind(tx: &mut dyn WriteTx, request: &UnwindRequest
     } else {
         tx.execute(raw(tx, WAKE, [at, id])).await?;
     }
+    if is_new || has_completed {
+        let revived = has_completed.then(|| request.cause.clone());
+        let asked = UnwindAskedFor { requested_as: asked_as, reason: request.reason.clone(), revived };
+        let is_operator = request.by == UnwoundBy::Operator;
+        let actor = if is_operator { Actor::Admin } else { Actor::Engine };
+        let execution = request.execution;
+        if let Some(saga) = SagaName::of(tx, execution).await? {
+            let data = asked.data(&saga.workflow, &execution.to_string());
+            let told = (EventType::SagaUnwindRequested, data, actor);
+            saga.tell(tx, request.tenant, execution, told, request.at).await?;
+        }
+    }
     if is_new && request.by == UnwoundBy::Operator {
         let act = Act {
             tenant: request.tenant,
@@ -120,6 +138,8 @@ pub(crate) async fn decide_undo(tx: &mut dyn WriteTx, request: &UndoRequest) -> 
         UndoDecision::Force => (UndoStatus::Completed, "saga.force"),
     };
     let retries = i32::from(request.decision == UndoDecision::Retry);
+    let (unwind_number, step_ordinal, retried): (i32, i32, i32) =
+        (row.get("unwind_number")?, row.get("step_ordinal")?, row.get("operator_retries")?);
     let admin = audit::admin(tx, request.at).await?;
     let values = [
         Value::from(status.word()),
@@ -132,6 +152,21 @@ pub(crate) async fn decide_undo(tx: &mut dyn WriteTx, request: &UndoRequest) -> 
     ];
     tx.execute(raw(tx, DECIDE, values)).await?;
     tx.execute(raw(tx, WAKE, [at, id])).await?;
+    let resolution = Resolution {
+        decision: request.decision,
+        reason: request.reason.clone(),
+        by: Some(admin),
+        at: request.at,
+        retries: u32::try_from(retried + retries).unwrap_or_default(),
+    };
+    let unwind_number = u32::try_from(unwind_number).unwrap_or_default();
+    let facts = DecidedFacts { unwind_number, step_ordinal, status, resolution };
+    if let Some(saga) = SagaName::of(tx, request.execution).await? {
+        let execution = request.execution.to_string();
+        let decided = Decided { workflow: &saga.workflow, execution: &execution, step_key: &step_key, facts };
+        let told = (EventType::CompensationResolved, decided.data(), Actor::Admin);
+        saga.tell(tx, request.tenant, request.execution, told, request.at).await?;
+    }
     let act = Act {
         tenant: request.tenant,
         action,
@@ -147,6 +182,35 @@ pub(crate) async fn decide_undo(tx: &mut dyn WriteTx, request: &UndoRequest) -> 
     };
     audit::write(tx, admin, act).await?;
     Ok(UndoAnswer::Recorded)
+}
+
+/// What events about a saga name, beside its execution.
+struct SagaName {
+    workflow: String,
+    correlation_id: Uuid,
+}
+
+impl SagaName {
+    async fn of(tx: &mut dyn WriteTx, execution: ExecutionId) -> Result<Option<Self>, StoreError> {
+        const NAME: &str = "select saga_type, correlation_id from saga_instances where execution_id = $1";
+        let rows = tx.query(raw(tx, NAME, [Value::from(execution.0)])).await?;
+        let read = |row: &Row| Ok(Self { workflow: row.get("saga_type")?, correlation_id: row.get("correlation_id")? });
+        rows.first().map(read).transpose()
+    }
+
+    /// Appends to the execution's stream what came from outside.
+    async fn tell(
+        self,
+        tx: &mut dyn WriteTx,
+        tenant: TenantId,
+        execution: ExecutionId,
+        (event_type, data, actor): (EventType, Json, Actor),
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let correlation_id = Some(self.correlation_id);
+        let event = NewEvent { id: new_id(at), event_type, data, actor, depth: 0, correlation_id, causation_id: None };
+        tx.append(vec![Event::new(tenant, &Stream::execution(execution), &event, at)]).await.map(drop)
+    }
 }
 
 /// What was asked of an execution as a saga; nothing is read where it is none.

@@ -186,6 +186,7 @@ impl Run {
             workflow_folders: Vec::new(),
             max_running_executions: 6,
             max_parallel_steps: 3,
+            snapshot_events: usize::MAX,
             kill_grace: Duration::from_secs(1),
             shutdown_grace: Duration::from_secs(2),
             watch_retry: Duration::from_secs(1),

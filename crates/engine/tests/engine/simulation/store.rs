@@ -8,10 +8,10 @@ use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
     AfterPlan, AppendError, AppendEvents, Appended, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer,
     CountedCalls, DeadLetter, EndedAfter, EventLog, EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease,
-    NewNode, NewSignal, NewUpload, Notice, PauseSchedule, PauseWorkflow, PendingAfter, Place, Record, RecordedEvent,
-    RecordedUpload, ReplayEvents, Replayed, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store,
-    StoreError, StoredExecution, Swept, TenantUploads, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest,
-    WatchHealth, WorkflowRecord,
+    NewNode, NewSignal, NewSnapshot, NewUpload, Notice, PauseSchedule, PauseWorkflow, PendingAfter, Place, Record,
+    RecordedEvent, RecordedUpload, ReplayEvents, Replayed, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started,
+    Store, StoreError, StoredExecution, StoredSnapshot, Swept, TenantUploads, UndoAnswer, UndoRequest, UnwindAnswer,
+    UnwindRequest, WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::mpsc;
@@ -235,6 +235,14 @@ impl EventLog for Connection {
 
     async fn stream_events(&self, _: TenantId, _: &str, _: i64, _: usize) -> Result<Vec<RecordedEvent>, StoreError> {
         unreachable!("nobody reads streams here")
+    }
+
+    async fn snapshot(&self, _: TenantId, _: ExecutionId, _: i64) -> Result<Option<StoredSnapshot>, StoreError> {
+        unreachable!("nothing is rebuilt here")
+    }
+
+    async fn keep_snapshot(&self, _: NewSnapshot) -> Result<(), StoreError> {
+        unreachable!("no states are kept here")
     }
 
     async fn replay_events(&self, _: ReplayEvents) -> Result<Option<Replayed>, StoreError> {

@@ -62,6 +62,7 @@ impl Rig {
             workflow_folders: vec![self.path("workflows")],
             max_running_executions: 64,
             max_parallel_steps: 4,
+            snapshot_events: usize::MAX,
             kill_grace: Duration::from_secs(1),
             shutdown_grace: Duration::from_millis(1),
             watch_retry: Duration::from_millis(50),

@@ -10,10 +10,10 @@ use cogwheel_definition::{FileTrigger, Overlap};
 use cogwheel_engine::ports::{
     AppendError, AppendEvents, Appended, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls,
     DeadLetter, Due, DueOutcome, EndedAfter, EventLog, EventPage, FileDecision, FileVersion, Inbox, Lease, NewNode,
-    NewRow, NewSignal, Notice, PauseSchedule, PauseWorkflow, Place, Record, RecordedEvent, ReplayEvents, Replayed,
-    SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start, StartFrom, Started, Store, StoreError,
-    StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchFolders, WatchHealth,
-    WatchRecord, WorkflowRecord,
+    NewRow, NewSignal, NewSnapshot, Notice, PauseSchedule, PauseWorkflow, Place, Record, RecordedEvent, ReplayEvents,
+    Replayed, SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start, StartFrom, Started, Store,
+    StoreError, StoredExecution, StoredSnapshot, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest,
+    WatchFolders, WatchHealth, WatchRecord, WorkflowRecord,
 };
 use cogwheel_engine::{
     ExecutionId, ExecutionStatus, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId,
@@ -380,6 +380,14 @@ impl EventLog for MemoryStore {
 
     async fn stream_events(&self, _: TenantId, _: &str, _: i64, _: usize) -> Result<Vec<RecordedEvent>, StoreError> {
         unreachable!("nobody reads streams here")
+    }
+
+    async fn snapshot(&self, _: TenantId, _: ExecutionId, _: i64) -> Result<Option<StoredSnapshot>, StoreError> {
+        unreachable!("nothing is rebuilt here")
+    }
+
+    async fn keep_snapshot(&self, _: NewSnapshot) -> Result<(), StoreError> {
+        unreachable!("no states are kept here")
     }
 
     async fn replay_events(&self, _: ReplayEvents) -> Result<Option<Replayed>, StoreError> {

@@ -11,6 +11,7 @@ use async_graphql::{Request, Response};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use cogwheel_access::Principal;
+use cogwheel_engine::history::{ExecutionState, HistoryError};
 use cogwheel_engine::ports::{Blobs, LogLevel, LogStream, Reads, RecordedEvent, StoreError, TriggerType};
 use cogwheel_engine::views::{
     ArtifactView, CompensationView, DeadLetterView, EndpointView, ExecutionView, FileStatus, FileView, FireView,
@@ -66,6 +67,8 @@ pub(crate) struct Rows {
     /// What was asked of which saga.
     pub(crate) asked_of_sagas: Vec<(ExecutionId, String)>,
     pub(crate) sagas: Vec<SagaView>,
+    /// How executions stood after their last events.
+    pub(crate) states: HashMap<ExecutionId, ExecutionState>,
     pub(crate) compensations: Vec<CompensationView>,
     /// What a signal answers; without it, that one execution was woken.
     pub(crate) signal: Option<Result<SentSignal, SignalError>>,
@@ -392,6 +395,16 @@ impl Services for Fake {
         let Some(key) = stored["$blob"].as_str() else { return Ok(None) };
         let bytes = self.get(&key.parse()?, u64::MAX).await?;
         Ok(Some(serde_json::from_slice(&bytes).expect("the made-up bytes are JSON")))
+    }
+
+    async fn execution_at(&self, execution: ExecutionId, version: Option<i64>) -> Result<ExecutionState, HistoryError> {
+        let state =
+            self.rows(|rows| rows.states.get(&execution).cloned()).ok_or(HistoryError::Unknown { execution })?;
+        match version {
+            Some(asked) if asked != state.version => Err(HistoryError::NoSuchVersion { asked, last: state.version }),
+            _ if !state.is_whole => Err(HistoryError::Partial),
+            _ => Ok(state),
+        }
     }
 
     fn follow(&self) -> Follower {
