@@ -196,31 +196,35 @@ impl World {
             Err(_) => server.engine.start(request).await.unwrap().id,
         };
         let paused = self.until(&told, async || self.settled(id).await).await;
+        assert!(self.outside.is_in_order(), "{told}: {:?}", self.outside);
         let left = self.outside.left();
         match &paused {
             None => {
-                assert_eq!(self.status(id).await, Some(ExecutionStatus::Compensated), "{told}");
+                let end = self.status(id).await;
+                // The first step has nothing before it; where its attempt was lost, it may have happened all the same.
+                let may_have_nothing = fails == GRAPH[0].0 && end == Some(ExecutionStatus::Failed);
+                assert!(may_have_nothing || end == Some(ExecutionStatus::Compensated), "{told}: {end:?}");
                 assert_eq!(left, BTreeSet::new(), "{told}: something is left");
             }
             Some(step) => {
                 assert_eq!(step, stays, "{told}");
                 let saga = self.store.sagas_of_executions(self.tenant, &[id]).await.unwrap().remove(0);
                 assert_eq!(saga.status, SagaStatus::Compensating, "{told}");
-                let mut expected = needed_by(stays);
-                expected.extend(GRAPH.iter().map(|(id, _)| *id).filter(|id| id == stays));
+                // A step that fails did nothing, though it may have: then it is undone as well.
+                let own: BTreeSet<&str> = BTreeSet::from([stays]).into_iter().filter(|step| *step != fails).collect();
+                let expected: BTreeSet<&str> = needed_by(stays).union(&own).copied().collect();
                 assert_eq!(left, expected, "{told}: what does not depend on it is undone");
                 server.engine.decide_undo(id, stays.to_owned(), UndoDecision::Skip, told.clone()).await.unwrap();
                 let end = self.until(&told, async || self.status(id).await.filter(|end| end.is_terminal())).await;
                 assert_eq!(end, ExecutionStatus::Failed, "{told}");
                 let left = self.outside.left();
-                assert_eq!(left, BTreeSet::from([stays]), "{told}: all else is undone");
+                assert_eq!(left, own, "{told}: all else is undone");
                 let ended = self.store.executions_by_id(self.tenant, &[id]).await.unwrap().remove(0);
                 let error = ended.error.unwrap_or_default();
                 assert_eq!(error["not_undone"], json!([stays]), "{told}: {error}");
                 assert_eq!(error["step"], fails, "{told}: the first cause stays");
             }
         }
-        assert!(self.outside.is_in_order(), "{told}: {:?}", self.outside);
         server.engine.stop_now().await;
         died
     }
@@ -245,7 +249,7 @@ async fn each_undo_and_each_write(world: &World, fails: &str) {
                 write += 1;
                 assert!(write < MOST_WRITES);
             }
-            assert!(write > 3, "{fails}, {stays}: only {write} writes");
+            assert!(write > 1, "{fails}, {stays}: it never died");
         }
     }
     world.verify().await;
