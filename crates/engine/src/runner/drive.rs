@@ -73,6 +73,8 @@ pub(super) struct Drive<'a> {
     pub(super) start: Option<UnrecordedStart>,
     /// Whether the database knows it.
     pub(super) is_recorded: bool,
+    /// Whether its start was refused: nobody will ever know of it.
+    pub(super) is_nowhere: bool,
     /// Whether it is being taken up after it was under way elsewhere.
     pub(super) is_recovered: bool,
     draining: bool,
@@ -156,6 +158,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
         giving: Arc::default(),
         arrival: Some(line.arrival),
         is_recorded: job.start.is_none(),
+        is_nowhere: false,
         start: job.start,
         is_recovered: first.is_some(),
         draining: false,
@@ -223,6 +226,10 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     // Nobody reads lines any more: an attempt that waits to hand one over must not wait for ever.
     drop(heard_lines);
     drive.stop_everything().await;
+    if drive.is_nowhere {
+        // Its first attempts got their places while its start was on its way.
+        drive.remove_work_dir().await;
+    }
     if drive.is_recorded && drive.execution.status().is_terminal() {
         drive.report_end();
         drive.remove_work_dir().await;
