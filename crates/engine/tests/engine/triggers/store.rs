@@ -8,10 +8,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_definition::{FileTrigger, Overlap};
 use cogwheel_engine::ports::{
-    AppendError, AppendEvents, Appended, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls,
-    DeadLetter, Due, DueOutcome, EndedAfter, EventLog, EventPage, FileDecision, FileVersion, Inbox, Lease, NewNode,
-    NewRow, NewSignal, Notice, PauseSchedule, PauseWorkflow, Place, Record, RecordedEvent, ReplayEvents, Replayed,
-    SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start, StartFrom, Started, Store, StoreError,
+    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, CountedCalls, Due, DueOutcome, EndedAfter, FileDecision,
+    FileVersion, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseSchedule, PauseWorkflow, Record, SaveWorkflow,
+    ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start, StartFrom, Started, Store, StoreError,
     StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchFolders, WatchHealth,
     WatchRecord, WorkflowRecord,
 };
@@ -20,6 +19,8 @@ use cogwheel_engine::{
 };
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
+
+use crate::event_log::unread_event_log;
 
 /// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -372,37 +373,4 @@ impl Store for MemoryStore {
     }
 }
 
-#[async_trait]
-impl EventLog for MemoryStore {
-    async fn append_events(&self, _: AppendEvents) -> Result<Appended, AppendError> {
-        unreachable!("nobody appends here but executions")
-    }
-
-    async fn stream_events(&self, _: TenantId, _: &str, _: i64, _: usize) -> Result<Vec<RecordedEvent>, StoreError> {
-        unreachable!("nobody reads streams here")
-    }
-
-    async fn replay_events(&self, _: ReplayEvents) -> Result<Option<Replayed>, StoreError> {
-        unreachable!("nothing is replayed here")
-    }
-
-    async fn event_consumer(&self, _: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError> {
-        Ok(Consumer { id: Uuid::nil(), place: Place::default(), epoch: 0, since: at })
-    }
-
-    async fn forget_consumer(&self, _: Uuid) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn events_after(&self, _: Place, _: usize) -> Result<EventPage, StoreError> {
-        Ok(EventPage::default())
-    }
-
-    async fn move_consumer(&self, _: Consumer, _: DateTime<Utc>) -> Result<bool, StoreError> {
-        Ok(true)
-    }
-
-    async fn bury(&self, _: DeadLetter) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
+unread_event_log!(MemoryStore);
