@@ -228,13 +228,14 @@ const MANY: usize = 40;
 
 async fn many_settled_from_two_servers_do_not_lock_each_other_out(world: &World) {
     let other = other_server(world).await;
+    let workflows = [world.save(TAKING, at(0)).await, world.save(OTHER, at(0)).await];
     for _ in 0..3 {
         let mut uploads = Vec::new();
         for _ in 0..MANY {
-            uploads.push(upload(world, &[TAKING, OTHER]).await);
-        }
-        for new in &uploads {
+            let mut new = upload(world, &[]).await;
+            new.starts = workflows.iter().map(|workflow| set_off(new.id, world.pooled(workflow))).collect();
             world.store.record_upload(new.clone()).await.unwrap();
+            uploads.push(new);
         }
         let claimed = world.claim(world.node, 2 * MANY, at(4)).await.executions;
         let epoch = claimed.iter().map(|claimed| claimed.epoch).max().unwrap();
