@@ -206,7 +206,7 @@ impl FileLedger for Connection {
         unreachable!("no folder is watched here")
     }
 
-    async fn pending_afters(&self, _: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError> {
+    async fn pending_afters(&self, _: DateTime<Utc>, _: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Tables {
     /// What was going to be done, and what was.
     pub(crate) planned: HashMap<FileId, Option<String>>,
     pub(crate) ended: HashMap<FileId, EndedAfter>,
+    /// What could not be done: how often it was tried, when it is tried again, and why.
+    pub(crate) postponed: HashMap<FileId, (i32, DateTime<Utc>, String)>,
     pub(crate) health: Vec<WatchHealth>,
     pub(crate) saves: usize,
     pub(crate) live: HashSet<ExecutionId>,
