@@ -226,10 +226,6 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     // Nobody reads lines any more: an attempt that waits to hand one over must not wait for ever.
     drop(heard_lines);
     drive.stop_everything().await;
-    if drive.is_nowhere {
-        // Its first attempts got their places while its start was on its way.
-        drive.remove_work_dir().await;
-    }
     if drive.is_recorded && drive.execution.status().is_terminal() {
         drive.report_end();
         drive.remove_work_dir().await;
@@ -463,6 +459,10 @@ impl Drive<'_> {
             running.stop.cancel();
         }
         while self.attempts.join_next().await.is_some() {}
+        if self.is_nowhere {
+            // Its first attempts got their places while its start was on its way.
+            self.remove_work_dir().await;
+        }
     }
 
     /// Lets go of an execution that waits: whoever has room takes it up when something comes for it.
