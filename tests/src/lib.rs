@@ -4,6 +4,7 @@
 
 mod binary;
 mod client;
+mod crash;
 mod home;
 mod proxy;
 mod receiver;
@@ -16,6 +17,7 @@ mod workflows;
 
 pub use client::{Answer, Client};
 pub use cogwheel_testkit::Backend;
+pub use crash::{CrashPoint, Crashing};
 pub use home::{Finished, Home};
 pub use proxy::Proxy;
 pub use receiver::{Message, Reaction, Receiver};

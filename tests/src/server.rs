@@ -26,12 +26,11 @@ impl Server {
         let errors = output.try_clone().expect("the log can be shared");
         let mut child = command.stdout(output).stderr(errors).spawn().expect("the binary runs");
         let address = until("the server to listen", || {
-            let said = fs::read_to_string(&log).unwrap_or_default();
             if let Some(status) = child.try_wait().expect("the server is our child") {
+                let said = fs::read_to_string(&log).unwrap_or_default();
                 panic!("the server ended ({status}) instead of serving:\n{said}");
             }
-            let (_, rest) = said.split_once("listening on http://")?;
-            rest.contains('\n').then(|| rest.chars().take_while(char::is_ascii_graphic).collect::<String>())
+            listening(&log)
         });
         let key = fs::read_to_string(data.join("admin.key")).expect("the admin key was written");
         let client = Client::new(&address, Some(key.trim()));
@@ -94,6 +93,13 @@ impl Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where a server listens, once its log tells.
+pub(crate) fn listening(log: &Path) -> Option<String> {
+    let said = fs::read_to_string(log).unwrap_or_default();
+    let (_, rest) = said.split_once("listening on http://")?;
+    rest.contains('\n').then(|| rest.chars().take_while(char::is_ascii_graphic).collect())
 }
 
 impl Deref for Server {

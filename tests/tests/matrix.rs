@@ -1,23 +1,11 @@
 //! `kill -9` at every write of a workflow that has something of everything: whatever the moment, the work is done once.
 //!
-//! Debug builds end themselves at the commit that `CRASH_POINT` names, before it is made or after it, and before anybody
-//! is answered. The server is started anew without it, and has to bring everything to its end.
+//! Afterwards the server is started anew, and has to bring everything to its end.
 
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
-use cogwheel_tests::{Backend, Home, on_both_databases, until};
+use cogwheel_tests::{Backend, CrashPoint, Home, on_both_databases, until};
 use serde_json::{Value, json};
 
 on_both_databases!(every_write_may_be_the_last);
-
-/// How many servers crash side by side: they mostly wait.
-const SIDE_BY_SIDE: usize = 6;
-
-/// More commits than the whole run takes.
-const MOST_COMMITS: usize = 400;
 
 /// Retry, foreach, wait, sub-workflow, timeout, loop, group and a handler.
 const REFERENCE: &str = r#"
@@ -54,54 +42,16 @@ steps: [{id: work, run: 'true'}]
 ";
 
 fn every_write_may_be_the_last(backend: Backend) {
-    for moment in ["before", "after"] {
-        let next = AtomicUsize::new(1);
-        let commits = AtomicUsize::new(MOST_COMMITS);
-        thread::scope(|scope| {
-            for _ in 0..SIDE_BY_SIDE {
-                scope.spawn(|| {
-                    loop {
-                        let commit = next.fetch_add(1, Ordering::Relaxed);
-                        if commit > commits.load(Ordering::Relaxed) {
-                            return;
-                        }
-                        if !crash_and_go_on(backend, moment, commit) {
-                            commits.fetch_min(commit, Ordering::Relaxed);
-                        }
-                    }
-                });
-            }
-        });
-        let commits = commits.into_inner();
-        assert!((20..MOST_COMMITS).contains(&commits), "{commits} commits");
-    }
+    CrashPoint::each(20..400, 1, |point| crash_and_go_on(backend, point));
 }
 
 /// Whether the server crashed at all; if not, the workflow ended before that commit.
-fn crash_and_go_on(backend: Backend, moment: &str, commit: usize) -> bool {
+fn crash_and_go_on(backend: Backend, point: CrashPoint) -> bool {
     let home = Home::new(backend);
     home.write("workflows/reference.yaml", REFERENCE);
     home.write("workflows/sub.yaml", SUB);
     home.write("inbox/one.csv", "1");
-    let point = format!("{moment}:{commit}");
-    let mut server = home
-        .command(&["serve"])
-        .env("CRASH_POINT", &point)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary runs");
-    let ended = until(format!("the crash at {point}"), || {
-        let ended = server.try_wait().expect("it is our child");
-        let is_done = home.path("tidy.txt").exists() && ended.is_none() && is_completed(&home);
-        (ended.is_some() || is_done).then_some(ended)
-    });
-    if let Some(ended) = ended {
-        assert_eq!(ended.signal(), Some(9), "{point}: {ended}");
-    } else {
-        server.kill().expect("it is our child");
-        server.wait().expect("it ends");
-    }
+    let has_crashed = point.serve(&home).has_crashed(|| home.path("tidy.txt").exists() && is_completed(&home));
 
     let server = home.serve();
     until(format!("everything to end after {point}"), || {
@@ -115,18 +65,18 @@ fn crash_and_go_on(backend: Backend, moment: &str, commit: usize) -> bool {
     );
     let execution = &answer["workflowExecutions"]["nodes"][0];
     assert_eq!(execution["result"], json!({ "doubled": 42 }), "{point}");
-    check_steps(&point, execution["steps"]["nodes"].as_array().expect("a list"));
+    check_steps(point, execution["steps"]["nodes"].as_array().expect("a list"));
     let mut values: Vec<String> = home.read("each.txt").lines().map(str::to_owned).collect();
     values.sort_unstable();
     values.dedup();
     assert_eq!(values, ["1", "2", "3"], "{point}");
     server.stop();
     let _ = home.run(&["db", "verify", "--data"]).with_code(0);
-    ended.is_some()
+    has_crashed
 }
 
 /// Each step is recorded once, in its final state.
-fn check_steps(point: &str, steps: &[Value]) {
+fn check_steps(point: CrashPoint, steps: &[Value]) {
     let mut keys: Vec<&str> = steps.iter().filter_map(|step| step["stepKey"].as_str()).collect();
     keys.sort_unstable();
     let count = keys.len();

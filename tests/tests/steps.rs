@@ -86,6 +86,11 @@ fn the_same_key_is_the_same_execution(backend: Backend) {
     server.ended_as(&other, "COMPLETED");
     assert_eq!(home.read("ran.txt"), "run\nrun\n");
     assert_eq!(server.execution(&first)["idempotencyKey"], "k1");
+    // The refused starts had made places for their steps before they were refused.
+    let scratch = home.data().join("work");
+    until("nothing is left of the starts that were refused", || {
+        (std::fs::read_dir(&scratch).expect("the scratch folder").count() == 0).then_some(())
+    });
 }
 
 fn steps_follow_their_needs(backend: Backend) {

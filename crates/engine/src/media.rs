@@ -45,10 +45,14 @@ const BYTES: &str = "application/octet-stream";
 /// The type of text that is nothing in particular.
 const TEXT: &str = "text/plain";
 
+/// The type of XML in any encoding.
+const XML: &str = "application/xml";
+
 /// Looks at bytes as they pass by, and tells what they are.
 ///
-/// What they begin with decides. Text has no such mark: what is UTF-8 to its end, without NUL, is what the end of its
-/// name says, as far as that is a kind of text.
+/// What they begin with decides. Most text has no such mark: what is UTF-8 to its end, without NUL, is what the end of
+/// its name says, as far as that is a kind of text. Marks are short, so text may begin with one by chance; then it counts
+/// only if it is one that text has.
 #[derive(Debug)]
 pub(crate) struct Sniffer {
     head: Vec<u8>,
@@ -97,43 +101,51 @@ impl Sniffer {
         }
     }
 
-    /// What the bytes are whatever comes after them, once enough of them are there.
+    /// What the bytes are whatever comes after them and whatever their file is called, once enough of them are there.
     pub(crate) fn certain(&self) -> Option<&'static str> {
-        if self.head.len() < HEAD {
-            return None;
-        }
-        self.marked().filter(|_| !self.is_text)
+        (!self.is_text && self.head.len() == HEAD).then(|| self.of_bytes())
     }
 
     /// What the bytes are; `name` is that of their file.
     pub(crate) fn media_type(&self, name: &str) -> String {
-        let is_text = self.is_text && self.cut.is_empty();
+        if !self.is_text || !self.cut.is_empty() {
+            return self.of_bytes().to_owned();
+        }
         let by_name = Some(media_type(name)).filter(|by_name| is_kind_of_text(by_name));
-        match self.marked() {
+        match self.marked().filter(|marked| may_be_text(marked)) {
             // What begins as markup may be one of its kinds.
-            Some("text/xml" | "text/html") if is_text && by_name.as_deref().is_some_and(is_markup) => {
-                by_name.unwrap_or_default()
-            }
-            Some("text/xml") => "application/xml".to_owned(),
+            Some(XML | "text/html") if by_name.as_deref().is_some_and(is_markup) => by_name.unwrap_or_default(),
             Some(marked) => marked.to_owned(),
-            None if is_text => by_name.unwrap_or_else(|| TEXT.to_owned()),
-            None => BYTES.to_owned(),
+            None => by_name.unwrap_or_else(|| TEXT.to_owned()),
         }
     }
 
+    /// What bytes are that are no text.
+    fn of_bytes(&self) -> &'static str {
+        self.marked().unwrap_or(BYTES)
+    }
+
     fn marked(&self) -> Option<&'static str> {
-        infer::get(&self.head).map(|kind| kind.mime_type())
+        infer::get(&self.head).map(|kind| match kind.mime_type() {
+            "text/xml" => XML,
+            marked => marked,
+        })
     }
 }
 
+/// Whether something with this mark can be text from its beginning to its end.
+fn may_be_text(marked: &str) -> bool {
+    let of_text = [XML, "application/pdf", "application/postscript", "application/rtf", "application/x-x509-ca-cert"];
+    marked.starts_with("text/") || of_text.contains(&marked)
+}
+
 fn is_kind_of_text(media_type: &str) -> bool {
-    let structured =
-        ["application/json", "application/x-ndjson", "application/xml", "application/yaml", "image/svg+xml"];
+    let structured = ["application/json", "application/x-ndjson", XML, "application/yaml", "image/svg+xml"];
     media_type.starts_with("text/") || structured.contains(&media_type)
 }
 
 fn is_markup(media_type: &str) -> bool {
-    ["application/xml", "image/svg+xml", "text/html"].contains(&media_type)
+    [XML, "image/svg+xml", "text/html"].contains(&media_type)
 }
 
 #[cfg(test)]
@@ -170,10 +182,27 @@ mod tests {
             ("a.svg", b"<?xml version=\"1.0\"?><svg/>", "image/svg+xml"),
             ("a.csv", b"<?xml version=\"1.0\"?><x/>", "application/xml"),
             ("a.csv", b"%PDF-1.7\n", "application/pdf"),
-            ("a.csv", b"PK\x03\x04rest of it, long enough", "application/zip"),
+            ("a.pdf", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "application/pdf"),
+            ("a.txt", b"%!PS-Adobe-3.0\n", "application/postscript"),
+            ("a.txt", b"{\\rtf1\\ansi x}", "application/rtf"),
+            ("a.txt", b"-----BEGIN CERTIFICATE-----\n", "application/x-x509-ca-cert"),
+            ("a.xml", b"<?xml version=\"1.0\" encoding=\"latin1\"?><x>\xe4</x>", "application/xml"),
+            ("a.csv", b"PK\x03\x04\x14\0\0\0rest of it, long enough", "application/zip"),
         ] {
             assert_eq!(sniffed(name, &[content]), media_type, "{name}: {content:?}");
         }
+    }
+
+    #[test]
+    fn text_is_not_what_it_begins_with_by_chance() {
+        let starts = ["BM,amount\n", "BC;1\n", "MZ 3\n", "ID3 tags\n", "GIF,PNG\n", "BZh", "AT&TFORM", "SQLite format"];
+        for text in starts {
+            assert_eq!(sniffed("a.csv", &[text.as_bytes()]), "text/csv", "{text}");
+            assert_eq!(sniffed("a", &[text.as_bytes()]), "text/plain", "{text}");
+        }
+        let image = [b"BM\x3a\0\0\0".as_slice(), &[0; 52]].concat();
+        assert_eq!(sniffed("a.csv", &[&image]), "image/bmp");
+        assert_eq!(sniffed("a.csv", &[b"ID3\x04\0\0\0\0\0\0"]), "audio/mpeg");
     }
 
     #[test]
@@ -197,6 +226,19 @@ mod tests {
         let mut text = Sniffer::default();
         text.push(&[b'x'; 2 * HEAD]);
         assert_eq!(text.certain(), None);
+    }
+
+    #[test]
+    fn what_is_told_early_stays_so() {
+        let latin = [b"<?xml version=\"1.0\" encoding=\"latin1\"?><x>\xe4".as_slice(), &[b'x'; HEAD]].concat();
+        let unknown = [[0xff, 0x00].as_slice(), &[b'x'; HEAD]].concat();
+        for (bytes, media_type) in [(&latin, "application/xml"), (&unknown, "application/octet-stream")] {
+            let mut sniffer = Sniffer::default();
+            sniffer.push(bytes);
+            assert_eq!(sniffer.certain(), Some(media_type));
+            sniffer.push(b"</x>");
+            assert_eq!(sniffer.media_type("a.csv"), media_type);
+        }
     }
 
     #[test]

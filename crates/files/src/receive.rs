@@ -84,6 +84,8 @@ impl Incoming for Receiver {
             Ok(())
         })
         .await?;
+        // Nothing comes any more, and the files of a form wait for one another.
+        self.gathered = Vec::new();
         self.written.as_ref().and_then(|written| written.key.clone()).ok_or_else(broken_off)
     }
 
@@ -92,7 +94,9 @@ impl Incoming for Receiver {
             return Err(broken_off());
         };
         blocking(move || {
-            incoming.place(&file, &key)?;
+            incoming.place(&key)?;
+            // Its lock kept the bytes from being taken for abandoned until they were in their place.
+            drop(file);
             Ok(key)
         })
         .await

@@ -53,7 +53,7 @@ pub(super) fn file(
         file.write_all(&chunk[..length]).map_err(failed_at(&incoming.path))?;
     }
     let key = BlobKey::of_hash(hash.finalize().into());
-    incoming.place(&file, &key)?;
+    incoming.sync_and_place(&file, &key)?;
     Ok((key, size))
 }
 
@@ -65,7 +65,7 @@ pub(super) fn bytes(root: &Path, bytes: &[u8]) -> Result<BlobKey, BlobError> {
     }
     let (incoming, mut file) = Incoming::begin(root)?;
     file.write_all(bytes).map_err(failed_at(&incoming.path))?;
-    incoming.place(&file, &key)?;
+    incoming.sync_and_place(&file, &key)?;
     Ok(key)
 }
 
@@ -93,12 +93,21 @@ impl<R: AsRef<Path>> Incoming<R> {
         &self.path
     }
 
-    pub(super) fn place(mut self, file: &File, key: &BlobKey) -> Result<(), BlobError> {
+    /// Brings the bytes down to the disk and into their place, unless they are there.
+    fn sync_and_place(self, file: &File, key: &BlobKey) -> Result<(), BlobError> {
+        if is_there(self.root.as_ref(), key)? {
+            return Ok(());
+        }
+        file.sync_all().map_err(failed_at(&self.path))?;
+        self.place(key)
+    }
+
+    /// Puts bytes that are on the disk into their place, unless they are there.
+    pub(super) fn place(mut self, key: &BlobKey) -> Result<(), BlobError> {
         let root = self.root.as_ref();
         if is_there(root, key)? {
             return Ok(());
         }
-        file.sync_all().map_err(failed_at(&self.path))?;
         let place = place_of(root, key);
         for folder in folders_above(&place, root).rev() {
             make_folder(folder)?;

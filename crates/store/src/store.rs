@@ -258,8 +258,8 @@ impl FileLedger for SqlStore {
         self.journal().write(Box::new(move |tx| Box::pin(files::set_health(tx, watch, health, at)))).await
     }
 
-    async fn pending_afters(&self, before: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError> {
-        files::pending(&mut Reading(self.engine()), before).await
+    async fn pending_afters(&self, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError> {
+        files::pending(&mut Reading(self.engine()), before, now).await
     }
 
     async fn plan_afters(&self, plans: Vec<AfterPlan>) -> Result<HashSet<FileId>, StoreError> {

@@ -1,24 +1,16 @@
 //! `kill -9` at every write while a file is uploaded: it is there with all that it sets off, or not at all, and once.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use cogwheel_tests::{Backend, Home, on_both_databases, until};
+use cogwheel_tests::{Backend, CrashPoint, Home, on_both_databases, until};
 use serde_json::Value;
 
+use super::files_in;
+
 on_both_databases!(every_write_of_an_upload_may_be_the_last);
-
-/// How many servers crash side by side: they mostly wait.
-const SIDE_BY_SIDE: usize = 6;
-
-/// More commits than the whole run takes.
-const MOST_COMMITS: usize = 200;
 
 const CONTENT: &str = "a,b\n1,2\n";
 
@@ -32,62 +24,18 @@ steps:
 }
 
 fn every_write_of_an_upload_may_be_the_last(backend: Backend) {
-    for moment in ["before", "after"] {
-        let next = AtomicUsize::new(1);
-        let commits = AtomicUsize::new(MOST_COMMITS);
-        thread::scope(|scope| {
-            for _ in 0..SIDE_BY_SIDE {
-                scope.spawn(|| {
-                    loop {
-                        let commit = next.fetch_add(1, Ordering::Relaxed);
-                        if commit > commits.load(Ordering::Relaxed) {
-                            return;
-                        }
-                        if !crash_and_send_again(backend, moment, commit) {
-                            commits.fetch_min(commit, Ordering::Relaxed);
-                        }
-                    }
-                });
-            }
-        });
-        let commits = commits.into_inner();
-        assert!((5..MOST_COMMITS).contains(&commits), "{commits} commits");
-    }
+    CrashPoint::each(5..200, 1, |point| crash_and_send_again(backend, point));
 }
 
 /// Whether the server crashed at all; if not, everything ended before that commit.
-fn crash_and_send_again(backend: Backend, moment: &str, commit: usize) -> bool {
+fn crash_and_send_again(backend: Backend, point: CrashPoint) -> bool {
     let home = Home::new(backend);
     for name in ["one", "two"] {
         home.write(&format!("workflows/{name}.yaml"), workflow(name));
     }
-    let point = format!("{moment}:{commit}");
-    let log = home.path("elsewhere/crashing.log");
-    let output = File::create(&log).expect("the log can be written");
-    let mut server = home
-        .command(&["serve"])
-        .env("CRASH_POINT", &point)
-        .stderr(output.try_clone().expect("the log can be shared"))
-        .stdout(output)
-        .spawn()
-        .expect("the binary runs");
-    let address = until(format!("the server to listen, or to crash at {point}"), || {
-        if server.try_wait().expect("it is our child").is_some() {
-            return Some(None);
-        }
-        listening(&log).map(Some)
-    });
-    let answer = address.and_then(|address| send(&home, &address));
-    let ended = until(format!("the crash at {point}"), || {
-        let ended = server.try_wait().expect("it is our child");
-        (ended.is_some() || is_processed(&home)).then_some(ended)
-    });
-    if let Some(ended) = ended {
-        assert_eq!(ended.signal(), Some(9), "{point}: {ended}");
-    } else {
-        server.kill().expect("it is our child");
-        server.wait().expect("it ends");
-    }
+    let mut crashing = point.serve(&home);
+    let answer = crashing.address().and_then(|address| send(&home, &address));
+    let has_crashed = crashing.has_crashed(|| is_processed(&home));
     let recorded = recorded(&home);
     assert!([[0, 0, 0], [1, 2, 2]].contains(&recorded), "{point}: half of it is recorded: {recorded:?}");
     assert!(answer.is_none() || recorded[0] == 1, "{point}: what was answered is recorded");
@@ -104,7 +52,7 @@ fn crash_and_send_again(backend: Backend, moment: &str, commit: usize) -> bool {
     assert_eq!(files_in(&home.data().join("blobs")), 1, "{point}: nothing is left half written");
     server.stop();
     let _ = home.run(&["db", "verify", "--data"]).with_code(0);
-    ended.is_some()
+    has_crashed
 }
 
 /// Files, executions, and links between them.
@@ -116,17 +64,6 @@ fn recorded(home: &Home) -> [i64; 3] {
 
 fn is_processed(home: &Home) -> bool {
     home.sql().number("select count(*) from files where status = 'processed'") == 1
-}
-
-fn files_in(folder: &Path) -> usize {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    entries.flatten().map(|entry| if entry.path().is_dir() { files_in(&entry.path()) } else { 1 }).sum()
-}
-
-fn listening(log: &Path) -> Option<String> {
-    let said = fs::read_to_string(log).unwrap_or_default();
-    let (_, rest) = said.split_once("listening on http://")?;
-    rest.contains('\n').then(|| rest.chars().take_while(char::is_ascii_graphic).collect())
 }
 
 /// Uploads the file under its key; `None` if the server went away before it answered.

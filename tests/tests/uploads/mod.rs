@@ -2,10 +2,12 @@
 
 mod crash;
 mod kept;
+mod recorded;
 mod refused;
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 
 use cogwheel_tests::{Answer, Backend, Home, Server, on_both_databases, step, until};
 use serde_json::{Value, json};
@@ -116,11 +118,13 @@ fn file_named(server: &Server, name: &str, is_wanted: impl Fn(&Value) -> bool) -
 
 /// How many files lie in the folder of bytes, also those that are on their way.
 fn blobs(home: &Home) -> usize {
-    fn count(folder: &std::path::Path) -> usize {
-        let Ok(entries) = fs::read_dir(folder) else { return 0 };
-        entries.flatten().map(|entry| if entry.path().is_dir() { count(&entry.path()) } else { 1 }).sum()
-    }
-    count(&home.path("blobs"))
+    files_in(&home.path("blobs"))
+}
+
+/// How many files lie in a folder and those below it.
+fn files_in(folder: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    entries.flatten().map(|entry| if entry.path().is_dir() { files_in(&entry.path()) } else { 1 }).sum()
 }
 
 fn a_raw_upload_starts_a_workflow_that_reads_it(backend: Backend) {
@@ -167,8 +171,7 @@ fn a_raw_upload_starts_a_workflow_that_reads_it(backend: Backend) {
     assert_eq!(get(&server, "GET", "/files", &[]).status, 405);
     let foreign = send(&server, "/files?name=a.csv", &[("sec-fetch-site", "cross-site")], content);
     assert_eq!(foreign.status, 403);
-    let found = home.run(&["db", "verify"]).with_code(0);
-    assert!(found.stdout.contains("0 ") || !found.stdout.contains("files"), "{found:?}");
+    let _ = home.run(&["db", "verify", "--data"]).with_code(0);
 }
 
 fn a_form_with_several_files_starts_one_execution_each(backend: Backend) {

@@ -1,19 +1,21 @@
 //! What is refused, and what breaks off: nothing is left of it.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use cogwheel_tests::{Backend, Home, Server, on_both_databases, step, until};
 use serde_json::{Value, json};
 
 use super::{
-    READ, UPLOAD, bearer, blobs, execution_of, file_named, files, home, put, reading, send, send_form, sha256,
+    READ, UPLOAD, bearer, blobs, execution_of, file_named, files, form, home, put, reading, send, send_form, sha256,
 };
 
 on_both_databases!(
     what_is_too_large_leaves_nothing,
     an_upload_that_breaks_off_leaves_nothing,
+    a_body_that_is_shorter_than_it_says_leaves_nothing,
+    a_request_has_its_limits,
     the_content_decides_what_may_be_uploaded,
     names_are_cleaned_or_refused,
     several_servers_need_one_folder_for_bytes,
@@ -25,12 +27,17 @@ fn nothing_is_left(home: &Home, server: &Server) {
     assert_eq!(home.sql().number("select count(*) from workflow_executions"), 0);
 }
 
-/// Sends the head of a request and so much of a body without saying how long it is.
+/// Sends the head of a request whose body comes in chunks, so that nobody knows how long it is.
 fn chunked(server: &Server, path: &str, head: &str) -> TcpStream {
+    begin(server, path, &format!("Transfer-Encoding: chunked\r\n{head}"))
+}
+
+/// Sends the head of a request.
+fn begin(server: &Server, path: &str, head: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.address()).expect("the server listens");
     stream.set_read_timeout(Some(Duration::from_secs(40))).expect("a socket has time-outs");
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n{head}\r\n",
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nConnection: close\r\n{head}\r\n",
         bearer(server)
     );
     stream.write_all(head.as_bytes()).expect("the head is taken");
@@ -120,6 +127,45 @@ fn an_upload_that_breaks_off_leaves_nothing(backend: Backend) {
     chunk(&mut slow, b"a,b\n").expect("it is taken");
     let answer = answer_on(&mut slow);
     assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("`uploads.idle_timeout`"), "{answer}");
+    nothing_is_left(&home, &server);
+}
+
+fn a_body_that_is_shorter_than_it_says_leaves_nothing(backend: Backend) {
+    let home = home(backend);
+    let server = reading(&home);
+    let (media, form) = form(&[("f", Some("a.csv"), &[b'x'; 600 * 1024])]);
+    let whole = [b'x'; 600 * 1024].as_slice();
+    for (path, media, body) in [("/files?name=a.csv", "text/csv", whole), ("/files", &media, &form)] {
+        let head = format!("Content-Type: {media}\r\nContent-Length: {}\r\n", body.len() + 1);
+        let mut cut = begin(&server, path, &head);
+        cut.write_all(body).expect("it is taken");
+        until("the first bytes on the disk", || (blobs(&home) == 1).then_some(()));
+        cut.shutdown(Shutdown::Write).expect("the connection is there");
+        let answer = answer_on(&mut cut);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
+        nothing_is_left(&home, &server);
+    }
+}
+
+fn a_request_has_its_limits(backend: Backend) {
+    let mut home = home(backend);
+    home.set("uploads.max_files", "2");
+    home.set("uploads.timeout", "300ms");
+    let server = reading(&home);
+    let part = |name| (name, Some("a.csv"), b"a\n1\n".as_slice());
+    let three = send_form(&server, "/files", &[part("a"), part("b"), part("c")]);
+    assert!(three.status == 400 && three.text.contains("more than 2 files"), "{three:?}");
+    assert!(three.text.contains("`uploads.max_files`"), "{three:?}");
+    let operations = json!({"query": UPLOAD, "variables": {"input": {"file": null}}}).to_string();
+    let map = br#"{"0": ["variables.a"], "1": ["variables.b"], "2": ["variables.c"]}"#;
+    let parts = [("operations", None, operations.as_bytes()), ("map", None, map.as_slice()), part("0")];
+    let graphql = send_form(&server, "/graphql", &parts);
+    assert!(graphql.status == 400 && graphql.text.contains("`uploads.max_files`"), "{graphql:?}");
+
+    let mut slow = chunked(&server, "/files?name=a.csv", "");
+    chunk(&mut slow, b"a,b\n").expect("it is taken");
+    let answer = answer_on(&mut slow);
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("`uploads.timeout`"), "{answer}");
     nothing_is_left(&home, &server);
 }
 

@@ -1,6 +1,7 @@
 //! The port of the ledger of files: which versions were seen, what was decided, and what is done with them afterwards.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -9,6 +10,17 @@ use serde_json::Value;
 
 use super::{BlobKey, Start, Started, StoreError};
 use crate::{FileId, TenantId, WatchId};
+
+/// How long is waited after each try at what is done with a file afterwards, where it failed for a reason that may pass.
+/// The try after the last pause is the last one.
+pub const AFTER_PAUSES: [Duration; 6] = [
+    Duration::from_secs(1),
+    Duration::from_secs(10),
+    Duration::from_mins(1),
+    Duration::from_mins(10),
+    Duration::from_hours(1),
+    Duration::from_hours(6),
+];
 
 /// The ledger's side of the database.
 #[async_trait]
@@ -25,9 +37,9 @@ pub trait FileLedger: Send + Sync + 'static {
     /// Records how a watch is doing.
     async fn set_watch_health(&self, watch: WatchId, health: WatchHealth) -> Result<(), StoreError>;
 
-    /// Some of the files whose executions have ended and with which something remains to be done. A file that somebody
+    /// Some of the files whose executions have ended and with which something is to be done by `now`. A file that somebody
     /// is at work with, since `before` at the latest, is left out.
-    async fn pending_afters(&self, before: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError>;
+    async fn pending_afters(&self, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError>;
 
     /// Records what is going to be done, before it is; answers whose turn it is. Of several nodes one gets it.
     async fn plan_afters(&self, plans: Vec<AfterPlan>) -> Result<HashSet<FileId>, StoreError>;
@@ -250,6 +262,8 @@ pub struct PendingAfter {
     pub action: After,
     /// Where somebody was going to move it.
     pub planned: Option<String>,
+    /// How often it was tried in vain.
+    pub tries: i32,
     /// The watched folder.
     pub folder: String,
     /// Whether the folders below count.
@@ -280,12 +294,21 @@ pub struct AfterPlan {
 pub struct EndedAfter {
     /// The file.
     pub id: FileId,
-    /// Where it is now, if it was moved.
-    pub target: Option<String>,
-    /// Why it was left as it is.
-    pub problem: Option<String>,
+    /// How it went.
+    pub end: AfterEnd,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+/// How it went to do something with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AfterEnd {
+    /// It was done; where the file is now, if it was moved.
+    Done(Option<String>),
+    /// The file is left as it is, and why.
+    Failed(String),
+    /// It cannot be done now, and why; it is tried again.
+    Postponed(String),
 }
 
 impl WatchHealth {

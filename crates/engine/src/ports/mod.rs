@@ -25,8 +25,8 @@ pub use events::{
     ExpectedVersion, NewEvent, NewSnapshot, Place, RecordedEvent, ReplayEvents, Replayed, StoredSnapshot, Stream,
 };
 pub use files::{
-    AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, FileVersion, HandledFile, NewUpload, PendingAfter,
-    RecordedUpload, SeenVersion, TenantUploads, WatchHealth,
+    AFTER_PAUSES, AfterEnd, AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, FileVersion, HandledFile,
+    NewUpload, PendingAfter, RecordedUpload, SeenVersion, TenantUploads, WatchHealth,
 };
 pub use ownership::{Claim, Claimed, Lease, NewNode, Notice, Swept};
 pub use reads::Reads;

@@ -105,14 +105,16 @@ impl Drive<'_> {
         let ending = CancellationToken::new();
         let prepared = self.prepare(step, self.lines.clone(), recorded.clone(), ending.clone());
         let places = Arc::clone(&self.places);
-        let restocks = self.has_more_processes();
+        // What has no processes needs neither places nor the uploaded file.
+        let has_processes = prepared.as_ref().is_ok_and(|prepared| prepared.step_type.has_processes());
+        let restocks = has_processes && self.has_more_processes();
+        let given = if has_processes { Given::of(self.execution.trigger(), &self.work_dir()) } else { None };
         self.running.push(Running { step, stop: ending });
         let runner = Arc::clone(self.runner);
-        let given = Given::of(self.execution.trigger(), &self.work_dir());
         let giving = Arc::clone(&self.giving);
         self.attempts.spawn(async move {
             let ran = match prepared {
-                Ok(prepared) if prepared.step_type.has_processes() => {
+                Ok(prepared) if has_processes => {
                     let given = give(given, &giving, &runner).await;
                     match given.and_then(|()| places.take()) {
                         Ok(place) => {

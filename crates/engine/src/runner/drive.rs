@@ -75,6 +75,8 @@ pub(super) struct Drive<'a> {
     pub(super) start: Option<UnrecordedStart>,
     /// Whether the database knows it.
     pub(super) is_recorded: bool,
+    /// Whether its start was refused: nobody will ever know of it.
+    pub(super) is_nowhere: bool,
     /// Whether it is being taken up after it was under way elsewhere.
     pub(super) is_recovered: bool,
     draining: bool,
@@ -159,6 +161,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
         giving: Arc::default(),
         arrival: Some(line.arrival),
         is_recorded: job.start.is_none(),
+        is_nowhere: false,
         start: job.start,
         is_recovered: first.is_some(),
         draining: false,
@@ -459,6 +462,10 @@ impl Drive<'_> {
             running.stop.cancel();
         }
         while self.attempts.join_next().await.is_some() {}
+        if self.is_nowhere {
+            // Its first attempts got their places while its start was on its way.
+            self.remove_work_dir().await;
+        }
     }
 
     /// Lets go of an execution that waits: whoever has room takes it up when something comes for it.

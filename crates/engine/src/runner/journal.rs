@@ -81,6 +81,7 @@ impl Drive<'_> {
             let mut record = self.take_record();
             if self.offload(&mut record).await == Written::Refused {
                 // Nobody knows of it yet: whoever asked for it may ask again.
+                self.is_nowhere = true;
                 let _ = answer.send(Err(StoreError::Unavailable("the server is stopping".to_owned())));
                 return Written::Refused;
             }
@@ -89,6 +90,13 @@ impl Drive<'_> {
         let events = start.first.as_ref().map_or(0, |first| first.events.len());
         let recorded = self.runner.record_start(*start).await;
         self.is_recorded = matches!(recorded, Ok(Started::Accepted));
+        self.is_nowhere = match &recorded {
+            // Under its own id it is recorded, and runs elsewhere.
+            Ok(Started::Duplicate { execution }) => *execution != Some(self.execution.id()),
+            Ok(Started::PassedOver) => true,
+            Ok(Started::Accepted | Started::Replacing(_) | Started::Skipped) => false,
+            Err(error) => !matches!(error, StoreError::Unanswered(_)),
+        };
         if self.is_recorded {
             self.notify();
             self.tell_of_events(events);

@@ -305,7 +305,7 @@ impl Runner {
     }
 
     /// Records a start. When the answer gets lost, it is asked about until it is known what became of it: what is recorded
-    /// must run now, not after the next restart.
+    /// must run now, not after the next restart. Where that stays unknown, the answer is `Unanswered`.
     pub(crate) async fn record_start(&self, start: Start) -> Result<Started, StoreError> {
         let mut answer = self.store.start(start.clone()).await;
         if !matches!(answer, Err(StoreError::Unanswered(_))) {
@@ -322,7 +322,11 @@ impl Runner {
             pause = (pause * 2).min(LONGEST_PAUSE);
             answer = self.store.start(start.clone()).await;
         }
-        answer
+        match answer {
+            // Not even whether the first one was recorded.
+            Err(error) if error.is_transient() => Err(StoreError::Unanswered(error.to_string())),
+            answer => answer,
+        }
     }
 
     /// Begins nothing new, waits `grace` for running steps, then stops what is left. Nothing runs when it returns.

@@ -1,5 +1,7 @@
 //! Why a file is not taken or given, as HTTP tells it.
 
+use std::fmt::Write as _;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
@@ -52,6 +54,7 @@ codes! {
     TypeNotAllowed = "type_not_allowed", UNSUPPORTED_MEDIA_TYPE;
     Range = "range", RANGE_NOT_SATISFIABLE;
     Internal = "internal", INTERNAL_SERVER_ERROR;
+    Recorded = "recorded", INTERNAL_SERVER_ERROR;
     Unavailable = "unavailable", SERVICE_UNAVAILABLE;
     NotShared = "not_shared", SERVICE_UNAVAILABLE;
     NoSpace = "no_space", INSUFFICIENT_STORAGE;
@@ -75,6 +78,14 @@ impl Refusal {
 
     pub(crate) fn internal() -> Self {
         Self::new(RefusalCode::Internal, "internal error")
+    }
+
+    /// The refusal of a file of a form of which this many are recorded by now.
+    pub(super) fn behind(mut self, recorded: usize) -> Self {
+        if recorded > 0 {
+            let _ = write!(self.message, "; of the form's files the first {recorded} are recorded, and stay so");
+        }
+        self
     }
 
     pub(crate) fn status(&self) -> StatusCode {

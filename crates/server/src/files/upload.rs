@@ -6,13 +6,14 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, ContentDisposition, HeaderMap, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use cogwheel_engine::{FileId, MAX_FIELD_BYTES, ReceivedUpload, UploadFields, WorkflowId};
+use cogwheel_engine::views::FileView;
+use cogwheel_engine::{FileId, MAX_FIELD_BYTES, ReceivedUpload, UploadFields, Uploaded, WorkflowId};
 use cogwheel_graphql::{Services, file_path, id_of_execution};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::refusal::{admit, method_not_allowed};
-use super::{Body, Parts, Refusal, is_multipart, receive};
+use super::{Body, Parts, Refusal, RefusalCode, is_multipart, receive};
 use crate::state::State;
 
 /// The header that makes a repeated upload the same one.
@@ -48,7 +49,7 @@ async fn take(state: &State, request: &HttpRequest, payload: web::Payload) -> Re
         let most = state.config.upload_max_files;
         receive(state, payload, move |body| async move {
             let received = all_parts(services.as_ref(), parts(body), most).await?;
-            record(services.as_ref(), received, key).await
+            record(services, received, key).await
         })
         .await
     } else {
@@ -56,7 +57,7 @@ async fn take(state: &State, request: &HttpRequest, payload: web::Payload) -> Re
         let announced = announced(request.headers());
         receive(state, payload, move |body| async move {
             let received = whole_body(services.as_ref(), body, &name, announced).await?;
-            record(services.as_ref(), vec![received], key).await
+            record(services, vec![received], key).await
         })
         .await
     };
@@ -118,47 +119,75 @@ async fn all_parts(services: &dyn Services, mut parts: Parts, most: usize) -> Re
     Ok(received)
 }
 
+/// Records the files one after the other and tells of them. A client that hangs up meanwhile stops nothing: a form must
+/// not be recorded in part.
 async fn record(
-    services: &dyn Services,
+    services: Arc<dyn Services>,
     received: Vec<ReceivedUpload>,
     key: Option<String>,
 ) -> Result<Vec<Value>, Refusal> {
-    let mut files = Vec::new();
-    for received in received {
-        let uploaded = services.record_upload(received, key.clone()).await?;
-        let mut file = told(services, uploaded.file).await?;
-        file["isNew"] = json!(uploaded.is_new);
-        files.push(file);
-    }
-    Ok(files)
+    let recording = tokio::spawn(async move {
+        let mut recorded = Vec::with_capacity(received.len());
+        for received in received {
+            match services.record_upload(received, key.clone()).await {
+                Ok(uploaded) => recorded.push(uploaded),
+                Err(refused) => return Err(Refusal::from(refused).behind(recorded.len())),
+            }
+        }
+        told(services.as_ref(), &recorded).await.map_err(|_| unseen(&recorded))
+    });
+    recording.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "recording an upload failed");
+        Err(Refusal::internal())
+    })
 }
 
-/// The file with its executions, as clients see it.
-async fn told(services: &dyn Services, id: FileId) -> Result<Value, Refusal> {
+/// The refusal where files are recorded and cannot be read back: whoever sent them again would have them twice.
+fn unseen(recorded: &[Uploaded]) -> Refusal {
+    let paths: Vec<String> = recorded.iter().map(|uploaded| file_path(uploaded.file).0).collect();
+    let message = format!(
+        "everything is recorded and goes on, but the database could not be asked about it; do not send it again: {}",
+        paths.join(", ")
+    );
+    Refusal::new(RefusalCode::Recorded, message)
+}
+
+/// The files with their executions, as clients see them.
+async fn told(services: &dyn Services, recorded: &[Uploaded]) -> Result<Vec<Value>, Refusal> {
     let (reads, tenant) = (services.reads(), services.tenant());
-    let file = reads.files_by_id(tenant, &[id]).await?.pop().ok_or_else(Refusal::internal)?;
-    let mut executions = reads.executions_of_files(tenant, &[id]).await?.remove(&id).unwrap_or_default();
-    let workflows: Vec<WorkflowId> = executions.iter().map(|execution| execution.workflow).collect();
+    let ids: Vec<FileId> = recorded.iter().map(|uploaded| uploaded.file).collect();
+    let files = reads.files_by_id(tenant, &ids).await?;
+    let files: HashMap<FileId, FileView> = files.into_iter().map(|file| (file.id, file)).collect();
+    let mut executions = reads.executions_of_files(tenant, &ids).await?;
+    let mut workflows: Vec<WorkflowId> = executions.values().flatten().map(|execution| execution.workflow).collect();
+    workflows.sort_unstable();
+    workflows.dedup();
     let names: HashMap<WorkflowId, String> =
         reads.workflows_by_id(tenant, &workflows).await?.into_iter().map(|known| (known.id, known.name)).collect();
-    executions.sort_by_key(|execution| names.get(&execution.workflow));
-    let shown = executions
-        .iter()
-        .map(|execution| json!({ "id": id_of_execution(execution.id), "workflow": names.get(&execution.workflow) }));
-    let (path, id) = file_path(id);
-    Ok(json!({
-        "id": id,
-        "name": file.filename,
-        "originalName": file.original_filename,
-        "size": file.size,
-        "sha256": file.sha256,
-        "mimeType": file.media_type,
-        "status": file.status.as_str(),
-        "decision": file.decision_reason.as_deref().map(str::to_uppercase),
-        "reason": file.detail,
-        "downloadPath": path,
-        "executions": shown.collect::<Vec<_>>(),
-    }))
+    let tell = |uploaded: &Uploaded| {
+        let file = files.get(&uploaded.file).ok_or_else(Refusal::internal)?;
+        let mut executions = executions.remove(&uploaded.file).unwrap_or_default();
+        executions.sort_by_key(|execution| names.get(&execution.workflow));
+        let shown = executions.iter().map(
+            |execution| json!({ "id": id_of_execution(execution.id), "workflow": names.get(&execution.workflow) }),
+        );
+        let (path, id) = file_path(uploaded.file);
+        Ok(json!({
+            "id": id,
+            "name": file.filename,
+            "originalName": file.original_filename,
+            "size": file.size,
+            "sha256": file.sha256,
+            "mimeType": file.media_type,
+            "status": file.status.as_str(),
+            "decision": file.decision_reason.as_deref().map(str::to_uppercase),
+            "reason": file.detail,
+            "isNew": uploaded.is_new,
+            "downloadPath": path,
+            "executions": shown.collect::<Vec<_>>(),
+        }))
+    };
+    recorded.iter().map(tell).collect()
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {

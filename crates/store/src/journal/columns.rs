@@ -352,9 +352,27 @@ pub(super) struct HeadColumns {
     pub(super) execution_time_ms: Option<i64>,
     pub(super) result_data: Option<Document>,
     pub(super) error: Option<Document>,
+    pub(super) updated_at: Instant,
+}
+
+/// What the end of an execution means for its input files and for the signals it has not taken.
+#[derive(Debug, Serialize)]
+pub(super) struct EndColumns {
+    /// The execution.
+    pub(super) id: Key,
     /// What becomes of the input files.
     pub(super) file_status: String,
     pub(super) updated_at: Instant,
+}
+
+impl EndColumns {
+    pub(super) fn of(record: &Record, head: &Head) -> Self {
+        Self {
+            id: Key(record.execution.0),
+            file_status: file_status_after(head.status).to_value(),
+            updated_at: Instant(record.at),
+        }
+    }
 }
 
 impl HeadColumns {
@@ -373,7 +391,6 @@ impl HeadColumns {
             execution_time_ms: took,
             result_data: Document::of_option(head.result.as_ref()),
             error: head.error.as_ref().map(Document::of_value),
-            file_status: file_status_after(head.status).to_value(),
             updated_at: Instant(record.at),
         }
     }

@@ -16,6 +16,7 @@ use sea_orm::{
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::columns::EndColumns;
 use super::counts::Counts;
 use super::crash::{self, Side};
 use super::lane::{self, Cold, Hot};
@@ -135,7 +136,7 @@ impl lane::Writer for Writer {
 }
 
 /// Settles the files of executions that have ended.
-async fn settle_files(tx: &DatabaseTransaction, ended: &[impl Serialize]) -> Result<(), DbErr> {
+async fn settle_files(tx: &DatabaseTransaction, ended: &[EndColumns]) -> Result<(), DbErr> {
     let mut uploads = Vec::new();
     for row in ask(tx, sql::SETTLE_FILES, ended).await? {
         uploads.extend(row.try_get::<Option<Uuid>>("", "upload_id")?);

@@ -360,6 +360,7 @@ pub(super) mod postgres {
         files!(),
         " on conflict (file_watch_id, fingerprint) where file_watch_id is not null do nothing returning id"
     );
+    /// In an order that all transactions keep: each waits for those that insert the same ids.
     pub(crate) const INSERT_UPLOADS: &str = concat!(
         "insert into files (",
         upload_columns!(),
@@ -368,7 +369,7 @@ pub(super) mod postgres {
         ", created_at, created_at, created_at, created_at, storage_key, 'upload', 'created'
          from jsonb_to_recordset($1::jsonb) as r(id uuid, tenant_id uuid, file_watch_id uuid, filename text,
            original_filename text, storage_key text, mime_type text, file_size bigint, status text, decision_reason text,
-           error jsonb, created_at timestamptz) on conflict (id) do nothing returning id"
+           error jsonb, created_at timestamptz) order by id on conflict (id) do nothing returning id"
     );
     pub(crate) const REMOVE_FILES: &str = concat!("delete from files where id in (select id", files!(), ")");
     pub(crate) const LINK_FILES: &str = concat!(
@@ -468,15 +469,20 @@ pub(super) mod postgres {
         failed_executions = w.failed_executions + r.failed, last_execution_at = r.at, updated_at = r.at
         from jsonb_to_recordset($1::jsonb) as r(id uuid, total bigint, successful bigint, failed bigint, at timestamptz)
         where w.id = r.id";
-    /// Uploads are only locked, and answered: [`SETTLE_UPLOADS`] looks at them next. `is not distinct from` keeps the planner
-    /// away from the index of open files: it would read all of them each time.
-    pub(crate) const SETTLE_FILES: &str = "update files f set
-        status = case when f.file_source = 'upload' then f.status else r.file_status end,
-        processed_at = case when f.file_source = 'upload' then f.processed_at else r.updated_at end,
-        updated_at = r.updated_at
-        from jsonb_to_recordset($1::jsonb) as r(id uuid, file_status text, updated_at timestamptz)
-        join execution_files l on l.execution_id = r.id and l.role = 'input'
-        where f.id = l.file_id and f.status is not distinct from 'processing'
+    /// Uploads are only locked, and answered: [`SETTLE_UPLOADS`] looks at them next. Executions that end side by side may have
+    /// the same uploads, so the rows are locked in an order that all transactions keep. `is not distinct from` keeps the
+    /// planner away from the index of open files: it would read all of them each time.
+    pub(crate) const SETTLE_FILES: &str = "with due as (
+          select f.id, r.file_status, r.updated_at
+          from jsonb_to_recordset($1::jsonb) as r(id uuid, file_status text, updated_at timestamptz)
+          join execution_files l on l.execution_id = r.id and l.role = 'input'
+          join files f on f.id = l.file_id
+          where f.status is not distinct from 'processing' order by f.id for update of f)
+        update files f set
+        status = case when f.file_source = 'upload' then f.status else due.file_status end,
+        processed_at = case when f.file_source = 'upload' then f.processed_at else due.updated_at end,
+        updated_at = due.updated_at
+        from due where f.id = due.id
         returning case when f.file_source = 'upload' then f.id end as upload_id";
     /// An upload may have set several executions off: it is settled with the last of them. Whoever has its row locked sees
     /// the ends that others have recorded.

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use cogwheel_definition::{After, FileSource, FileTrigger, Poll};
 use cogwheel_engine::ports::{
-    AfterPlan, EndedAfter, FileDecision, HandledFile, PendingAfter, SeenVersion, StoreError, WatchFolders, WatchHealth,
+    AFTER_PAUSES, AfterEnd, AfterPlan, EndedAfter, FileDecision, HandledFile, PendingAfter, SeenVersion, StoreError,
+    WatchFolders, WatchHealth,
 };
 use cogwheel_engine::{FileId, TenantId, WatchId};
 use cogwheel_entity::file_watches::{self, ActiveMode, AfterAction, ObserveMode, WatchSource};
@@ -25,13 +26,17 @@ pub(crate) const HANDLED: &str = "select file_path, file_size, modified_at, devi
           and (status <> 'skipped' or decision_reason in ('duplicate_version', 'filtered_pattern', 'filtered_mime', 'filtered_size'))
     ) versions where place = 1 and change_kind <> 'deleted'";
 
-/// Files of ended executions; one that has a target is somebody's work, unless that was left long ago.
+/// Files of ended executions; one that has a target is somebody's work, unless that was left long ago. What was tried in
+/// vain waits for its pause, which is longer after each try.
 pub(crate) const PENDING: &str = "select f.id, f.tenant_id, f.file_watch_id, f.file_path, f.file_size, f.modified_at,
-        f.device_identity, f.inode_identity, f.file_hash, f.status, f.after_target, f.updated_at, w.location,
+        f.device_identity, f.inode_identity, f.file_hash, f.status, f.after_target, f.retry_count, f.updated_at, w.location,
         w.after_success, w.after_success_target, w.after_failure, w.after_failure_target, w.watch_events, w.is_recursive
     from files f join file_watches w on w.id = f.file_watch_id
     where f.after_state = 'pending' and f.status in ('processed', 'failed')
       and (f.after_target is null or f.updated_at <= $1)
+      and (f.retry_count = 0 or f.retry_count = 1 and f.updated_at <= $2 or f.retry_count = 2 and f.updated_at <= $3
+        or f.retry_count = 3 and f.updated_at <= $4 or f.retry_count = 4 and f.updated_at <= $5
+        or f.retry_count = 5 and f.updated_at <= $6 or f.retry_count >= 6 and f.updated_at <= $7)
     limit 128";
 
 /// What a watch is to do, as columns.
@@ -220,8 +225,14 @@ fn rows_of(backend: DbBackend, fields: &[(&str, &str)]) -> String {
 }
 
 /// Some of the files with which something remains to be done.
-pub(crate) async fn pending(ask: &mut dyn Ask, before: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError> {
-    let rows = ask.query(raw(ask, PENDING, [Value::from(before)])).await?;
+pub(crate) async fn pending(
+    ask: &mut dyn Ask,
+    before: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Vec<PendingAfter>, StoreError> {
+    let [first, second, third, fourth, fifth, sixth] = AFTER_PAUSES.map(|pause| Value::from(now - pause));
+    let values = [Value::from(before), first, second, third, fourth, fifth, sixth];
+    let rows = ask.query(raw(ask, PENDING, values)).await?;
     rows.iter().map(pending_after).collect()
 }
 
@@ -255,6 +266,7 @@ fn pending_after(row: &Row) -> Result<PendingAfter, StoreError> {
         },
         action,
         planned: row.get("after_target")?,
+        tries: row.get("retry_count")?,
         folder: text("location")?,
         is_recursive: row.get("is_recursive")?,
         tells_deletions: events.as_array().is_some_and(|events| events.iter().any(|event| event == "deleted")),
@@ -285,22 +297,30 @@ pub(crate) async fn plan(tx: &mut dyn WriteTx, plans: &[AfterPlan]) -> Result<Ha
     Ok(planned)
 }
 
-/// Records what was done.
+/// Records what was done. What is postponed keeps its target, at which the next try has to look; what is done after all
+/// loses the reason why it was not.
 pub(crate) async fn end(tx: &mut dyn WriteTx, ended: &[EndedAfter]) -> Result<(), StoreError> {
     let fields =
         [("id", "uuid"), ("after_state", "text"), ("after_target", "text"), ("error", "jsonb"), ("at", "timestamptz")];
     let rows: Vec<Json> = ended
         .iter()
         .map(|ended| {
-            let error = ended.problem.as_ref().map(|why| json!({ "kind": "after", "message": storable_text(why) }));
-            let state = if error.is_some() { "failed" } else { "done" };
-            json!({ "id": ended.id.0, "after_state": state, "after_target": ended.target, "error": error,
+            let (state, target, why) = match &ended.end {
+                AfterEnd::Done(target) => ("done", target.as_ref(), None),
+                AfterEnd::Failed(why) => ("failed", None, Some(why)),
+                AfterEnd::Postponed(why) => ("pending", None, Some(why)),
+            };
+            let error = why.map(|why| json!({ "kind": "after", "message": storable_text(why) }));
+            json!({ "id": ended.id.0, "after_state": state, "after_target": target, "error": error,
                 "at": instant_text(ended.at) })
         })
         .collect();
     let sql = format!(
-        "update files set after_state = r.after_state, after_target = r.after_target,
-            error = coalesce(r.error, files.error), updated_at = r.at from {}
+        "update files set after_state = r.after_state,
+            after_target = case when r.after_state = 'pending' then files.after_target else r.after_target end,
+            retry_count = files.retry_count + case when r.after_state = 'pending' then 1 else 0 end,
+            error = case when r.error is null and files.retry_count > 0 then null else coalesce(r.error, files.error) end,
+            updated_at = r.at from {}
          where files.id = r.id and files.after_state = 'pending'",
         rows_of(tx.backend(), &fields)
     );

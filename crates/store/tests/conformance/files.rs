@@ -1,9 +1,10 @@
 //! The ledger of files: batches, decisions, and what is done once executions have ended.
 
+use chrono::TimeDelta;
 use cogwheel_definition::{After, FileEvent};
 use cogwheel_engine::ports::{
-    AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, FileVersion, Reads, SeenVersion, Start, StartFrom,
-    Started, Store, WatchHealth, WorkflowRecord,
+    AFTER_PAUSES, AfterEnd, AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, FileVersion, Reads,
+    SeenVersion, Start, StartFrom, Started, Store, WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::views::{FileFilter, FileStatus, FileView, PageRequest, TriggerFilter};
 use cogwheel_engine::{FileId, WatchId};
@@ -20,6 +21,7 @@ on_both! {
     decisions_are_recorded_once_and_known_again
     a_file_that_went_is_handled_no_more
     what_is_done_afterwards_is_done_by_one
+    what_cannot_be_done_afterwards_waits_longer_each_time
     a_watch_is_stored_with_all_its_options
 }
 
@@ -156,6 +158,42 @@ async fn a_file_that_went_is_handled_no_more(world: &World) {
     assert!(files(world).await.iter().any(|file| file.change_kind == "deleted" && file.sha256.is_none()));
 }
 
+async fn what_cannot_be_done_afterwards_waits_longer_each_time(world: &World) {
+    let workflow = world.save(MOVING, at(0)).await;
+    let mut start = batch(world, &workflow, &["stuck"]);
+    let StartFrom::Files(versions) = &mut start.from else { panic!("it has files") };
+    versions[0].has_after = true;
+    world.store.start(start.clone()).await.unwrap();
+    world.store.record(world.running(&start, 0)).await.unwrap();
+    world.store.record(world.ended(&start, 0, ExecutionStatus::Completed)).await.unwrap();
+    let mut now = at(30);
+    for (tries, pause) in AFTER_PAUSES.into_iter().enumerate() {
+        let file = world.store.pending_afters(now, now).await.unwrap().remove(0);
+        assert_eq!(usize::try_from(file.tries).unwrap(), tries);
+        let target = Some("/data/done/stuck".to_owned());
+        assert_eq!(file.planned, target.clone().filter(|_| tries > 0), "the next try has to look there");
+        let plan = AfterPlan { id: file.id, seen_at: file.updated_at, target, own: Vec::new(), at: now };
+        assert_eq!(world.store.plan_afters(vec![plan]).await.unwrap().len(), 1);
+        // The database tells the time itself where an update leaves it as it was.
+        now += TimeDelta::milliseconds(5);
+        let ended = EndedAfter { id: file.id, end: AfterEnd::Postponed("no room".to_owned()), at: now };
+        world.store.end_afters(vec![ended]).await.unwrap();
+        now += pause;
+        let early = now - TimeDelta::microseconds(1);
+        let found = world.store.pending_afters(early, early).await.unwrap();
+        assert!(found.is_empty(), "after try {tries}: {found:?} at {early}");
+        let file = files(world).await.remove(0);
+        assert_eq!((file.after_state.as_str(), file.detail.as_deref()), ("pending", Some("no room")));
+    }
+    let last = world.store.pending_afters(now, now).await.unwrap().remove(0);
+    assert_eq!(usize::try_from(last.tries).unwrap(), AFTER_PAUSES.len());
+    let ended = EndedAfter { id: last.id, end: AfterEnd::Done(last.planned.clone()), at: now };
+    world.store.end_afters(vec![ended]).await.unwrap();
+    let file = files(world).await.remove(0);
+    assert_eq!((file.after_state.as_str(), file.detail.as_deref()), ("done", None), "it was done after all");
+    assert_eq!(file.after_target, last.planned);
+}
+
 async fn what_is_done_afterwards_is_done_by_one(world: &World) {
     let workflow = world.save(MOVING, at(0)).await;
     for (name, end) in [("good", ExecutionStatus::Completed), ("bad", ExecutionStatus::Failed)] {
@@ -163,15 +201,17 @@ async fn what_is_done_afterwards_is_done_by_one(world: &World) {
         let StartFrom::Files(versions) = &mut start.from else { panic!("it has files") };
         versions[0].has_after = true;
         world.store.start(start.clone()).await.unwrap();
-        assert!(world.store.pending_afters(at(30)).await.unwrap().iter().all(|file| !file.path.ends_with(name)));
+        assert!(
+            world.store.pending_afters(at(30), at(30)).await.unwrap().iter().all(|file| !file.path.ends_with(name))
+        );
         world.store.record(world.running(&start, 0)).await.unwrap();
         world.store.record(world.ended(&start, 0, end)).await.unwrap();
     }
-    let mut pending = world.store.pending_afters(at(30)).await.unwrap();
+    let mut pending = world.store.pending_afters(at(30), at(30)).await.unwrap();
     pending.sort_by(|one, other| one.path.cmp(&other.path));
     assert_eq!((&pending[0].action, &pending[1].action), (&After::Delete, &After::Move("/data/done".to_owned())));
     assert_eq!((pending[0].folder.as_str(), pending[0].tells_deletions), ("/data/inbox", true));
-    assert_eq!(pending[1].version.modified_at, at(5) + chrono::TimeDelta::microseconds(123_456));
+    assert_eq!(pending[1].version.modified_at, at(5) + TimeDelta::microseconds(123_456));
 
     let plan = |number: usize, when| AfterPlan {
         id: pending[number].id,
@@ -183,19 +223,15 @@ async fn what_is_done_afterwards_is_done_by_one(world: &World) {
     let first = world.store.plan_afters(vec![plan(0, at(40)), plan(1, at(40))]).await.unwrap();
     assert_eq!(first.len(), 2);
     assert!(world.store.plan_afters(vec![plan(1, at(41))]).await.unwrap().is_empty(), "somebody is at it");
-    assert!(world.store.pending_afters(at(39)).await.unwrap().is_empty());
-    let left = world.store.pending_afters(at(40)).await.unwrap();
+    assert!(world.store.pending_afters(at(39), at(39)).await.unwrap().is_empty());
+    let left = world.store.pending_afters(at(40), at(40)).await.unwrap();
     assert_eq!(left[0].planned.as_deref(), Some("/data/done/good"), "what was left long ago is taken up");
 
-    let ended = |number: usize, target: Option<&str>, problem: Option<&str>| EndedAfter {
-        id: pending[number].id,
-        target: target.map(str::to_owned),
-        problem: problem.map(str::to_owned),
-        at: at(50),
-    };
-    let all = vec![ended(0, None, Some("it has changed since")), ended(1, Some("/data/done/good"), None)];
+    let ended = |number: usize, end: AfterEnd| EndedAfter { id: pending[number].id, end, at: at(50) };
+    let good = AfterEnd::Done(Some("/data/done/good".to_owned()));
+    let all = vec![ended(0, AfterEnd::Failed("it has changed since".to_owned())), ended(1, good)];
     world.store.end_afters(all).await.unwrap();
-    assert!(world.store.pending_afters(at(60)).await.unwrap().is_empty());
+    assert!(world.store.pending_afters(at(60), at(60)).await.unwrap().is_empty());
     let files = files(world).await;
     let states: Vec<_> = files
         .iter()

@@ -18,9 +18,12 @@ on_both! {
     an_upload_is_recorded_with_all_its_executions
     one_that_nothing_takes_says_why
     of_many_at_once_with_one_id_one_is_recorded
+    of_two_of_one_id_the_first_is_recorded_with_its_own_starts
     uploads_and_other_starts_share_a_transaction
     it_is_settled_with_the_last_execution
     executions_that_end_at_once_settle_it
+    many_settled_from_two_servers_do_not_lock_each_other_out
+    many_recorded_from_two_servers_do_not_lock_each_other_out
     what_a_limit_lets_pass_counts_as_ended
     the_trigger_of_uploads_is_stored_and_healthy
     a_tenant_has_limits_of_its_own
@@ -144,6 +147,15 @@ async fn of_many_at_once_with_one_id_one_is_recorded(world: &World) {
     close(world, other).await;
 }
 
+async fn of_two_of_one_id_the_first_is_recorded_with_its_own_starts(world: &World) {
+    let second = NewUpload { filename: "b.csv".to_owned(), ..upload(world, &[TAKING]).await };
+    let first = NewUpload { id: second.id, ..upload(world, &[]).await };
+    let (one, other) = tokio::join!(world.store.record_upload(first.clone()), world.store.record_upload(second));
+    assert_eq!((one.unwrap(), other.unwrap()), (RecordedUpload::Recorded(Vec::new()), RecordedUpload::Known));
+    assert_eq!(file(world).await.filename, first.filename);
+    assert_eq!(world.number("select count(*) from workflow_executions").await, 0);
+}
+
 async fn uploads_and_other_starts_share_a_transaction(world: &World) {
     let workflow = world.save(OTHER, at(0)).await;
     let uploads = [upload(world, &[TAKING]).await, upload(world, &[TAKING, OTHER]).await, upload(world, &[]).await];
@@ -206,6 +218,61 @@ async fn executions_that_end_at_once_settle_it(world: &World) {
         let (here, there) = tokio::join!(world.store.record(here), other.record(there));
         here.and(there).unwrap();
         assert_eq!(file(world).await.status, FileStatus::Processed);
+        world.execute("delete from files").await;
+    }
+    close(world, other).await;
+}
+
+/// How many uploads two servers work on at once.
+const MANY: usize = 40;
+
+async fn many_settled_from_two_servers_do_not_lock_each_other_out(world: &World) {
+    let other = other_server(world).await;
+    let workflows = [world.save(TAKING, at(0)).await, world.save(OTHER, at(0)).await];
+    for _ in 0..3 {
+        let mut uploads = Vec::new();
+        for _ in 0..MANY {
+            let mut new = upload(world, &[]).await;
+            new.starts = workflows.iter().map(|workflow| set_off(new.id, world.pooled(workflow))).collect();
+            world.store.record_upload(new.clone()).await.unwrap();
+            uploads.push(new);
+        }
+        let claimed = world.claim(world.node, 2 * MANY, at(4)).await.executions;
+        let epoch = claimed.iter().map(|claimed| claimed.epoch).max().unwrap();
+        let end = |store: &SqlStore, start: &Start| {
+            let (store, record) = (store.clone(), world.ended(start, epoch, ExecutionStatus::Completed));
+            tokio::spawn(async move { store.record(record).await.unwrap() })
+        };
+        let here = uploads.iter().map(|new| end(&world.store, &new.starts[0]));
+        let there = uploads.iter().rev().map(|new| end(&other, &new.starts[1]));
+        for call in here.chain(there).collect::<Vec<_>>() {
+            call.await.unwrap();
+        }
+        let settled = "select count(*) from files where status = 'processed'";
+        assert_eq!(world.number(settled).await, i64::try_from(MANY).unwrap());
+        world.execute("delete from files").await;
+    }
+    close(world, other).await;
+}
+
+async fn many_recorded_from_two_servers_do_not_lock_each_other_out(world: &World) {
+    let other = other_server(world).await;
+    for _ in 0..3 {
+        let mut uploads = Vec::new();
+        for _ in 0..MANY {
+            uploads.push(upload(world, &[]).await);
+        }
+        let send = |store: &SqlStore, new: &NewUpload| {
+            let (store, new) = (store.clone(), new.clone());
+            tokio::spawn(async move { store.record_upload(new).await.unwrap() })
+        };
+        let here = uploads.iter().map(|new| send(&world.store, new));
+        let there = uploads.iter().rev().map(|new| send(&other, new));
+        let mut recorded = 0;
+        for call in here.chain(there).collect::<Vec<_>>() {
+            recorded += usize::from(call.await.unwrap() != RecordedUpload::Known);
+        }
+        assert_eq!(recorded, MANY);
         world.execute("delete from files").await;
     }
     close(world, other).await;

@@ -11,10 +11,10 @@ use tracing::{debug, warn};
 
 use super::decisions::own;
 use super::identity::Identity;
-use super::relocate::{Intent, carry_out, give_up, prepare};
+use super::relocate::{Intent, Obstacle, carry_out, give_up, prepare};
 use crate::feed::Followed;
-use crate::ports::{AfterPlan, EndedAfter, FileDecision, PendingAfter, StoreError};
-use crate::{Engine, FileId, WorkflowId};
+use crate::ports::{AFTER_PAUSES, AfterEnd, AfterPlan, EndedAfter, FileDecision, PendingAfter, StoreError};
+use crate::{Engine, WorkflowId};
 
 /// How often files are looked for whatever was heard.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -31,9 +31,10 @@ pub(in crate::triggers) async fn keep(engine: Arc<Engine>) {
     let mut changes = engine.catalog().changes();
     // What an earlier life left comes first.
     let mut look_at = Some(Instant::now());
+    let mut has_postponed = false;
     loop {
         let concerned = concerned(&engine);
-        if look_at.is_none() && !concerned.is_empty() {
+        if look_at.is_none() && (has_postponed || !concerned.is_empty()) {
             look_at = Some(Instant::now() + SWEEP);
         }
         tokio::select! {
@@ -52,9 +53,16 @@ pub(in crate::triggers) async fn keep(engine: Arc<Engine>) {
             }
             () = async { if let Some(at) = look_at { sleep_until(at).await } }, if look_at.is_some() => {
                 look_at = None;
-                if let Err(error) = work(&engine).await {
-                    warn!(%error, "files of ended executions wait for the store");
-                    look_at = Some(Instant::now() + engine.config().watch_retry);
+                match work(&engine).await {
+                    Ok(None) => {}
+                    Ok(Some(pause)) => {
+                        has_postponed = true;
+                        look_at = Some(Instant::now() + pause.min(SWEEP));
+                    }
+                    Err(error) => {
+                        warn!(%error, "files of ended executions wait for the store");
+                        look_at = Some(Instant::now() + engine.config().watch_retry);
+                    }
                 }
             }
         }
@@ -72,25 +80,28 @@ fn concerned(engine: &Engine) -> Vec<WorkflowId> {
     concerned.map(|workflow| workflow.id).collect()
 }
 
-/// Does all there is to be done.
-async fn work(engine: &Arc<Engine>) -> Result<(), StoreError> {
+/// Does all there is to be done. Answers the shortest pause before something is tried again.
+async fn work(engine: &Arc<Engine>) -> Result<Option<Duration>, StoreError> {
+    let mut shortest: Option<Duration> = None;
     while !engine.is_draining() {
         let now = engine.clock().now();
         // The only node of a database has nobody else to wait for.
         let before = if engine.is_clustered() { now - ABANDONED } else { now };
-        let pending = engine.store().pending_afters(before).await?;
+        let pending = engine.store().pending_afters(before, now).await?;
         if pending.is_empty() {
-            return Ok(());
+            break;
         }
-        if some(engine, pending).await? == 0 {
-            return Ok(());
+        let pauses = some(engine, pending).await?;
+        if pauses.is_empty() {
+            break;
         }
+        shortest = pauses.into_iter().flatten().chain(shortest).min();
     }
-    Ok(())
+    Ok(shortest)
 }
 
-/// Does what is to be done with some files; answers with how many it came to an end.
-async fn some(engine: &Arc<Engine>, pending: Vec<PendingAfter>) -> Result<usize, StoreError> {
+/// Does what is to be done with some files; answers, for each with which it was tried, the pause before the next try.
+async fn some(engine: &Arc<Engine>, pending: Vec<PendingAfter>) -> Result<Vec<Option<Duration>>, StoreError> {
     let tasks = engine.trigger_tasks();
     let prepared = tasks.spawn_blocking(move || pending.into_iter().map(|file| (prepare(&file), file)).collect());
     let prepared: Vec<(Intent, PendingAfter)> = prepared.await.map_err(|panic| StoreError::Bug(panic.to_string()))?;
@@ -117,19 +128,18 @@ async fn some(engine: &Arc<Engine>, pending: Vec<PendingAfter>) -> Result<usize,
         for (intent, _) in &others {
             give_up(intent);
         }
-        let acted = ours.iter().map(|(intent, file)| {
-            let outcome = carry_out(file, intent);
-            if let Err(why) = &outcome {
-                debug!(file = file.path, why, "a file of an ended execution is left as it is");
+        let acted = ours.into_iter().map(|(intent, file)| {
+            let (end, pause) = end(&file, carry_out(&file, intent));
+            if let AfterEnd::Failed(why) | AfterEnd::Postponed(why) = &end {
+                debug!(file = file.path, why, ?pause, "a file of an ended execution is left as it is");
             }
-            ended(file.id, outcome, clock.now())
+            (EndedAfter { id: file.id, end, at: clock.now() }, pause)
         });
-        acted.collect::<Vec<EndedAfter>>()
+        acted.unzip::<_, _, Vec<EndedAfter>, Vec<Option<Duration>>>()
     };
-    let ended = tasks.spawn_blocking(act).await.map_err(|panic| StoreError::Bug(panic.to_string()))?;
-    let count = ended.len();
+    let (ended, pauses) = tasks.spawn_blocking(act).await.map_err(|panic| StoreError::Bug(panic.to_string()))?;
     engine.store().end_afters(ended).await?;
-    Ok(count)
+    Ok(pauses)
 }
 
 fn target_of(intent: &Intent) -> Option<PathBuf> {
@@ -139,21 +149,31 @@ fn target_of(intent: &Intent) -> Option<PathBuf> {
     }
 }
 
-fn ended(id: FileId, outcome: Result<Option<PathBuf>, String>, at: chrono::DateTime<chrono::Utc>) -> EndedAfter {
-    let (target, problem) = match outcome {
-        Ok(target) => (target.map(|target| target.to_string_lossy().into_owned()), None),
-        Err(why) => (None, Some(why)),
-    };
-    EndedAfter { id, target, problem, at }
+/// What a try means, with the pause before the next one.
+fn end(file: &PendingAfter, outcome: Result<Option<PathBuf>, Obstacle>) -> (AfterEnd, Option<Duration>) {
+    match outcome {
+        Ok(target) => (AfterEnd::Done(target.map(|target| target.to_string_lossy().into_owned())), None),
+        Err(Obstacle::Lasting(why)) => (AfterEnd::Failed(why), None),
+        Err(Obstacle::Passing(why)) => {
+            let pause = usize::try_from(file.tries).ok().and_then(|tries| AFTER_PAUSES.get(tries)).copied();
+            let end = match pause {
+                Some(_) => AfterEnd::Postponed(why),
+                None => AfterEnd::Failed(format!("{why}; tried {} times", AFTER_PAUSES.len() + 1)),
+            };
+            (end, pause)
+        }
+    }
 }
 
 /// The record of what is going to be done, with what the watch must not take for somebody else's doing.
 fn plan(engine: &Engine, intent: &Intent, file: &PendingAfter) -> AfterPlan {
+    let text = |target: PathBuf| target.to_string_lossy().into_owned();
     let target = match intent {
-        Intent::Done(target) => target.clone(),
-        _ => target_of(intent),
+        Intent::Done(target) => target.clone().map(text),
+        // The next try still has to look there.
+        Intent::Leave(_) => file.planned.clone(),
+        Intent::Rename(_) | Intent::Replace { .. } => target_of(intent).map(text),
     };
-    let target = target.map(|target| target.to_string_lossy().into_owned());
     let mut own_doing: Vec<FileDecision> = Vec::new();
     if let (Some(target), Some(version), true) =
         (&target, Identity::of_seen(&file.version), target_of(intent).is_some())

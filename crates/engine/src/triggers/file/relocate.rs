@@ -16,6 +16,12 @@ use crate::triggers::digest;
 /// Read and written at once.
 const BUFFER: usize = 256 * 1024;
 
+/// Why nothing is done with a file that is not what it was.
+const CHANGED: &str = "it has changed since";
+
+/// Why nothing can be done with a file at the moment.
+const AWAY: &str = "the watched folder is not there, or its file system is not mounted";
+
 /// So many files of one name in a folder are too many.
 const MOST_NUMBERS: u32 = 100_000;
 
@@ -25,22 +31,47 @@ pub(super) enum Intent {
     /// Nothing is left to be done; where the file is now.
     Done(Option<PathBuf>),
     /// It is left as it is, and why.
-    Leave(String),
+    Leave(Obstacle),
     /// It is renamed to this place; for a deletion, to a hidden name that is removed at once.
     Rename(PathBuf),
     /// Its copy, which has this version, takes this place, and it is removed.
     Replace { copy: PathBuf, target: PathBuf, copied: Identity },
 }
 
+/// Why a file is left as it is.
+#[derive(Debug, PartialEq)]
+pub(super) enum Obstacle {
+    /// It is not the file that it was, or none that anything is done with.
+    Lasting(String),
+    /// The file system refuses: no room, no permission, a share that is gone. That may pass.
+    Passing(String),
+}
+
+impl From<io::Error> for Obstacle {
+    fn from(error: io::Error) -> Self {
+        Self::Passing(error.to_string())
+    }
+}
+
+impl Obstacle {
+    fn lasting(why: &str) -> Self {
+        Self::Lasting(why.to_owned())
+    }
+}
+
 /// Decides what to do with a file. What is on another file system is copied already, under a hidden name.
 pub(super) fn prepare(file: &PendingAfter) -> Intent {
-    try_prepare(file).unwrap_or_else(|error| Intent::Leave(error.to_string()))
+    try_prepare(file).unwrap_or_else(|error| Intent::Leave(error.into()))
+}
+
+fn leave(why: &str) -> Intent {
+    Intent::Leave(Obstacle::lasting(why))
 }
 
 fn try_prepare(file: &PendingAfter) -> io::Result<Intent> {
     let source = Path::new(&file.path);
     let Some(version) = Identity::of_seen(&file.version) else {
-        return Ok(Intent::Leave("its version is not known".to_owned()));
+        return Ok(leave("its version is not known"));
     };
     let here = look(source)?;
     let is_intact = here.as_ref().is_some_and(|here| here.is_file() && is_version(here, version));
@@ -59,13 +90,16 @@ fn try_prepare(file: &PendingAfter) -> io::Result<Intent> {
             (false, _) => {}
         }
     }
+    // A deletion that was begun has come to its end.
+    let may_be_done = matches!(file.action, After::Delete) && file.planned.is_some();
+    if here.is_none() && !may_be_done && is_away(source, version, file)? {
+        return Err(io::Error::new(io::ErrorKind::NotFound, AWAY));
+    }
     let folder = match (&file.action, &here) {
         (After::Keep, _) | (After::Delete, None) => return Ok(Intent::Done(None)),
-        (After::Move(_), None) => return Ok(Intent::Leave("it is there no more".to_owned())),
-        (_, Some(here)) if here.is_symlink() => {
-            return Ok(Intent::Leave("it is a link, which is left alone".to_owned()));
-        }
-        (_, Some(_)) if !is_intact => return Ok(Intent::Leave("it has changed since".to_owned())),
+        (After::Move(_), None) => return Ok(leave("it is there no more")),
+        (_, Some(here)) if here.is_symlink() => return Ok(leave("it is a link, which is left alone")),
+        (_, Some(_)) if !is_intact => return Ok(leave(CHANGED)),
         (After::Delete, Some(_)) => return Ok(Intent::Rename(hidden(source, file))),
         (After::Move(folder), Some(_)) => PathBuf::from(folder),
     };
@@ -86,35 +120,42 @@ fn try_prepare(file: &PendingAfter) -> io::Result<Intent> {
 /// # Errors
 ///
 /// Why it was left as it is, or as it is now.
-pub(super) fn carry_out(file: &PendingAfter, intent: &Intent) -> Result<Option<PathBuf>, String> {
+pub(super) fn carry_out(file: &PendingAfter, intent: Intent) -> Result<Option<PathBuf>, Obstacle> {
     let source = Path::new(&file.path);
-    let Some(version) = Identity::of_seen(&file.version) else { return Err("its version is not known".to_owned()) };
-    let told = |error: io::Error| error.to_string();
+    let Some(version) = Identity::of_seen(&file.version) else {
+        return Err(Obstacle::lasting("its version is not known"));
+    };
     match intent {
-        Intent::Done(target) => Ok(target.clone()),
-        Intent::Leave(why) => Err(why.clone()),
+        Intent::Done(target) => Ok(target),
+        Intent::Leave(why) => Err(why),
         Intent::Rename(target) => {
-            rename(source, target).map_err(told)?;
-            let moved = look(target).map_err(told)?;
+            rename(source, &target)?;
+            let moved = look(&target)?;
             if !moved.is_some_and(|moved| is_version(&moved, version)) {
                 // Another file took its place at the last moment.
-                rename(target, source).map_err(|_| format!("it has changed since, and is now {}", target.display()))?;
-                return Err("it has changed since".to_owned());
+                rename(&target, source)
+                    .map_err(|_| Obstacle::Lasting(format!("{CHANGED}, and is now {}", target.display())))?;
+                return Err(Obstacle::lasting(CHANGED));
             }
             if matches!(file.action, After::Delete) {
-                remove_durably(target).map_err(told)?;
+                remove_durably(&target)?;
                 return Ok(None);
             }
-            sync_folder(target).and_then(|()| sync_folder(source)).map_err(told)?;
-            Ok(Some(target.clone()))
+            sync_folder(&target)?;
+            sync_folder(source)?;
+            Ok(Some(target))
         }
         Intent::Replace { copy, target, .. } => {
-            rename(copy, target).and_then(|()| sync_folder(target)).map_err(told)?;
-            let here = look(source).map_err(told)?;
-            if here.is_some_and(|here| is_version(&here, version)) {
-                remove_durably(source).map_err(told)?;
+            if let Err(error) = rename(&copy, &target) {
+                remove_copy(&copy);
+                return Err(error.into());
             }
-            Ok(Some(target.clone()))
+            sync_folder(&target)?;
+            let here = look(source)?;
+            if here.is_some_and(|here| is_version(&here, version)) {
+                remove_durably(source)?;
+            }
+            Ok(Some(target))
         }
     }
 }
@@ -122,16 +163,36 @@ pub(super) fn carry_out(file: &PendingAfter, intent: &Intent) -> Result<Option<P
 /// Forgets what was prepared.
 pub(super) fn give_up(intent: &Intent) {
     if let Intent::Replace { copy, .. } = intent {
-        // The next try makes it anew.
-        let _ = fs::remove_file(copy);
+        remove_copy(copy);
     }
+}
+
+fn remove_copy(copy: &Path) {
+    // The next try makes it anew.
+    let _ = fs::remove_file(copy);
 }
 
 /// Copies a file to a hidden name beside its target, down to the disk.
 fn copy(source: &Path, version: Identity, file: &PendingAfter, hidden: PathBuf, target: PathBuf) -> io::Result<Intent> {
+    match copy_to(&hidden, source, version, file) {
+        Ok(Some(copied)) => Ok(Intent::Replace { copy: hidden, target, copied }),
+        Ok(None) => {
+            fs::remove_file(&hidden)?;
+            Ok(leave(CHANGED))
+        }
+        Err(error) => {
+            // It would take the room that is missing.
+            remove_copy(&hidden);
+            Err(error)
+        }
+    }
+}
+
+/// Copies a file; `None` if it is not the version any more.
+fn copy_to(hidden: &Path, source: &Path, version: Identity, file: &PendingAfter) -> io::Result<Option<Identity>> {
     let mut from = File::open(source)?;
     let metadata = from.metadata()?;
-    let mut to = OpenOptions::new().write(true).create(true).truncate(true).open(&hidden)?;
+    let mut to = OpenOptions::new().write(true).create(true).truncate(true).open(hidden)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; BUFFER];
     loop {
@@ -146,12 +207,8 @@ fn copy(source: &Path, version: Identity, file: &PendingAfter, hidden: PathBuf, 
     to.set_modified(metadata.modified()?)?;
     to.sync_all()?;
     let is_same = file.version.sha256.as_ref().is_none_or(|expected| *expected == digest::hex(hasher));
-    if !is_same || !is_version(&fs::metadata(source)?, version) {
-        fs::remove_file(&hidden)?;
-        return Ok(Intent::Leave("it has changed since".to_owned()));
-    }
-    let copied = Identity::of(&to.metadata()?);
-    Ok(Intent::Replace { copy: hidden, target, copied })
+    let is_version = is_same && is_version(&fs::metadata(source)?, version);
+    Ok(if is_version { Some(Identity::of(&to.metadata()?)) } else { None })
 }
 
 /// What lies there, links not followed.
@@ -159,6 +216,16 @@ fn look(path: &Path) -> io::Result<Option<fs::Metadata>> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a file that is not found may be there all the same: the watched folder is gone, or its place is on another
+/// device than the file was.
+fn is_away(source: &Path, version: Identity, file: &PendingAfter) -> io::Result<bool> {
+    match fs::metadata(source.parent().unwrap_or(source)) {
+        Ok(folder) => Ok(Identity::of(&folder).device != version.device),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(!Path::new(&file.folder).try_exists()?),
         Err(error) => Err(error),
     }
 }
@@ -240,6 +307,7 @@ mod tests {
             version: identity.to_seen(Some(digest::of(fs::read(&path).unwrap()))),
             action,
             planned: None,
+            tries: 0,
             folder: folder.to_str().unwrap().to_owned(),
             is_recursive: true,
             tells_deletions: false,
@@ -255,8 +323,12 @@ mod tests {
         (dir, inbox, archive)
     }
 
-    fn act(file: &PendingAfter) -> Result<Option<PathBuf>, String> {
-        carry_out(file, &prepare(file))
+    fn act(file: &PendingAfter) -> Result<Option<PathBuf>, Obstacle> {
+        carry_out(file, prepare(file))
+    }
+
+    fn lasting<T>(why: &str) -> Result<T, Obstacle> {
+        Err(Obstacle::lasting(why))
     }
 
     #[test]
@@ -280,8 +352,8 @@ mod tests {
             fs::write(inbox.join("b"), "two").unwrap();
             let early = prepare(&file);
             fs::rename(inbox.join("b"), inbox.join("a")).unwrap();
-            assert_eq!(act(&file), Err("it has changed since".to_owned()));
-            assert_eq!(carry_out(&file, &early), Err("it has changed since".to_owned()), "at the last moment");
+            assert_eq!(act(&file), lasting(CHANGED));
+            assert_eq!(carry_out(&file, early), lasting(CHANGED), "at the last moment");
             assert_eq!(fs::read_to_string(inbox.join("a")).unwrap(), "two");
         }
         assert_eq!(fs::read_dir(inbox).unwrap().count(), 2, "nothing is left behind");
@@ -294,11 +366,39 @@ mod tests {
         let (delete, moving) =
             (pending(&inbox, "a", After::Delete), pending(&inbox, "a", After::Move(archive.clone())));
         assert_eq!(act(&delete), Ok(None));
-        assert_eq!((act(&delete), act(&moving)), (Ok(None), Err("it is there no more".to_owned())));
+        assert_eq!((act(&delete), act(&moving)), (Ok(None), lasting("it is there no more")));
         fs::write(inbox.join("b"), "one").unwrap();
         std::os::unix::fs::symlink("b", inbox.join("link")).unwrap();
         let link = pending(&inbox, "link", After::Move(archive));
-        assert!(act(&link).is_err_and(|why| why.contains("link")) && inbox.join("link").exists());
+        assert_eq!(act(&link), lasting("it is a link, which is left alone"));
+        assert!(inbox.join("link").exists());
+    }
+
+    #[test]
+    fn what_the_file_system_refuses_may_pass() {
+        let (dir, inbox, archive) = inbox();
+        fs::write(inbox.join("a"), "one").unwrap();
+        let (delete, moving) =
+            (pending(&inbox, "a", After::Delete), pending(&inbox, "a", After::Move(archive.clone())));
+        fs::write(&archive, "no folder").unwrap();
+        assert!(matches!(act(&moving), Err(Obstacle::Passing(_))));
+        fs::remove_file(&archive).unwrap();
+        // As a share that is away: neither the folder nor what is in it.
+        let away = dir.path().join("away");
+        fs::rename(&inbox, &away).unwrap();
+        for file in [&delete, &moving] {
+            assert_eq!(act(file), Err(Obstacle::Passing(AWAY.to_owned())));
+        }
+        fs::rename(&away, &inbox).unwrap();
+        // As a mount point without its mount.
+        fs::rename(inbox.join("a"), &away).unwrap();
+        for mut file in [delete, moving.clone()] {
+            assert!(!matches!(prepare(&file), Intent::Leave(Obstacle::Passing(_))));
+            file.version.device = "7".to_owned();
+            assert_eq!(act(&file), Err(Obstacle::Passing(AWAY.to_owned())));
+        }
+        fs::rename(&away, inbox.join("a")).unwrap();
+        assert_eq!(act(&moving), Ok(Some(Path::new(&archive).join("a"))));
     }
 
     #[test]

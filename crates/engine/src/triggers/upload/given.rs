@@ -1,8 +1,10 @@
 //! Gives an execution the uploaded file that set it off: a copy in its scratch folder.
 //!
 //! Each execution has a copy of its own that nobody may write to, under the file's safe name, so that no step can damage
-//! the kept bytes or what another execution reads. It is made when the first attempt that has processes begins, and
-//! again wherever it is missing then: after a restart, on another node, or when a step removed it. The path follows from
+//! the kept bytes or what another execution reads. It is made, and checked against its hash, when the first attempt that
+//! has processes begins, and again wherever it is missing then or has another length: after a restart, on another node,
+//! or when a step removed it. What a step that lifted the protection wrote into it otherwise stays there, for this
+//! execution alone: to read the whole file before each attempt would cost more than that is worth. The path follows from
 //! the node and the execution, so it is put into what expressions see each time an execution is made or taken up.
 
 use std::path::{Path, PathBuf};

@@ -17,6 +17,8 @@ const TENANT_TYPES: &str = "the tenant's limit `upload_types`";
 pub struct Receiving {
     incoming: Box<dyn Incoming>,
     sniffer: Sniffer,
+    /// Whether what it is may be uploaded, and is sure to stay so.
+    is_judged: bool,
     size: u64,
     limits: UploadLimits,
     size_setting: &'static str,
@@ -81,7 +83,17 @@ impl Engine {
         let incoming = self.blobs().receive().await?;
         let sent_name = name::as_sent(name);
         let sniffer = Sniffer::default();
-        Ok(Receiving { incoming, sniffer, size: 0, limits, size_setting, types_setting, name: safe, sent_name })
+        Ok(Receiving {
+            incoming,
+            sniffer,
+            is_judged: false,
+            size: 0,
+            limits,
+            size_setting,
+            types_setting,
+            name: safe,
+            sent_name,
+        })
     }
 }
 
@@ -118,8 +130,11 @@ impl Receiving {
             return Err(UploadError::TooLarge { limit: self.limits.max_size, setting: self.size_setting });
         }
         self.sniffer.push(bytes);
-        if let Some(media_type) = self.sniffer.certain() {
+        if !self.is_judged
+            && let Some(media_type) = self.sniffer.certain()
+        {
             self.limits.check(media_type, self.types_setting)?;
+            self.is_judged = true;
         }
         Ok(self.incoming.write(bytes).await?)
     }

@@ -57,8 +57,6 @@ impl Engine {
         {
             return Ok(known);
         }
-        // The row must never outlive its bytes, so these come first.
-        incoming.place().await?;
         let at = self.clock().now();
         let bytes = u64::try_from(size).unwrap_or_default();
         let seen = json!({
@@ -93,6 +91,8 @@ impl Engine {
             at,
         };
         let starts = new.starts.clone();
+        // The row must never outlive its bytes, so these come first; nothing that is refused comes this far.
+        incoming.place().await?;
         match self.until_recorded(new).await? {
             RecordedUpload::Recorded(started) => {
                 self.tell_of_starts(&starts, &started).await;

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
-    AfterPlan, AppendError, AppendEvents, Appended, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer,
-    CountedCalls, DeadLetter, EndedAfter, EventLog, EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease,
-    NewNode, NewSignal, NewSnapshot, NewUpload, Notice, PauseSchedule, PauseWorkflow, PendingAfter, Place, Record,
-    RecordedEvent, RecordedUpload, ReplayEvents, Replayed, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started,
-    Store, StoreError, StoredExecution, StoredSnapshot, Swept, TenantUploads, UndoAnswer, UndoRequest, UnwindAnswer,
-    UnwindRequest, WatchHealth, WorkflowRecord,
+    AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, CountedCalls, EndedAfter, FileDecision,
+    FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal, NewUpload, Notice, PauseSchedule, PauseWorkflow,
+    PendingAfter, Record, RecordedUpload, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
+    StoredExecution, Swept, TenantUploads, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchHealth,
+    WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::mpsc;
@@ -20,6 +19,7 @@ use uuid::Uuid;
 
 use super::tables::{TENANT, Tables};
 use super::world::World;
+use crate::event_log::unread_event_log;
 
 pub(super) struct Connection {
     world: Arc<World>,
@@ -206,7 +206,7 @@ impl FileLedger for Connection {
         unreachable!("no folder is watched here")
     }
 
-    async fn pending_afters(&self, _: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError> {
+    async fn pending_afters(&self, _: DateTime<Utc>, _: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -227,45 +227,4 @@ impl FileLedger for Connection {
     }
 }
 
-#[async_trait]
-impl EventLog for Connection {
-    async fn append_events(&self, _: AppendEvents) -> Result<Appended, AppendError> {
-        unreachable!("nobody appends here but executions")
-    }
-
-    async fn stream_events(&self, _: TenantId, _: &str, _: i64, _: usize) -> Result<Vec<RecordedEvent>, StoreError> {
-        unreachable!("nobody reads streams here")
-    }
-
-    async fn snapshot(&self, _: TenantId, _: ExecutionId, _: i64) -> Result<Option<StoredSnapshot>, StoreError> {
-        unreachable!("nothing is rebuilt here")
-    }
-
-    async fn keep_snapshot(&self, _: NewSnapshot) -> Result<(), StoreError> {
-        unreachable!("no states are kept here")
-    }
-
-    async fn replay_events(&self, _: ReplayEvents) -> Result<Option<Replayed>, StoreError> {
-        unreachable!("nothing is replayed here")
-    }
-
-    async fn event_consumer(&self, _: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError> {
-        Ok(Consumer { id: Uuid::nil(), place: Place::default(), epoch: 0, since: at })
-    }
-
-    async fn forget_consumer(&self, _: Uuid) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn events_after(&self, _: Place, _: usize) -> Result<EventPage, StoreError> {
-        Ok(EventPage::default())
-    }
-
-    async fn move_consumer(&self, _: Consumer, _: DateTime<Utc>) -> Result<bool, StoreError> {
-        Ok(true)
-    }
-
-    async fn bury(&self, _: DeadLetter) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
+unread_event_log!(Connection);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use cogwheel_definition::FileEvent;
-use cogwheel_engine::ports::{DecisionReason, EndedAfter};
+use cogwheel_engine::ports::{AFTER_PAUSES, AfterEnd, DecisionReason, EndedAfter};
 
 use super::files::{healthy, taken};
 use super::rig::Rig;
@@ -65,8 +65,8 @@ async fn nothing_is_done_before_the_end_and_to_no_file_that_changed() {
     rig.gate.add_permits(2);
     let ended = ended(&rig, 2).await;
     assert!(!rig.path("inbox/a").exists() && rig.path("inbox/b").exists());
-    let problems: Vec<_> = ended.iter().filter_map(|ended| ended.problem.as_deref()).collect();
-    assert_eq!(problems, ["it has changed since"]);
+    let changed = AfterEnd::Failed("it has changed since".to_owned());
+    assert_eq!(ended.iter().filter(|ended| ended.end == changed).count(), 1, "{ended:?}");
     engine.shut_down().await;
 }
 
@@ -83,8 +83,8 @@ async fn what_was_not_done_before_the_end_of_a_life_is_done_in_the_next() {
     fs::rename(rig.path("done/a"), rig.path("inbox/a")).unwrap();
     rig.store.change(|tables| tables.ended.clear());
     let engine = rig.launch().await;
-    let target = ended(&rig, 1).await.remove(0).target.unwrap();
-    assert_eq!(target, rig.path("done/a").to_str().unwrap());
+    let target = rig.path("done/a").to_str().unwrap().to_owned();
+    assert_eq!(ended(&rig, 1).await[0].end, AfterEnd::Done(Some(target)));
     assert!(rig.path("done/a").exists() && !rig.path("inbox/a").exists());
     engine.shut_down().await;
 }
@@ -104,5 +104,53 @@ async fn names_that_are_taken_get_numbers() {
     for (name, content) in [("a.csv", "somebody else's"), ("a-1.csv", "1"), ("a-2.csv", "2"), ("a-3.csv", "3")] {
         assert_eq!(fs::read_to_string(rig.path("done").join(name)).unwrap(), content);
     }
+    engine.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_file_system_refuses_is_tried_again_also_in_the_next_life() {
+    let rig = Rig::new();
+    rig.put("workflows/intake.yaml", moving("success: done"));
+    fs::write(rig.path("done"), "no folder").unwrap();
+    let postponed = |tries: i32| {
+        let enough = move |tables: &Tables| tables.postponed.values().find(|(times, ..)| *times >= tries).cloned();
+        rig.store.until("it to be postponed", enough)
+    };
+    let engine = rig.launch().await;
+    healthy(&rig, true).await;
+    rig.put("inbox/a", "x");
+    postponed(1).await;
+    assert!(rig.path("inbox/a").exists());
+    // The first pause is a second.
+    postponed(2).await;
+    engine.shut_down().await;
+    rig.store.change(|tables| tables.postponed.values_mut().for_each(|(_, due_at, _)| *due_at = rig.clock.now()));
+    fs::remove_file(rig.path("done")).unwrap();
+    let engine = rig.launch().await;
+    let target = rig.path("done/a").to_str().unwrap().to_owned();
+    assert_eq!(ended(&rig, 1).await[0].end, AfterEnd::Done(Some(target)));
+    engine.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_for_good_ends_with_its_reason() {
+    let rig = Rig::new();
+    rig.put("workflows/intake.yaml", moving("success: done"));
+    fs::write(rig.path("done"), "no folder").unwrap();
+    let engine = rig.launch().await;
+    healthy(&rig, true).await;
+    rig.put("inbox/a", "x");
+    rig.store.until("it to be postponed", |tables| (!tables.postponed.is_empty()).then_some(())).await;
+    engine.shut_down().await;
+    // As if all pauses had passed.
+    let last = i32::try_from(AFTER_PAUSES.len()).unwrap();
+    let now = rig.clock.now();
+    rig.store
+        .change(|tables| tables.postponed.values_mut().for_each(|(tries, due_at, _)| (*tries, *due_at) = (last, now)));
+    let engine = rig.launch().await;
+    let ended = ended(&rig, 1).await.remove(0);
+    let AfterEnd::Failed(why) = ended.end else { panic!("{ended:?}") };
+    assert!(why.ends_with("; tried 7 times"), "{why}");
+    assert!(rig.path("inbox/a").exists());
     engine.shut_down().await;
 }

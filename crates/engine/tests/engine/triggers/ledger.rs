@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_definition::{After, FileEvent};
 use cogwheel_engine::ports::{
-    AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, HandledFile, NewUpload, PendingAfter,
-    RecordedUpload, SeenVersion, StoreError, TenantUploads, WatchHealth,
+    AFTER_PAUSES, AfterEnd, AfterPlan, DecisionReason, EndedAfter, FileDecision, FileLedger, HandledFile, NewUpload,
+    PendingAfter, RecordedUpload, SeenVersion, StoreError, TenantUploads, WatchHealth,
 };
 use cogwheel_engine::{ExecutionStatus, FileId, TenantId, WatchId};
 
@@ -63,10 +63,15 @@ impl FileLedger for MemoryStore {
         Ok(())
     }
 
-    async fn pending_afters(&self, _: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError> {
+    async fn pending_afters(&self, _: DateTime<Utc>, now: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError> {
         let tables = self.tables();
         let pending = tables.files.iter().filter(|file| file.has_after && !tables.ended.contains_key(&file.id));
         let pending = pending.filter_map(|file| {
+            let (tries, due_at) =
+                tables.postponed.get(&file.id).map_or((0, now), |(tries, due_at, _)| (*tries, *due_at));
+            if due_at > now {
+                return None;
+            }
             let (folders, trigger) = &tables.afters[&file.watch];
             let (action, folder) = match tables.ends.get(&tables.took[&file.id])? {
                 ExecutionStatus::Completed => (&trigger.after_success, &folders.success),
@@ -89,6 +94,7 @@ impl FileLedger for MemoryStore {
                     None => action.clone(),
                 },
                 planned: tables.planned.get(&file.id).cloned().flatten(),
+                tries,
                 folder: folders.watched.clone(),
                 is_recursive: trigger.recursive,
                 tells_deletions: trigger.events.deleted,
@@ -110,7 +116,17 @@ impl FileLedger for MemoryStore {
     }
 
     async fn end_afters(&self, ended: Vec<EndedAfter>) -> Result<(), StoreError> {
-        self.change(|tables| tables.ended.extend(ended.into_iter().map(|ended| (ended.id, ended))));
+        self.change(|tables| {
+            for ended in ended {
+                if let AfterEnd::Postponed(why) = &ended.end {
+                    let tries = tables.postponed.get(&ended.id).map_or(0, |(tries, ..)| *tries);
+                    let pause = AFTER_PAUSES[usize::try_from(tries).expect("a count")];
+                    tables.postponed.insert(ended.id, (tries + 1, ended.at + pause, why.clone()));
+                } else {
+                    tables.ended.insert(ended.id, ended);
+                }
+            }
+        });
         Ok(())
     }
 

@@ -8,18 +8,19 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_definition::{FileTrigger, Overlap};
 use cogwheel_engine::ports::{
-    AppendError, AppendEvents, Appended, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer, CountedCalls,
-    DeadLetter, Due, DueOutcome, EndedAfter, EventLog, EventPage, FileDecision, FileVersion, Inbox, Lease, NewNode,
-    NewRow, NewSignal, NewSnapshot, Notice, PauseSchedule, PauseWorkflow, Place, Record, RecordedEvent, ReplayEvents,
-    Replayed, SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start, StartFrom, Started, Store,
-    StoreError, StoredExecution, StoredSnapshot, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest,
-    WatchFolders, WatchHealth, WatchRecord, WorkflowRecord,
+    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, CountedCalls, Due, DueOutcome, EndedAfter, FileDecision,
+    FileVersion, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseSchedule, PauseWorkflow, Record, SaveWorkflow,
+    ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start, StartFrom, Started, Store, StoreError,
+    StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchFolders, WatchHealth,
+    WatchRecord, WorkflowRecord,
 };
 use cogwheel_engine::{
     ExecutionId, ExecutionStatus, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId,
 };
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
+
+use crate::event_log::unread_event_log;
 
 /// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -50,6 +51,8 @@ pub(crate) struct Tables {
     /// What was going to be done, and what was.
     pub(crate) planned: HashMap<FileId, Option<String>>,
     pub(crate) ended: HashMap<FileId, EndedAfter>,
+    /// What could not be done: how often it was tried, when it is tried again, and why.
+    pub(crate) postponed: HashMap<FileId, (i32, DateTime<Utc>, String)>,
     pub(crate) health: Vec<WatchHealth>,
     pub(crate) saves: usize,
     pub(crate) live: HashSet<ExecutionId>,
@@ -372,45 +375,4 @@ impl Store for MemoryStore {
     }
 }
 
-#[async_trait]
-impl EventLog for MemoryStore {
-    async fn append_events(&self, _: AppendEvents) -> Result<Appended, AppendError> {
-        unreachable!("nobody appends here but executions")
-    }
-
-    async fn stream_events(&self, _: TenantId, _: &str, _: i64, _: usize) -> Result<Vec<RecordedEvent>, StoreError> {
-        unreachable!("nobody reads streams here")
-    }
-
-    async fn snapshot(&self, _: TenantId, _: ExecutionId, _: i64) -> Result<Option<StoredSnapshot>, StoreError> {
-        unreachable!("nothing is rebuilt here")
-    }
-
-    async fn keep_snapshot(&self, _: NewSnapshot) -> Result<(), StoreError> {
-        unreachable!("no states are kept here")
-    }
-
-    async fn replay_events(&self, _: ReplayEvents) -> Result<Option<Replayed>, StoreError> {
-        unreachable!("nothing is replayed here")
-    }
-
-    async fn event_consumer(&self, _: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError> {
-        Ok(Consumer { id: Uuid::nil(), place: Place::default(), epoch: 0, since: at })
-    }
-
-    async fn forget_consumer(&self, _: Uuid) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn events_after(&self, _: Place, _: usize) -> Result<EventPage, StoreError> {
-        Ok(EventPage::default())
-    }
-
-    async fn move_consumer(&self, _: Consumer, _: DateTime<Utc>) -> Result<bool, StoreError> {
-        Ok(true)
-    }
-
-    async fn bury(&self, _: DeadLetter) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
+unread_event_log!(MemoryStore);

@@ -112,11 +112,6 @@ async fn the_environment_is_clean_and_the_steps_own_variables_win() {
 }
 
 #[tokio::test]
-async fn standard_input_is_empty() {
-    assert_eq!(run("cat; echo $?").await.completed()["stdout"], "0");
-}
-
-#[tokio::test]
 async fn an_environment_that_is_too_large_is_explained() {
     let env = json!({"BIG": "x".repeat(3_000_000)});
     let ended = Attempt::new().run(&shell(), json!({"script": "true", "env": env})).await;

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement,
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::super::columns::{HeadColumns, Instant, Key, WakeColumns};
+use super::super::columns::{EndColumns, HeadColumns, Instant, Key, WakeColumns};
 use super::super::counts::Counts;
 use super::super::overflow::{also_replacing, decided_now, is_full, replaced_by, skipped};
 use super::super::sql::postgres as sql;
@@ -101,9 +101,8 @@ async fn limited(
             let record = skipped(row, slot);
             if let Some(head) = &record.head {
                 counts.add(record.workflow, head.status, record.at);
-                let head = [HeadColumns::of(&record, head)];
-                put(tx, sql::UPDATE_EXECUTIONS, &head).await?;
-                settle_files(tx, &head).await?;
+                put(tx, sql::UPDATE_EXECUTIONS, &[HeadColumns::of(&record, head)]).await?;
+                settle_files(tx, &[EndColumns::of(&record, head)]).await?;
             }
             let wake = |parent: ExecutionId| WakeColumns { id: Key(parent.0), at: Instant(record.at), asked: true };
             put(tx, sql::WAKE, &record.parent.map(wake).into_iter().collect::<Vec<_>>()).await?;

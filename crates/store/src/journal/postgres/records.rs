@@ -7,8 +7,8 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBacken
 use uuid::Uuid;
 
 use super::super::columns::{
-    ArtifactColumns, EndedTimeoutColumns, HeadColumns, Instant, Key, LogColumns, PendingTimeoutColumns, SagaColumns,
-    StepColumns, UndoColumns, WakeColumns,
+    ArtifactColumns, EndColumns, EndedTimeoutColumns, HeadColumns, Instant, Key, LogColumns, PendingTimeoutColumns,
+    SagaColumns, StepColumns, UndoColumns, WakeColumns,
 };
 use super::super::counts::Counts;
 use super::super::crash::{self, Side};
@@ -78,9 +78,9 @@ pub(super) async fn write(
         if let Some(head) = &record.head {
             if head.status.is_terminal() {
                 counts.add(record.workflow, head.status, record.at);
-                ended.push(HeadColumns::of(record, head));
+                ended.push(EndColumns::of(record, head));
                 if fence.trigger_type == FILE {
-                    of_files.push(HeadColumns::of(record, head));
+                    of_files.push(EndColumns::of(record, head));
                 }
             }
             heads.push(HeadColumns::of(record, head));

@@ -30,11 +30,13 @@ pub(super) async fn insert(
     starts: &[Vec<Placed<'_>>],
     answers: &mut Answers,
 ) -> Result<HashSet<usize>, DbErr> {
-    let rows: Vec<UploadColumns> = uploads.iter().map(|(_, upload)| UploadColumns::of(&upload.new)).collect();
+    // Of two of one id in a batch the first counts: the statement puts rows into an order of its own.
+    let mut ids_of_rows = HashSet::new();
+    let firsts = uploads.iter().filter(|(_, upload)| ids_of_rows.insert(upload.new.id));
+    let rows: Vec<UploadColumns> = firsts.map(|(_, upload)| UploadColumns::of(&upload.new)).collect();
     let mut inserted = ids(&ask(tx, sql::INSERT_UPLOADS, &rows).await?)?;
     let mut known = HashSet::new();
     for ((unit, upload), starts) in uploads.iter().zip(starts) {
-        // Of two of one id in a batch, the first is the one that was inserted.
         if !inserted.remove(&upload.new.id.0) {
             answers.give(*unit, Ok(Started::Duplicate { execution: None }));
             known.extend(starts.iter().map(|(place, _)| *place));

@@ -4,8 +4,8 @@ use cogwheel_engine::ports::{Head, Record, StoreError};
 use rusqlite::{OptionalExtension, params};
 
 use super::super::columns::{
-    ArtifactColumns, EndedTimeoutColumns, HeadColumns, Instant, Key, LogColumns, PendingTimeoutColumns, SagaColumns,
-    StepColumns, UndoColumns,
+    ArtifactColumns, EndColumns, EndedTimeoutColumns, HeadColumns, Instant, Key, LogColumns, PendingTimeoutColumns,
+    SagaColumns, StepColumns, UndoColumns,
 };
 use super::super::counts::Counts;
 use super::super::sql::saga::sqlite as saga;
@@ -98,16 +98,16 @@ impl Writer {
     /// What the end of an execution brings about.
     fn settle(&self, record: &Record, head: &Head, counts: &mut Counts) -> rusqlite::Result<()> {
         counts.add(record.workflow, head.status, record.at);
-        let h = HeadColumns::of(record, head);
+        let end = EndColumns::of(record, head);
         let (has_files, has_signals): (bool, bool) = self
             .connection
             .prepare_cached(sql::LEFT_OVERS)?
-            .query_row(params![h.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_row(params![end.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if has_files {
-            self.run(sql::SETTLE_FILES, params![h.id, h.file_status, h.updated_at])?;
+            self.run(sql::SETTLE_FILES, params![end.id, end.file_status, end.updated_at])?;
         }
         if has_signals {
-            self.run(sql::EXPIRE_SIGNALS, params![h.id, h.updated_at])?;
+            self.run(sql::EXPIRE_SIGNALS, params![end.id, end.updated_at])?;
         }
         Ok(())
     }
