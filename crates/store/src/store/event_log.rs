@@ -7,7 +7,6 @@ use cogwheel_engine::ports::{
     AppendError, AppendEvents, Appended, Consumer, DeadLetter, EventLog, EventPage, Place, RecordedEvent, ReplayEvents,
     Replayed, StoreError,
 };
-use uuid::Uuid;
 
 use super::SqlStore;
 use crate::events::read;
@@ -36,10 +35,6 @@ impl EventLog for SqlStore {
         }
         let name = name.to_owned();
         self.journal().write(Box::new(move |tx| Box::pin(async move { events::begin(tx, &name, at).await }))).await
-    }
-
-    async fn forget_consumer(&self, consumer: Uuid) -> Result<(), StoreError> {
-        self.journal().write(Box::new(move |tx| Box::pin(events::forget(tx, consumer)))).await
     }
 
     async fn events_after(&self, place: Place, most: usize) -> Result<EventPage, StoreError> {
