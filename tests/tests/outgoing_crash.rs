@@ -61,10 +61,11 @@ fn crash_and_go_on(backend: Backend, moment: &str, commit: usize) -> bool {
     let server = home.serve();
     // One fails at first; the other's deliveries are tried once, but for tries of which nobody knows the end.
     let once = Receiver::new();
-    let webhooks = [(&receiver, 8), (&once, 0)].map(|(receiver, retries)| {
+    let webhooks = [(&receiver, 8, 1000), (&once, 0, 5000)].map(|(receiver, retries, timeout)| {
         let url = receiver.url("/");
-        let input =
-            json!({ "name": "a", "url": url, "events": ["custom.**"], "timeoutMs": 1000, "maxRetries": retries });
+        let input = json!({
+            "name": "a", "url": url, "events": ["custom.**"], "timeoutMs": timeout, "maxRetries": retries,
+        });
         (receiver, create(&server, &input))
     });
     assert!(server.stop().success());
