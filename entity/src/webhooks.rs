@@ -56,6 +56,11 @@ pub struct Model {
     pub last_triggered_at: Option<DateTimeUtc>,
     pub last_success_at: Option<DateTimeUtc>,
     pub last_failure_at: Option<DateTimeUtc>,
+    /// The place in the events where it was switched on last, by `event_store.recorded_xid` and `position`.
+    #[sea_orm(default_value = 0)]
+    pub since_recorded_xid: i64,
+    #[sea_orm(default_value = 0)]
+    pub since_position: i64,
     #[sea_orm(default_value = "now")]
     pub created_at: DateTimeUtc,
     #[sea_orm(default_value = "now")]

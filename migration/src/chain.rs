@@ -31,5 +31,6 @@ pub(crate) fn steps() -> Vec<Step> {
         change!(m20261125_000013_sagas),
         change!(m20261125_000014_event_chain).chaining_events(),
         change!(m20261125_000015_webhooks),
+        change!(m20261130_000016_webhooks_since),
     ]
 }

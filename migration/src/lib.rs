@@ -25,6 +25,7 @@ mod m20261125_000011_outside;
 mod m20261125_000013_sagas;
 mod m20261125_000014_event_chain;
 mod m20261125_000015_webhooks;
+mod m20261130_000016_webhooks_since;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use cogwheel_definition::{EventTrigger, FileSource, FileTrigger, ScheduleTrigger, Triggers, WebhookTrigger};
 use tokio::sync::watch;
 
+use crate::events::{EVENT_TYPES, EventType};
 use crate::ports::{EndpointRecord, ScheduleRecord, WatchRecord, WorkflowRecord};
 use crate::{EndpointId, ScheduleId, TenantId, VersionId, WorkflowId};
 
@@ -129,9 +130,24 @@ struct Workflows {
     of_uploads: HashSet<WorkflowId>,
     /// Events that start them.
     events: Vec<(WorkflowId, Arc<EventTrigger>)>,
+    /// How many of those want each type of the catalogue; none that nobody wants.
+    wanted: HashMap<&'static str, usize>,
 }
 
 impl Workflows {
+    /// Keeps how many want each type, for triggers that came or go.
+    fn count_wanted(&mut self, workflow: &LoadedWorkflow, came: bool) {
+        for trigger in workflow.triggers.iter().flat_map(|triggers| &triggers.events) {
+            for name in EVENT_TYPES.iter().map(EventType::as_str).filter(|name| trigger.pattern.matches(name)) {
+                let count = self.wanted.entry(name).or_default();
+                *count = if came { *count + 1 } else { count.saturating_sub(1) };
+                if *count == 0 {
+                    self.wanted.remove(name);
+                }
+            }
+        }
+    }
+
     /// Answers whether triggers came, went or may have changed.
     fn put(&mut self, workflow: Arc<LoadedWorkflow>) -> bool {
         let was_triggered = self.remove(workflow.id);
@@ -146,6 +162,7 @@ impl Workflows {
         }
         let events = workflow.triggers.iter().flat_map(|triggers| &triggers.events);
         self.events.extend(events.map(|trigger| (workflow.id, Arc::clone(trigger))));
+        self.count_wanted(&workflow, true);
         if is_triggered {
             self.triggered.insert(workflow.id, Arc::clone(&workflow));
         }
@@ -166,6 +183,7 @@ impl Workflows {
             }
         }
         self.events.retain(|(owner, _)| *owner != id);
+        self.count_wanted(&old, false);
         self.of_uploads.remove(&id);
         self.triggered.remove(&id).is_some()
     }
@@ -211,9 +229,9 @@ impl Catalog {
         !self.read().events.is_empty()
     }
 
-    /// Whether an event of this type could start a workflow.
+    /// Whether an event of this type of the catalogue could start a workflow.
     pub fn wants_event(&self, event_type: &str) -> bool {
-        self.read().events.iter().any(|(_, trigger)| trigger.pattern.matches(event_type))
+        self.read().wanted.contains_key(event_type)
     }
 
     /// The workflows that an event of this type could start, with the triggers.
@@ -335,6 +353,25 @@ mod tests {
         catalog.remove(WorkflowId(Uuid::from_u128(1)));
         assert_eq!(catalog.by_name("new").unwrap().id.0.as_u128(), 2, "the name is the newer one's");
         assert_eq!((catalog.len(), catalog.ids().len()), (1, 1));
+    }
+
+    #[test]
+    fn knows_which_events_somebody_wants() {
+        let listening = |id: u128, pattern: &str| {
+            let text = format!("on: {{event: {{type: '{pattern}'}}}}\nsteps: [{{run: x}}]\n");
+            let workflow = parse(text.as_bytes(), "a").unwrap();
+            LoadedWorkflow::new(WorkflowRecord { has_events: true, ..record(id, "a") }, &workflow.triggers)
+        };
+        let catalog = Catalog::default();
+        let wanted = || ["workflow.failed", "step.failed"].map(|name| catalog.wants_event(name));
+        assert_eq!(wanted(), [false, false]);
+        catalog.put(listening(1, "workflow.*"));
+        catalog.put(listening(2, "*.failed"));
+        assert_eq!(wanted(), [true, true]);
+        catalog.put(listening(2, "custom.**"));
+        assert_eq!(wanted(), [true, false], "the first one still does");
+        catalog.remove(WorkflowId(Uuid::from_u128(1)));
+        assert_eq!(wanted(), [false, false]);
     }
 
     #[test]

@@ -346,7 +346,7 @@ impl Engine {
         self.outgoing.tell_of_events();
     }
 
-    /// Whether anybody may want an event of this type.
+    /// Whether anybody may want an event of this type of the catalogue. Authors' own are recorded whoever wants them.
     pub(crate) fn wants_event(&self, event_type: &str) -> bool {
         self.catalog.wants_event(event_type) || self.outgoing.wants(event_type)
     }

@@ -76,3 +76,6 @@ pub(crate) const SKIP_LOCKED: &str = " for update skip locked";
 
 /// Locks rows once whoever has locked them is done.
 pub(crate) const FOR_UPDATE: &str = " for update";
+
+/// The same, without keeping others from referring to them.
+pub(crate) const FOR_CHANGE: &str = " for no key update";

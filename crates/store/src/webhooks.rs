@@ -55,7 +55,7 @@ impl WebhookStore for SqlStore {
         consumer: Consumer,
         queued: Vec<NewDelivery>,
         at: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         self.journal().write(Box::new(move |tx| Box::pin(deliveries::queue(tx, consumer, queued, at)))).await
     }
 

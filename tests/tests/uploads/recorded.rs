@@ -1,6 +1,6 @@
 //! What is recorded stays so, whatever becomes of the request that brought it.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpStream;
 
 use cogwheel_tests::{Backend, until};

@@ -104,7 +104,7 @@ catalogue! {
     WebhookUpdated "webhook.updated" ["name", "webhook_id"] "An outgoing webhook was changed.";
     WebhookDisabled "webhook.disabled" ["name", "webhook_id", "reason"] "An outgoing webhook was switched off.";
     WebhookDeleted "webhook.deleted" ["name", "webhook_id"] "An outgoing webhook was deleted.";
-    WebhookDeliveryDied "webhook.delivery_died" ["name", "webhook_id", "delivery_id", "event_id"] "A delivery was given up after its last attempt.";
+    WebhookDeliveryDied "webhook.delivery_died" ["name", "webhook_id", "delivery_id", "event_id", "event_type", "attempts"] "A delivery was given up after its last attempt.";
     EventDeadLettered "event.dead_lettered" ["consumer", "event_id", "event_type", "reasons"] "A consumer gave up on an event.";
     EventReplayed "event.replayed" ["consumer", "from_position", "to_position", "events"] "Events are handed to a consumer again.";
 }

@@ -72,10 +72,14 @@ impl WebhookSettings {
             return Err(wrong("name", "is not a line of text of 1 to 255 characters"));
         }
         let url = self.url.or(before_url).ok_or_else(|| wrong("url", "is missing"))?;
-        if url.len() > LONGEST_URL {
+        let too_long = |url: &str| url.len() > LONGEST_URL;
+        if too_long(&url) {
             return Err(wrong("url", "is longer than 2048 bytes"));
         }
-        transport.check(&url).map_err(|why| wrong("url", why))?;
+        let url = transport.check(&url).map_err(|why| wrong("url", why))?;
+        if too_long(&url) {
+            return Err(wrong("url", "is longer than 2048 bytes, with what cannot stand in an address escaped"));
+        }
         let events = match (self.events, before) {
             (Some(given), _) => events(given)?,
             (None, Some(before)) => before.events.clone(),
@@ -115,20 +119,33 @@ fn events(given: Vec<String>) -> Result<Vec<String>, Wrong> {
     events.sort_unstable();
     events.dedup();
     for pattern in &events {
-        EventPattern::parse(pattern).map_err(|why| wrong("events", format!("`{pattern}` {why}")))?;
+        let parsed = EventPattern::parse(pattern).map_err(|why| wrong("events", format!("`{pattern}` {why}")))?;
         if !message::may_be_sent(pattern) {
             return Err(wrong(
                 "events",
                 format!("`{pattern}` is not sent: webhook.*, event.*, node.* and secret.* stay in the house"),
             ));
         }
+        if !message::sendable_types().any(|name| parsed.matches(name)) && !may_be_custom(pattern) {
+            let why = "fits no type of events that is sent: `cogwheel events types` lists them, authors' own begin with `custom.`";
+            return Err(wrong("events", format!("`{pattern}` {why}")));
+        }
     }
     Ok(events)
+}
+
+/// Whether a pattern may mean types of authors.
+fn may_be_custom(pattern: &str) -> bool {
+    let Some((first, _)) = pattern.split_once('.') else { return pattern == "**" };
+    EventPattern::parse(first).is_ok_and(|first| first.matches("custom"))
 }
 
 fn filter(text: String) -> Result<String, Wrong> {
     if text.len() > LONGEST_FILTER {
         return Err(wrong("filter", "is longer than 4096 bytes"));
+    }
+    if text.contains('\0') {
+        return Err(wrong("filter", "has a NUL character in it"));
     }
     Condition::on_event(&text).map_err(|why| wrong("filter", format!("cannot be used: {why}")))?;
     Ok(text)
@@ -154,8 +171,8 @@ mod tests {
 
     #[async_trait]
     impl WebhookTransport for Https {
-        fn check(&self, url: &str) -> Result<(), String> {
-            if url.starts_with("https://") { Ok(()) } else { Err("is no address".to_owned()) }
+        fn check(&self, url: &str) -> Result<String, String> {
+            if url.starts_with("https://") { Ok(url.replace(' ', "%20")) } else { Err("is no address".to_owned()) }
         }
 
         async fn post(&self, _: OutgoingRequest) -> Result<OutgoingAnswer, String> {
@@ -186,6 +203,9 @@ mod tests {
         assert_eq!((changed.timeout_seconds, changed.url.as_str()), (2, row.url.as_str()));
         let cleared = WebhookSettings { filter: Some(" ".to_owned()), ..WebhookSettings::default() };
         assert_eq!(cleared.checked(Some(&changed), &Https).unwrap().filter, None);
+        let moved = WebhookSettings { url: Some("https://a.example/a b".to_owned()), ..WebhookSettings::default() };
+        let moved = moved.checked(Some(&row), &Https).unwrap();
+        assert_eq!(moved.url, "https://a.example/a%20b", "it is kept as it is connected to");
     }
 
     #[test]
@@ -202,9 +222,23 @@ mod tests {
         assert_eq!(with(&|all| all.url = Some("ftp://x".to_owned())), "url");
         assert_eq!(with(&|all| all.url = Some(format!("https://{}", "x".repeat(2048)))), "url");
         assert_eq!(with(&|all| all.events = Some(Vec::new())), "events");
-        for pattern in ["a b", "webhook.disabled", "node.*", "secret.**", "event.dead_lettered", ""] {
+        assert_eq!(
+            with(&|all| all.url = Some(format!("https://{}", " ".repeat(1000)))),
+            "url",
+            "escaped, it is too long"
+        );
+        let unfit = ["workflow.ended", "order.paid", "custom", "*", "webhook*.*", "workflow", "node*.**", "test.sent"];
+        for &pattern in
+            ["a b", "webhook.disabled", "node.*", "secret.**", "event.dead_lettered", ""].iter().chain(&unfit)
+        {
             assert_eq!(with(&events(pattern)), "events", "{pattern}");
         }
+        for pattern in ["**", "*.failed", "custom.*", "cust*.order.**", "*.**", "step.*", "*.order.paid"] {
+            let mut settings = least();
+            events(pattern)(&mut settings);
+            assert!(settings.checked(None, &Https).is_ok(), "{pattern}");
+        }
+        assert_eq!(with(&|all| all.filter = Some("event.type == 'a\0'".to_owned())), "filter");
         assert_eq!(with(&|all| all.filter = Some("inputs.x".to_owned())), "filter");
         assert_eq!(with(&|all| all.headers = Some(vec![("host".to_owned(), "x".to_owned())])), "headers");
         assert_eq!(with(&|all| all.max_retries = Some(21)), "maxRetries");

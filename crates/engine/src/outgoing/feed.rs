@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cogwheel_definition::{Condition, EventPattern};
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use super::{Webhooks, message};
@@ -35,6 +35,7 @@ enum Read {
 /// Holds events against the webhooks until the engine stops.
 pub(super) async fn keep(engine: Arc<Engine>, parts: Webhooks) {
     let mut pause = FIRST_PAUSE;
+    let mut looked_at = Instant::now();
     loop {
         let mut look = LOOK;
         if engine.outgoing().has_subscriptions() {
@@ -60,10 +61,11 @@ pub(super) async fn keep(engine: Arc<Engine>, parts: Webhooks) {
         if engine.stop().run_until_cancelled(woken).await.is_none() {
             return;
         }
-        if look == LOOK
-            && let Err(error) = super::look(&engine).await
-        {
-            info!(%error, "what webhooks want could not be read; what was known last counts");
+        if looked_at.elapsed() >= LOOK {
+            if let Err(error) = super::look(&engine).await {
+                info!(%error, "what webhooks want could not be read; what was known last counts");
+            }
+            looked_at = Instant::now();
         }
     }
 }
@@ -79,25 +81,29 @@ async fn read_on(engine: &Engine, parts: &Webhooks) -> Result<Read, StoreError> 
         };
         let subscribers = Subscribers::new(parts.store.subscriptions().await?);
         let mut deliveries = Vec::new();
-        // Where the reading begins is not exact: what was recorded before is none of its business.
-        for event in page.events.iter().filter(|event| event.at >= consumer.since) {
+        for event in &page.events {
             let (wanted, reasons) = subscribers.of(event);
-            deliveries.extend(wanted.into_iter().map(|subscription| NewDelivery {
-                id: DeliveryId(engine.clock().new_id()),
-                webhook: subscription.webhook,
-                tenant: subscription.tenant,
-                event: event.id,
-                event_type: event.event_type.clone(),
-                body: message::of_event(event),
-            }));
+            if !wanted.is_empty() {
+                let body = message::of_event(event);
+                deliveries.extend(wanted.into_iter().map(|subscription| NewDelivery {
+                    id: DeliveryId(engine.clock().new_id()),
+                    webhook: subscription.webhook,
+                    tenant: subscription.tenant,
+                    event: event.id,
+                    event_type: event.event_type.clone(),
+                    body: body.clone(),
+                }));
+            }
             if !reasons.is_empty() {
                 bury(engine, &consumer, event, reasons).await?;
             }
         }
         consumer.place = last;
         let there_are = !deliveries.is_empty();
-        parts.store.queue_deliveries(consumer, deliveries, engine.clock().now()).await?;
-        if there_are {
+        if !parts.store.queue_deliveries(consumer, deliveries, engine.clock().now()).await? {
+            // The reader was put to another place meanwhile.
+            consumer = engine.store().event_consumer(OUTGOING_WEBHOOKS, engine.clock().now()).await?;
+        } else if there_are {
             engine.outgoing().work_came.notify_one();
         }
     }
@@ -152,7 +158,7 @@ impl Subscribers {
         }
         for (subscription, patterns) in &self.all {
             let is_meant = subscription.tenant == event.tenant
-                && event.at >= subscription.since
+                && event.place > subscription.since
                 && patterns.iter().any(|pattern| pattern.matches(&event.event_type));
             match is_meant.then(|| self.holds(subscription, event)) {
                 Some(Ok(true)) => wanted.push(subscription),
@@ -192,7 +198,7 @@ mod tests {
             name: format!("w{id}"),
             events: events.iter().map(|&pattern| pattern.to_owned()).collect(),
             filter: filter.map(str::to_owned),
-            since: DateTime::from_timestamp(100, 0).unwrap(),
+            since: Place { transaction: 7, position: 99 },
         }
     }
 
@@ -202,7 +208,7 @@ mod tests {
             tenant: TENANT,
             event_type: event_type.to_owned(),
             stream: "execution-x".to_owned(),
-            place: Place::default(),
+            place: Place { transaction: 7, position: 100 },
             data: json!({ "subject": "s", "data": data }),
             schema_version: 1,
             version: 1,
@@ -212,7 +218,7 @@ mod tests {
             correlation_id: None,
             causation_id: None,
             hash: String::new(),
-            at: DateTime::from_timestamp(100, 0).unwrap(),
+            at: DateTime::UNIX_EPOCH,
         }
     }
 
@@ -233,8 +239,10 @@ mod tests {
         assert_eq!(of(&all, &event("custom.a.b", &json!({}))), (vec![3], 1), "its filter cannot be asked");
         assert_eq!(of(&all, &event("webhook.disabled", &json!({}))), (vec![], 0), "whatever the pattern says");
         let mut early = event("workflow.failed", &json!({"n": 2}));
-        early.at = DateTime::from_timestamp(99, 0).unwrap();
-        assert_eq!(of(&all, &early), (vec![], 0));
+        for place in [(7, 99), (6, 1000)] {
+            early.place = Place { transaction: place.0, position: place.1 };
+            assert_eq!(of(&all, &early), (vec![], 0), "it was recorded before they were on");
+        }
         let mut foreign = event("workflow.failed", &json!({"n": 2}));
         foreign.tenant = TenantId(Uuid::from_u128(2));
         assert_eq!(of(&all, &foreign), (vec![], 0));

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::DeliveryId;
+use crate::events::{EVENT_TYPES, EventType};
 use crate::ports::RecordedEvent;
 use crate::triggers::standard_signature;
 
@@ -18,6 +19,11 @@ pub(super) const TEST_TYPE: &str = "test.sent";
 /// Whether events of this type may be sent at all.
 pub(super) fn may_be_sent(event_type: &str) -> bool {
     !KEPT.contains(&event_type.split('.').next().unwrap_or_default())
+}
+
+/// The types of the catalogue that may be sent.
+pub(super) fn sendable_types() -> impl Iterator<Item = &'static str> {
+    EVENT_TYPES.iter().map(EventType::as_str).filter(|name| may_be_sent(name))
 }
 
 /// The text that tells of an event.

@@ -14,6 +14,7 @@ mod message;
 mod secret;
 mod send;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -96,7 +97,7 @@ impl fmt::Debug for Webhooks {
 pub(crate) struct Outgoing {
     parts: Option<Webhooks>,
     /// What the webhooks that are on want, as last looked at.
-    patterns: RwLock<Vec<EventPattern>>,
+    wanted: RwLock<Wanted>,
     /// Told when there may be events to read.
     events_came: Notify,
     /// Told when there may be something to send.
@@ -105,23 +106,19 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) fn new(parts: Option<Webhooks>) -> Self {
-        Self { parts, patterns: RwLock::default(), events_came: Notify::new(), work_came: Notify::new() }
+        Self { parts, wanted: RwLock::default(), events_came: Notify::new(), work_came: Notify::new() }
     }
 
-    /// Whether a webhook may want an event of this type.
+    /// Whether a webhook may want an event of this type of the catalogue.
     pub(crate) fn wants(&self, event_type: &str) -> bool {
-        message::may_be_sent(event_type)
-            && self
-                .patterns
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .iter()
-                .any(|known| known.matches(event_type))
+        self.wanted.read().unwrap_or_else(PoisonError::into_inner).types.contains(event_type)
     }
 
     /// Lets recorded events be held against the webhooks.
     pub(crate) fn tell_of_events(&self) {
-        self.events_came.notify_one();
+        if self.has_subscriptions() {
+            self.events_came.notify_one();
+        }
     }
 
     fn parts(&self) -> Result<&Webhooks, WebhookError> {
@@ -129,13 +126,30 @@ impl Outgoing {
     }
 
     fn note(&self, subscriptions: &[Subscription]) {
-        let patterns = subscriptions.iter().flat_map(|subscription| &subscription.events);
-        let patterns = patterns.filter_map(|pattern| EventPattern::parse(pattern).ok()).collect();
-        *self.patterns.write().unwrap_or_else(PoisonError::into_inner) = patterns;
+        *self.wanted.write().unwrap_or_else(PoisonError::into_inner) = Wanted::of(subscriptions);
     }
 
+    /// Whether any webhook is on.
     pub(crate) fn has_subscriptions(&self) -> bool {
-        !self.patterns.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.wanted.read().unwrap_or_else(PoisonError::into_inner).is_any
+    }
+}
+
+/// What webhooks want.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// Whether there is one.
+    is_any: bool,
+    /// The types of the catalogue that one of them may want. Authors' own are recorded whoever wants them.
+    types: HashSet<&'static str>,
+}
+
+impl Wanted {
+    fn of(subscriptions: &[Subscription]) -> Self {
+        let patterns = subscriptions.iter().flat_map(|subscription| &subscription.events);
+        let patterns: Vec<_> = patterns.filter_map(|pattern| EventPattern::parse(pattern).ok()).collect();
+        let types = message::sendable_types().filter(|name| patterns.iter().any(|pattern| pattern.matches(name)));
+        Self { is_any: !subscriptions.is_empty(), types: types.collect() }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::ports::{
     TryRecord,
 };
 
-/// How often it is looked for what other servers recorded or left behind.
+/// How often what other servers recorded or left behind is looked for.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// How long is waited at least between two looks at what cannot be sent yet.
@@ -63,7 +63,8 @@ pub(super) async fn keep(engine: Arc<Engine>, parts: Webhooks) {
 /// Takes what is due, and begins to send it. How long nothing more is due.
 async fn claim(engine: &Arc<Engine>, parts: &Webhooks, under_way: &mut JoinSet<()>) -> Duration {
     let room = parts.config.max_in_flight.saturating_sub(under_way.len());
-    if room == 0 {
+    // Where no webhook is on, nothing waits.
+    if room == 0 || !engine.outgoing().has_subscriptions() {
         return LOOK;
     }
     let now = engine.clock().now();
@@ -156,13 +157,10 @@ async fn sweep(engine: &Arc<Engine>, parts: &Webhooks, before: DateTime<Utc>) {
             return;
         }
     };
-    for LostDelivery { id, epoch, attempt, max_retries } in lost {
+    for LostDelivery { id, epoch, is_test } in lost {
         let at = engine.clock().now();
-        let end = match backoff::end_of(None, (attempt, max_retries), &parts.config, chance(engine), at) {
-            // The receiver is not to blame.
-            DeliveryEnd::Retry(_) => DeliveryEnd::Retry(at),
-            end => end,
-        };
+        // The receiver may never have got it, so it is sent again, also where that try was the last: it is not to blame.
+        let end = if is_test { DeliveryEnd::Dead } else { DeliveryEnd::Retry(at) };
         let breaker = parts.config.breaker();
         finish(engine, parts, FinishDelivery { id, epoch, record: EndedTry::Lost, end, breaker, at }).await;
     }

@@ -44,20 +44,18 @@ pub trait EventLog: Send + Sync {
     /// Keeps a snapshot, unless one of the same or a later version is there, and lets go of old ones.
     async fn keep_snapshot(&self, snapshot: NewSnapshot) -> Result<(), StoreError>;
 
-    /// The reader of events of this name; a new one begins with what is recorded from now on.
+    /// The reader of events of this name; a new one begins with what is recorded from now on: nothing that was recorded
+    /// before, and all that is when this has been answered.
     async fn event_consumer(&self, name: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError>;
-
-    /// Forgets how far a reader of events got, unless a workflow has triggers for events.
-    async fn forget_consumer(&self, consumer: Uuid) -> Result<(), StoreError>;
 
     /// The events after a place, in order, at most `most`. None that could still get company before it.
     async fn events_after(&self, place: Place, most: usize) -> Result<EventPage, StoreError>;
 
     /// Records how far a reader of events got; it never goes back. `false` when that is not for this reader to say any
-    /// more, since events are handed to it again: then it has to ask where it stands.
+    /// more, since it was put to another place: then it has to ask where it stands.
     async fn move_consumer(&self, consumer: Consumer, at: DateTime<Utc>) -> Result<bool, StoreError>;
 
-    /// Keeps that a reader gives up on an event.
+    /// Keeps that a reader gives up on an event; once, whoever else gives up on it at the same time.
     async fn bury(&self, letter: DeadLetter) -> Result<(), StoreError>;
 
     /// Hands events to a reader again, from a position on, and records who wanted that. `None` when there is no such reader.
@@ -326,8 +324,8 @@ pub struct EventFilter {
     pub types: Vec<String>,
 }
 
-/// The reader that holds events against the triggers of workflows. It begins in the transaction that saves the first such
-/// workflow, so that the trigger sees whatever is recorded afterwards.
+/// The reader that holds events against the triggers of workflows. It begins, or begins anew where there was none any more,
+/// in the transaction that saves the first such workflow: the trigger sees whatever is recorded afterwards.
 pub const EVENT_TRIGGERS: &str = "event-triggers";
 
 /// Somebody who reads all events in order, and how far they got.
@@ -337,10 +335,8 @@ pub struct Consumer {
     pub id: Uuid,
     /// The last event that it is done with.
     pub place: Place,
-    /// Grows whenever events are handed to it again.
+    /// Grows whenever it is put to another place: events are handed to it again, or it begins anew.
     pub epoch: i64,
-    /// When it began: what was recorded earlier is none of its business, even where it comes later in the order.
-    pub since: DateTime<Utc>,
 }
 
 /// An event that a consumer gives up on.

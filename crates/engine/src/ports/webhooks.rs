@@ -1,5 +1,6 @@
 //! The ports of outgoing webhooks: where they and their deliveries are kept, and what sends.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,11 +8,11 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Consumer, StoreError, WebhookReads, WrappedKey};
+use super::{Consumer, Place, StoreError, WebhookReads, WrappedKey};
 use crate::{DeliveryId, TenantId, WebhookId};
 
-/// The reader that makes deliveries of events. It begins in the transaction that makes the first webhook, so that the
-/// webhook sees whatever is recorded afterwards.
+/// The reader that makes deliveries of events. It begins, or begins anew where none was on any more, in the transaction that
+/// switches the first webhook on, so that the webhook sees whatever is recorded afterwards.
 pub const OUTGOING_WEBHOOKS: &str = "webhooks";
 
 /// Keeps outgoing webhooks and their deliveries. Each call that writes is one transaction, durable when it returns.
@@ -46,13 +47,14 @@ pub trait WebhookStore: WebhookReads {
     async fn subscriptions(&self) -> Result<Vec<Subscription>, StoreError>;
 
     /// Records deliveries together with how far their reader of events got. A delivery that was recorded before, and one of
-    /// a webhook that is gone or switched off, is left out.
+    /// a webhook that is gone or switched off, is left out. `false`, and nothing is recorded, when the reader was put to
+    /// another place meanwhile.
     async fn queue_deliveries(
         &self,
         consumer: Consumer,
         deliveries: Vec<NewDelivery>,
         at: DateTime<Utc>,
-    ) -> Result<(), StoreError>;
+    ) -> Result<bool, StoreError>;
 
     /// Takes up to `room` deliveries that are due, the longest waiting webhooks first, and begins a try of each.
     async fn claim_deliveries(&self, room: usize, at: DateTime<Utc>) -> Result<DueDeliveries, StoreError>;
@@ -80,13 +82,13 @@ pub trait WebhookStore: WebhookReads {
 /// Sends messages to others, and knows whom it may send to.
 #[async_trait]
 pub trait WebhookTransport: Send + Sync + 'static {
-    /// Whether something may be sent to this address as it is written. What its name stands for is looked at when it is
-    /// connected to.
+    /// The address as it is to be kept, if something may be sent to it as it is written. What its name stands for is looked
+    /// at when it is connected to.
     ///
     /// # Errors
     ///
     /// What is wrong with it, for its author.
-    fn check(&self, url: &str) -> Result<(), String>;
+    fn check(&self, url: &str) -> Result<String, String>;
 
     /// Sends a request by `POST` and waits for the answer, for as long as the request allows.
     ///
@@ -97,7 +99,7 @@ pub trait WebhookTransport: Send + Sync + 'static {
 }
 
 /// A message to send.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct OutgoingRequest {
     /// Where to.
     pub url: String,
@@ -107,6 +109,17 @@ pub struct OutgoingRequest {
     pub body: String,
     /// How long sending it and reading the answer may take together.
     pub timeout: Duration,
+}
+
+impl fmt::Debug for OutgoingRequest {
+    /// Without what may hold a secret: the address, the values of headers, the body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("OutgoingRequest")
+            .field("headers", &headers)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An answer.
@@ -234,8 +247,8 @@ pub struct Subscription {
     pub events: Vec<String>,
     /// What must hold of an event: one expression.
     pub filter: Option<String>,
-    /// When the webhook was made: it does not see what was recorded before.
-    pub since: DateTime<Utc>,
+    /// Where the webhook was switched on last: it does not see what was recorded before.
+    pub since: Place,
 }
 
 /// An event to send to a webhook.
@@ -315,10 +328,8 @@ pub struct LostDelivery {
     pub id: DeliveryId,
     /// The try.
     pub epoch: i64,
-    /// Which one it was, from 1.
-    pub attempt: i32,
-    /// How often it may be tried again after the first.
-    pub max_retries: i32,
+    /// Whether it was a test, which is tried once.
+    pub is_test: bool,
 }
 
 /// What a try makes of its delivery.
@@ -431,6 +442,18 @@ pub enum Redelivery {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_shows_nothing_in_confidence() {
+        let request = OutgoingRequest {
+            url: "https://a.example/s3cret".to_owned(),
+            headers: vec![("authorization".to_owned(), "Bearer s3cret".to_owned())],
+            body: "s3cret".to_owned(),
+            timeout: Duration::from_secs(1),
+        };
+        let shown = format!("{request:?}");
+        assert!(shown.contains("authorization") && !shown.contains("s3cret"), "{shown}");
+    }
 
     #[test]
     fn failures_in_a_row_open_the_circuit_ever_longer() {

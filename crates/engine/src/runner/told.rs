@@ -61,6 +61,12 @@ impl Told {
         turns
     }
 
+    /// Nobody hears of what a record says: the status counts as told, and of the steps nothing is known any more.
+    fn pass_over(&mut self, status: ExecutionStatus) {
+        self.status = status;
+        self.steps.clear();
+    }
+
     fn is_new(&mut self, step: i32, status: StepStatus, attempt: i32) -> bool {
         self.steps.insert(step, (status, attempt)) != Some((status, attempt))
     }
@@ -97,8 +103,7 @@ impl Drive<'_> {
         let is_full = self.tells_all();
         let catalog = engine.catalog();
         if !is_full && !catalog.has_event_triggers() && !engine.outgoing().has_subscriptions() {
-            // What nobody heard of need not be compared with later.
-            self.told.status = self.execution.status();
+            self.told.pass_over(self.execution.status());
             return emitted;
         }
         let is_wanted = |event_type: &EventType| is_full || engine.wants_event(event_type.as_str());
@@ -116,10 +121,9 @@ impl Drive<'_> {
         events.extend(saga_begins);
         events.extend(emitted);
         for step in steps {
-            let Some(event_type) = step_event(step.state.status).filter(|event_type| is_wanted(event_type)) else {
-                continue;
-            };
-            if self.told.is_new(step.state.ordinal, step.state.status, step.state.attempt) {
+            // What is told of a step later must not depend on who listens now.
+            let is_new = self.told.is_new(step.state.ordinal, step.state.status, step.state.attempt);
+            if let Some(event_type) = step_event(step.state.status).filter(|kind| is_new && is_wanted(kind)) {
                 events.push(self.of_step(event_type, step));
             }
         }
@@ -234,5 +238,15 @@ mod tests {
         assert!(!told.is_new(1, StepStatus::Running, 1));
         assert!(told.is_new(1, StepStatus::Retrying, 1));
         assert!(told.is_new(1, StepStatus::Running, 2));
+    }
+
+    #[test]
+    fn a_step_is_told_anew_after_nobody_listened() {
+        let mut told = told_until(ExecutionStatus::Running);
+        assert!(told.is_new(1, StepStatus::Running, 1));
+        // Nobody hears that it waited meanwhile.
+        told.pass_over(ExecutionStatus::Waiting);
+        assert!(told.is_new(1, StepStatus::Running, 1));
+        assert_eq!(told.turns(ExecutionStatus::Running), [EventType::WorkflowResumed]);
     }
 }

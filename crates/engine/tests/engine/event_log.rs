@@ -46,12 +46,8 @@ macro_rules! unread_event_log {
                     unreachable!("nothing is replayed here")
                 }
 
-                async fn event_consumer(&self, _: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError> {
-                    Ok(Consumer { id: Uuid::nil(), place: Place::default(), epoch: 0, since: at })
-                }
-
-                async fn forget_consumer(&self, _: Uuid) -> Result<(), StoreError> {
-                    Ok(())
+                async fn event_consumer(&self, _: &str, _: DateTime<Utc>) -> Result<Consumer, StoreError> {
+                    Ok(Consumer { id: Uuid::nil(), place: Place::default(), epoch: 0 })
                 }
 
                 async fn events_after(&self, _: Place, _: usize) -> Result<EventPage, StoreError> {

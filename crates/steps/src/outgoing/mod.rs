@@ -70,8 +70,8 @@ impl WebhookSender {
 
 #[async_trait]
 impl WebhookTransport for WebhookSender {
-    fn check(&self, url: &str) -> Result<(), String> {
-        parsed(url, &self.policy).map(drop)
+    fn check(&self, url: &str) -> Result<String, String> {
+        parsed(url, &self.policy).map(String::from)
     }
 
     async fn post(&self, request: OutgoingRequest) -> Result<OutgoingAnswer, String> {
@@ -85,6 +85,9 @@ impl WebhookTransport for WebhookSender {
 }
 
 fn parsed(url: &str, policy: &TargetPolicy) -> Result<Url, String> {
+    if url.contains('\0') {
+        return Err("is no address: it has a NUL character in it".to_owned());
+    }
     let url = Url::parse(url).map_err(|error| format!("is no address: {error}"))?;
     if !["http", "https"].contains(&url.scheme()) {
         return Err(format!("must begin with http:// or https://, not {}:", url.scheme()));

@@ -66,7 +66,7 @@ impl Network {
 }
 
 /// What is not on the internet, by the registries of special addresses (RFC 6890 and those after it).
-const SPECIAL: [Network; 24] = [
+const SPECIAL: [Network; 21] = [
     Network::v4(0, 0, 0, 0, 8),
     Network::v4(10, 0, 0, 0, 8),
     Network::v4(100, 64, 0, 0, 10),
@@ -82,16 +82,14 @@ const SPECIAL: [Network; 24] = [
     Network::v4(203, 0, 113, 0, 24),
     Network::v4(224, 0, 0, 0, 4),
     Network::v4(240, 0, 0, 0, 4),
-    // Unspecified, loopback, and old forms of IPv4 addresses.
-    Network::v6(0, 0, 96),
-    Network::v6(0x100, 0, 64),
+    // Only 2000::/3 is handed out to the internet. Before it are loopback and what stands for IPv4 addresses, of which no
+    // more than `unwrapped` knows can be judged: a network's own NAT64 (64:ff9b:1::/48) puts them in different places.
+    Network::v6(0, 0, 3),
+    Network::v6(0x4000, 0, 2),
+    Network::v6(0x8000, 0, 1),
     Network::v6(0x2001, 0, 23),
     Network::v6(0x2001, 0xdb8, 32),
     Network::v6(0x3fff, 0, 20),
-    Network::v6(0x5f00, 0, 16),
-    Network::v6(0xfc00, 0, 7),
-    Network::v6(0xfe80, 0, 9),
-    Network::v6(0xff00, 0, 8),
 ];
 
 /// Whom webhooks may be sent to.
@@ -113,7 +111,7 @@ impl TargetPolicy {
     }
 }
 
-/// The IPv4 address that an IPv6 address stands for, where it stands for one: mapped, by NAT64 or by 6to4.
+/// The IPv4 address that an IPv6 address stands for, where it is known to: mapped, by the NAT64 of all networks or by 6to4.
 fn unwrapped(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let segments = v6.segments();
@@ -126,8 +124,6 @@ fn unwrapped(address: IpAddr) -> IpAddr {
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
             v4(high, low)
         }
-        // NAT64 of a network of one's own.
-        [0x64, 0xff9b, 1, .., high, low] => v4(high, low),
         _ => address,
     }
 }
@@ -151,6 +147,9 @@ mod tests {
             "2606:4700::1111",
             "2a00:1450:4001::200e",
             "64:ff9b::808:808",
+            "::ffff:8.8.8.8",
+            "2002:808:808::1",
+            "3ffe::1",
         ] {
             assert!(policy.allows(address(open)), "{open}");
         }
@@ -174,10 +173,27 @@ mod tests {
             "::ffff:127.0.0.1",
             "::ffff:10.0.0.1",
             "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
+            // 10.0.0.1 and 8.8.8.8 as a network with a prefix of 48 or 96 bits writes them.
+            "64:ff9b:1:a00:0:100::",
             "64:ff9b:1::a00:1",
+            "64:ff9b:1:808:8:800::",
+            "64:ff9b:1::808:808",
+            "::ffff:0:127.0.0.1",
+            "::ffff:0:8.8.8.8",
+            "::8.8.8.8",
+            "100::1",
+            "1fff::1",
             "2002:7f00:1::",
+            "2002:a9fe:a9fe::",
             "2001::1",
+            "2001:1ff::1",
             "2001:db8::1",
+            "3fff:fff::1",
+            "4000::1",
+            "5f00::1",
+            "8000::1",
+            "e000::1",
             "fc00::1",
             "fd12::1",
             "fe80::1",
@@ -190,9 +206,9 @@ mod tests {
 
     #[test]
     fn what_is_allowed_by_name_is_allowed() {
-        let allowed = ["10.20.0.0/16", "127.0.0.1", "fd00::/8"].map(|text| text.parse().unwrap());
+        let allowed = ["10.20.0.0/16", "127.0.0.1", "fd00::/8", "64:ff9b:1::/48"].map(|text| text.parse().unwrap());
         let policy = TargetPolicy { allow_private: false, allowed: allowed.to_vec() };
-        for open in ["10.20.1.1", "::ffff:10.20.1.1", "127.0.0.1", "fd00::5"] {
+        for open in ["10.20.1.1", "::ffff:10.20.1.1", "127.0.0.1", "fd00::5", "64:ff9b:1::a00:1"] {
             assert!(policy.allows(address(open)), "{open}");
         }
         for shut in ["10.21.0.1", "127.0.0.2", "fc00::1"] {

@@ -75,7 +75,7 @@ async fn what_is_not_on_the_internet_is_refused_however_it_is_written() {
     }
     // A name is looked at when it is connected to.
     let url = format!("http://localhost:{port}/");
-    assert_eq!(sender.check(&url), Ok(()));
+    assert_eq!(sender.check(&url), Ok(url.clone()));
     let error = sender.post(request(url.clone())).await.unwrap_err();
     assert!(error.contains("not on the internet"), "{error}");
     let allowed = TargetPolicy { allow_private: false, allowed: vec!["127.0.0.1".parse().unwrap()] };
@@ -108,9 +108,13 @@ fn what_is_no_target_is_named() {
         ("file:///etc/passwd", "not file:"),
         ("https://user:s3cret@a.example/", "user or a password"),
         ("http://", "is no address"),
+        ("https://a.example/a\0b", "NUL"),
     ] {
         let error = sender.check(url).unwrap_err();
         assert!(error.contains(part) && !error.contains("s3cret"), "{url}: {error}");
     }
-    assert_eq!(sender.check("https://a.example:8443/hook?x=1"), Ok(()));
+    let kept = |url| sender.check(url).unwrap();
+    assert_eq!(kept("https://a.example:8443/hook?x=1"), "https://a.example:8443/hook?x=1");
+    // As it is connected to, however it was written.
+    assert_eq!(kept(" HTTPS://A.Example:443/a\t/../b c\n"), "https://a.example/b%20c");
 }

@@ -8,7 +8,6 @@ use cogwheel_engine::ports::{
     ReplayEvents, Replayed, StoreError, StoredSnapshot,
 };
 use cogwheel_machine::ExecutionId;
-use uuid::Uuid;
 
 use super::SqlStore;
 use crate::events::read;
@@ -50,10 +49,6 @@ impl EventLog for SqlStore {
         }
         let name = name.to_owned();
         self.journal().write(Box::new(move |tx| Box::pin(async move { events::begin(tx, &name, at).await }))).await
-    }
-
-    async fn forget_consumer(&self, consumer: Uuid) -> Result<(), StoreError> {
-        self.journal().write(Box::new(move |tx| Box::pin(events::forget(tx, consumer)))).await
     }
 
     async fn events_after(&self, place: Place, most: usize) -> Result<EventPage, StoreError> {

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use cogwheel_engine::TenantId;
 use cogwheel_engine::ports::StoreError;
-use sea_orm::Value;
+use cogwheel_entity::audit_log::{AuditCategory, AuditOperation};
+use sea_orm::{ActiveEnum as _, Value};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
@@ -19,13 +20,13 @@ const ADD_ADMIN: &str = "insert into users (id, email, display_name, is_system_a
 const INSERT: &str =
     "insert into audit_log (id, tenant_id, category, action, table_name, record_id, operation, new_data,
         actor_type, actor_user_id, reason, created_at, updated_at)
-    values ($1, $2, 'execution_control', $3, $4, $5, 'update', $6, 'user', $7, $8, $9, $9)";
+    values ($1, $2, $3, $4, $5, $6, $7, $8, 'user', $9, $10, $11, $11)";
 
 /// Something that was done by hand.
 pub(super) struct Act<'a> {
     pub(super) tenant: TenantId,
     /// What was done: `saga.retry`.
-    pub(super) action: &'static str,
+    pub(super) action: &'a str,
     /// The table and the row that changed.
     pub(super) table: &'static str,
     pub(super) record: String,
@@ -51,14 +52,26 @@ pub(super) async fn admin(tx: &mut dyn WriteTx, at: DateTime<Utc>) -> Result<Uui
     Err(StoreError::Bug("the account of the admin key could not be made".to_owned()))
 }
 
-/// Writes what somebody did to the audit log.
+/// Writes what somebody did about an execution to the audit log.
 pub(super) async fn write(tx: &mut dyn WriteTx, actor: Uuid, act: Act<'_>) -> Result<(), StoreError> {
+    write_of(tx, actor, (AuditCategory::ExecutionControl, AuditOperation::Update), act).await
+}
+
+/// Writes what somebody did to the audit log.
+pub(super) async fn write_of(
+    tx: &mut dyn WriteTx,
+    actor: Uuid,
+    (category, operation): (AuditCategory, AuditOperation),
+    act: Act<'_>,
+) -> Result<(), StoreError> {
     let values = [
         Value::from(new_id(act.at)),
         Value::from(act.tenant.0),
+        Value::from(category.to_value()),
         Value::from(act.action),
         Value::from(act.table),
         Value::from(act.record),
+        Value::from(operation.to_value()),
         Value::from(storable(&act.change)),
         Value::from(actor),
         Value::from(act.reason.map(storable_text)),

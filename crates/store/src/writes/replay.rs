@@ -25,8 +25,6 @@ struct Range {
     before: Place,
     events: i64,
     to_position: i64,
-    /// When the first of them was recorded.
-    since: DateTime<Utc>,
 }
 
 /// See [`cogwheel_engine::ports::EventLog::replay_events`].
@@ -57,8 +55,7 @@ async fn find(tx: &mut dyn WriteTx, name: &str) -> Result<Option<Reader>, StoreE
 /// The events from the one at the position on, or from the next one where there is none, as far as the reader had got;
 /// `None` where that is nothing.
 async fn range(tx: &mut dyn WriteTx, reader: &Reader, from: i64) -> Result<Option<Range>, StoreError> {
-    let is_sqlite = tx.backend() == DbBackend::Sqlite;
-    let transaction = if is_sqlite { "0" } else { "recorded_xid::text::bigint" };
+    let transaction = if tx.backend() == DbBackend::Sqlite { "0" } else { "recorded_xid::text::bigint" };
     let first = format!(
         "select {transaction} as place_transaction, position from event_store where position >= $1 order by position limit 1"
     );
@@ -66,25 +63,37 @@ async fn range(tx: &mut dyn WriteTx, reader: &Reader, from: i64) -> Result<Optio
     let Some(first) = rows.first() else { return Ok(None) };
     let position: i64 = first.get("position")?;
     let before = Place { transaction: first.get("place_transaction")?, position: position - 1 };
-    let counted = "select count(*) as events, max(position) as to_position, min(created_at) as since from event_store";
-    let rows = if is_sqlite {
-        let counted = format!("{counted} where position > $1 and position <= $2");
-        let values = [Value::from(before.position), Value::from(reader.place.position)];
-        tx.query(raw(tx, &counted, values)).await?
-    } else {
-        let counted = format!(
-            "{counted} where (recorded_xid, position) > ($1::text::xid8, $2)
-             and (recorded_xid, position) <= ($3::text::xid8, $4)"
-        );
-        let place = |place: Place| [Value::from(place.transaction.to_string()), Value::from(place.position)];
-        tx.query(raw(tx, &counted, [place(before), place(reader.place)].concat())).await?
-    };
+    let counted = format!(
+        "select count(*) as events, max(position) as to_position from event_store where {}",
+        within(tx.backend(), 1)
+    );
+    let rows = tx.query(raw(tx, &counted, places(tx.backend(), before, reader.place))).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let events: i64 = row.get("events")?;
     if events == 0 {
         return Ok(None);
     }
-    Ok(Some(Range { before, events, to_position: row.get("to_position")?, since: row.get("since")? }))
+    Ok(Some(Range { before, events, to_position: row.get("to_position")? }))
+}
+
+/// What holds of the events after one place up to another, whose parameters begin with this number.
+fn within(backend: DbBackend, number: usize) -> String {
+    let [a, b, c, d] = [0, 1, 2, 3].map(|next| number + next);
+    match backend {
+        DbBackend::Sqlite => format!("position > ${a} and position <= ${b}"),
+        _ => format!(
+            "(recorded_xid, position) > (${a}::text::xid8, ${b}) and (recorded_xid, position) <= (${c}::text::xid8, ${d})"
+        ),
+    }
+}
+
+/// The parameters of [`within`].
+fn places(backend: DbBackend, after: Place, until: Place) -> Vec<Value> {
+    let place = |place: Place| match backend {
+        DbBackend::Sqlite => vec![Value::from(place.position)],
+        _ => vec![Value::from(place.transaction.to_string()), Value::from(place.position)],
+    };
+    [place(after), place(until)].concat()
 }
 
 /// What the reader had given up on is tried again.
@@ -94,24 +103,24 @@ async fn take_up_letters(
     range: &Range,
     at: DateTime<Utc>,
 ) -> Result<i64, StoreError> {
-    const TAKE_UP: &str = "update event_dead_letters set status = 'replayed', resolved_at = $1, updated_at = $1
-        where event_consumer_id = $2 and status = 'open'
-        and event_id in (select id from event_store where position > $3 and position <= $4)";
-    let positions = [Value::from(range.before.position), Value::from(range.to_position)];
-    let values = [Value::from(at), Value::from(reader.id)].into_iter().chain(positions);
-    let taken = tx.execute(raw(tx, TAKE_UP, values)).await?;
+    let take_up = format!(
+        "update event_dead_letters set status = 'replayed', resolved_at = $1, updated_at = $1
+        where event_consumer_id = $2 and status = 'open' and event_id in (select id from event_store where {})",
+        within(tx.backend(), 3)
+    );
+    let places = places(tx.backend(), range.before, reader.place);
+    let values = [Value::from(at), Value::from(reader.id)].into_iter().chain(places);
+    let taken = tx.execute(raw(tx, &take_up, values)).await?;
     Ok(i64::try_from(taken).unwrap_or(i64::MAX))
 }
 
 /// The epoch tells a running reader that its place is not where it thinks.
 async fn go_back(tx: &mut dyn WriteTx, reader: &Reader, range: &Range, at: DateTime<Utc>) -> Result<(), StoreError> {
     const GO_BACK: &str = "update event_consumers set last_recorded_xid = $1, last_position = $2,
-        lease_epoch = lease_epoch + 1, created_at = case when created_at > $3 then $3 else created_at end, updated_at = $4
-        where id = $5";
+        lease_epoch = lease_epoch + 1, updated_at = $3 where id = $4";
     let values = [
         Value::from(range.before.transaction),
         Value::from(range.before.position),
-        Value::from(range.since),
         Value::from(at),
         Value::from(reader.id),
     ];

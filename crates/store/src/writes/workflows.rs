@@ -30,6 +30,8 @@ struct Before {
     /// Whether it may be started: switched on and active.
     is_enabled: bool,
     is_deleted: bool,
+    /// Whether events start it.
+    has_events: bool,
     origin_path: Option<String>,
 }
 
@@ -67,8 +69,9 @@ pub(crate) async fn save(tx: &mut dyn WriteTx, save: SaveWorkflow) -> Result<Wor
     let (schedules, watches) = triggers::align(tx, id, &save).await?;
     let endpoints = endpoints::align(tx, id, &save).await?;
     let has_events = !save.workflow.triggers.events.is_empty();
-    if has_events {
-        events::begin(tx, EVENT_TRIGGERS, save.at).await?;
+    if has_events && !before.is_some_and(|before| before.has_events && !before.is_deleted) {
+        let others = raw(tx, OTHERS_WITH_EVENTS, [Value::from(id)]);
+        events::listen(tx, EVENT_TRIGGERS, others, save.at).await?;
     }
     Ok(WorkflowRecord {
         id: WorkflowId(id),
@@ -85,6 +88,10 @@ pub(crate) async fn save(tx: &mut dyn WriteTx, save: SaveWorkflow) -> Result<Wor
         has_events,
     })
 }
+
+/// Another workflow that events start.
+const OTHERS_WITH_EVENTS: &str =
+    "select 1 as found from workflows where event_trigger_count > 0 and deleted_at is null and id <> $1 limit 1";
 
 fn changed(save: &SaveWorkflow, id: Uuid) -> ChangedWorkflow<'_> {
     ChangedWorkflow {
@@ -235,6 +242,7 @@ async fn find(tx: &mut dyn WriteTx, save: &SaveWorkflow) -> Result<Option<Before
                 workflows::Column::IsEnabled,
                 workflows::Column::Status,
                 workflows::Column::DeletedAt,
+                workflows::Column::EventTriggerCount,
                 workflows::Column::OriginPath,
             ])
             .filter(workflows::Column::TenantId.eq(save.tenant.0))
@@ -244,8 +252,13 @@ async fn find(tx: &mut dyn WriteTx, save: &SaveWorkflow) -> Result<Option<Before
         let deleted_at: Option<DateTime<Utc>> = row.get("deleted_at")?;
         let is_active = row.get::<String>("status")? == workflows::WorkflowStatus::Active.to_value();
         let is_enabled = is_active && row.get("is_enabled")?;
-        let origin_path = row.get("origin_path")?;
-        Ok(Before { id: row.get("id")?, is_enabled, is_deleted: deleted_at.is_some(), origin_path })
+        Ok(Before {
+            id: row.get("id")?,
+            is_enabled,
+            is_deleted: deleted_at.is_some(),
+            has_events: row.get::<i32>("event_trigger_count")? > 0,
+            origin_path: row.get("origin_path")?,
+        })
     };
     if let Some(row) = rows(tx, named().filter(workflows::Column::DeletedAt.is_null())).await?.first() {
         return read(row).map(Some);

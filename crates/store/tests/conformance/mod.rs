@@ -14,6 +14,7 @@ mod opening;
 mod outside;
 mod pages;
 mod pool;
+mod readers;
 mod records;
 mod sagas;
 mod schedules;

@@ -13,7 +13,9 @@ use cogwheel_engine::ports::{LogLevel, LogStream, StepEffect};
 use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, WatchId};
 use cogwheel_machine::{ExecutionId, ExecutionStatus, Layer, SignalName, StepState, StepStatus};
 use cogwheel_store::{ConnectOptions, Database, SqlStore};
-use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Statement};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, QueryResult, Statement, TransactionTrait as _,
+};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -32,6 +34,19 @@ pub(super) struct World {
     pub(super) store: SqlStore,
     pub(super) tenant: TenantId,
     pub(super) node: NodeId,
+}
+
+/// What holds the reading of events back until it ends.
+pub(super) struct OldTransaction {
+    db: DatabaseConnection,
+    tx: DatabaseTransaction,
+}
+
+impl OldTransaction {
+    pub(super) async fn end(self) {
+        self.tx.rollback().await.unwrap();
+        self.db.close().await.unwrap();
+    }
 }
 
 /// A fixed instant plus seconds.
@@ -98,6 +113,17 @@ impl World {
     /// Another store on the same database, as another server has it.
     pub(super) async fn second_store(&self) -> SqlStore {
         Database::connect(&self.url(), ConnectOptions::default()).await.unwrap().open().await.unwrap()
+    }
+
+    /// On PostgreSQL, a transaction that is older than any that comes now, as somebody else may have one open.
+    pub(super) async fn old_transaction(&self) -> Option<OldTransaction> {
+        if self.is_sqlite() {
+            return None;
+        }
+        let db = self.copy.open().await;
+        let tx = db.begin().await.unwrap();
+        tx.execute_unprepared("select pg_current_xact_id()").await.unwrap();
+        Some(OldTransaction { db, tx })
     }
 
     /// Closes the store and removes the database.

@@ -18,7 +18,6 @@ use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, 
 use cogwheel_machine::ExecutionId;
 use cogwheel_store::SqlStore;
 use tokio::sync::{Notify, mpsc};
-use uuid::Uuid;
 
 /// On which side of a write the server dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +133,7 @@ forwarded! {
         fn known_versions(watch: WatchId, fingerprints: &[String]) -> Result<HashSet<String>, StoreError>;
         fn record_decisions(decisions: Vec<FileDecision>) -> Result<(), StoreError>;
         fn set_watch_health(watch: WatchId, health: WatchHealth) -> Result<(), StoreError>;
-        fn pending_afters(before: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError>;
+        fn pending_afters(before: DateTime<Utc>, now: DateTime<Utc>) -> Result<Vec<PendingAfter>, StoreError>;
         fn plan_afters(plans: Vec<AfterPlan>) -> Result<HashSet<FileId>, StoreError>;
         fn end_afters(ended: Vec<EndedAfter>) -> Result<(), StoreError>;
         fn record_upload(upload: NewUpload) -> Result<RecordedUpload, StoreError>;
@@ -149,7 +148,6 @@ forwarded! {
         fn snapshot(tenant: TenantId, execution: ExecutionId, up_to: i64) -> Result<Option<StoredSnapshot>, StoreError>;
         fn keep_snapshot(snapshot: NewSnapshot) -> Result<(), StoreError>;
         fn event_consumer(name: &str, at: DateTime<Utc>) -> Result<Consumer, StoreError>;
-        fn forget_consumer(consumer: Uuid) -> Result<(), StoreError>;
         fn events_after(place: Place, most: usize) -> Result<EventPage, StoreError>;
         fn move_consumer(consumer: Consumer, at: DateTime<Utc>) -> Result<bool, StoreError>;
         fn bury(letter: DeadLetter) -> Result<(), StoreError>;

@@ -43,12 +43,11 @@ enum Done {
 /// Holds events against the triggers until the engine stops.
 pub(super) async fn keep(engine: Arc<Engine>) {
     let mut changes = engine.catalog().changes();
-    let mut consumer = None;
     let mut hold_up = FIRST_HOLD_UP;
     loop {
         let mut look = LOOK;
         if engine.catalog().has_event_triggers() {
-            match read_on(&engine, &mut consumer).await {
+            match read_on(&engine).await {
                 Some(Done::Stopping) => return,
                 Some(Done::HeldUp) => {
                     look = hold_up;
@@ -56,9 +55,6 @@ pub(super) async fn keep(engine: Arc<Engine>) {
                 }
                 Some(Done::All) | None => hold_up = FIRST_HOLD_UP,
             }
-        } else if let Some(known) = consumer.take() {
-            // Whoever comes later is not told of what happened while nobody listened.
-            forget(&engine, &known).await;
         }
         let woken = async {
             tokio::select! {
@@ -73,24 +69,22 @@ pub(super) async fn keep(engine: Arc<Engine>) {
     }
 }
 
-/// Reads on to the end; `None` when the database cannot be read for now.
-async fn read_on(engine: &Arc<Engine>, consumer: &mut Option<Consumer>) -> Option<Done> {
+/// Reads on to the end; `None` when that has to be tried again later.
+async fn read_on(engine: &Arc<Engine>) -> Option<Done> {
     // Other servers may have dealt with what this one did not read yet.
     let mut known =
         until_stored(engine, || engine.store().event_consumer(EVENT_TRIGGERS, engine.clock().now())).await?;
     loop {
         let page = until_stored(engine, || engine.store().events_after(known.place, PAGE)).await?;
         let Some(last) = page.events.last().map(|event| event.place) else {
-            *consumer = Some(known);
             return Some(if page.is_held_up { Done::HeldUp } else { Done::All });
         };
         for event in &page.events {
-            if let Done::Stopping = hold(engine, &known, event).await {
+            if let Done::Stopping = hold(engine, &known, event).await? {
                 return Some(Done::Stopping);
             }
         }
         known.place = last;
-        *consumer = Some(known);
         let is_still_so = until_stored(engine, || engine.store().move_consumer(known, engine.clock().now())).await?;
         if !is_still_so {
             known =
@@ -99,24 +93,15 @@ async fn read_on(engine: &Arc<Engine>, consumer: &mut Option<Consumer>) -> Optio
     }
 }
 
-async fn forget(engine: &Arc<Engine>, consumer: &Consumer) {
-    if let Err(error) = engine.store().forget_consumer(consumer.id).await {
-        warn!(%error, "the place in the events is kept; events until the next trigger comes are held against it");
-    }
-}
-
-/// Lets an event start what it is to start. Trying again finds what was started before.
-async fn hold(engine: &Arc<Engine>, consumer: &Consumer, event: &RecordedEvent) -> Done {
-    if event.at <= consumer.since {
-        return Done::All;
-    }
+/// Lets an event start what it is to start; `None` when that has to be tried again later, which finds what was started before.
+async fn hold(engine: &Arc<Engine>, consumer: &Consumer, event: &RecordedEvent) -> Option<Done> {
     let mut reasons = Vec::new();
     for (workflow, trigger) in engine.catalog().event_triggers(&event.event_type) {
         if workflow.tenant != event.tenant || !workflow.is_enabled {
             continue;
         }
         match start(engine, &workflow, &trigger, event).await {
-            Ok(Done::Stopping) => return Done::Stopping,
+            Ok(Done::Stopping) => return Some(Done::Stopping),
             Ok(Done::All | Done::HeldUp) => {}
             Err(why) => {
                 warn!(event = %event.id, event_type = event.event_type, workflow = &*workflow.name, why, "an event starts nothing");
@@ -125,7 +110,7 @@ async fn hold(engine: &Arc<Engine>, consumer: &Consumer, event: &RecordedEvent) 
         }
     }
     if reasons.is_empty() {
-        return Done::All;
+        return Some(Done::All);
     }
     let letter = DeadLetter {
         consumer: consumer.id,
@@ -135,10 +120,8 @@ async fn hold(engine: &Arc<Engine>, consumer: &Consumer, event: &RecordedEvent) 
         reasons,
         at: engine.clock().now(),
     };
-    match until_stored(engine, || engine.store().bury(letter.clone())).await {
-        Some(()) => Done::All,
-        None => Done::Stopping,
-    }
+    until_stored(engine, || engine.store().bury(letter.clone())).await?;
+    Some(Done::All)
 }
 
 async fn start(

@@ -52,10 +52,8 @@ const NEXT: &str = "select min(case when t.opens_at > t.due_at then t.opens_at e
             and d.status in ('pending', 'retrying') order by d.next_attempt_at, d.id limit 1) as due_at
     from webhooks w where w.is_active = true) t";
 
-pub(crate) const LOST: &str = "select d.id, d.lease_epoch, d.attempt_count,
-        case when d.is_test = true then 0 else w.max_retries end as max_retries
-    from webhook_deliveries d join webhooks w on w.id = d.webhook_id
-    where d.status = 'delivering' and d.lease_expires_at <= $1 order by d.lease_expires_at limit $2";
+pub(crate) const LOST: &str = "select id, lease_epoch, is_test from webhook_deliveries
+    where status = 'delivering' and lease_expires_at <= $1 order by lease_expires_at limit $2";
 
 /// See [`cogwheel_engine::ports::WebhookStore::claim_deliveries`].
 pub(crate) async fn claim(tx: &mut dyn WriteTx, room: usize, at: DateTime<Utc>) -> Result<DueDeliveries, StoreError> {
@@ -163,8 +161,7 @@ pub(crate) async fn lost(ask: &mut dyn Ask, at: DateTime<Utc>) -> Result<Vec<Los
         Ok(LostDelivery {
             id: DeliveryId(row.get("id")?),
             epoch: row.get("lease_epoch")?,
-            attempt: row.get("attempt_count")?,
-            max_retries: row.get("max_retries")?,
+            is_test: row.get("is_test")?,
         })
     };
     ask.query(raw(ask, LOST, [Value::from(at), Value::from(MOST_LOST)])).await?.iter().map(read).collect()

@@ -1,70 +1,118 @@
 //! Recording deliveries: of events together with how far their reader got, of tests, and anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cogwheel_engine::ports::{ClaimedDelivery, Consumer, NewDelivery, Redelivery, StoreError, TestDelivery};
 use cogwheel_engine::{DeliveryId, TenantId, WebhookId};
 use cogwheel_entity::webhook_deliveries::{self, DeliveryStatus};
-use sea_orm::{ActiveEnum as _, ActiveValue::Set, EntityTrait, Value};
+use sea_orm::{ActiveEnum as _, ActiveValue::Set, DbBackend, EntityTrait, Value};
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::claim::{LEASE_MARGIN, target};
-use crate::tx::{Row, WriteTx, any_of, ids, locked, raw};
+use crate::tx::{FOR_CHANGE, Row, WriteTx, any_of, ids, locked, raw};
 use crate::values::storable_text;
 use crate::writes::{events, execute};
-
-/// Keeps a row from being changed by others, without keeping them from referring to it.
-pub(super) const FOR_CHANGE: &str = " for no key update";
 
 const RECORD: &str = "insert into webhook_deliveries (id, tenant_id, webhook_id, event_id, event_type, replay_number,
         request_body, next_attempt_at, created_at, updated_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $8)
     on conflict (webhook_id, event_id, replay_number) where event_id is not null do nothing";
 
-const TRIGGERED: &str = "update webhooks set last_triggered_at = $1, updated_at = $1 where id = $2";
+/// The same of many at once; the webhooks that have new ones.
+const RECORD_ALL: &str = "with recorded as (
+      insert into webhook_deliveries (id, tenant_id, webhook_id, event_id, event_type, request_body, next_attempt_at,
+        created_at, updated_at)
+      select id, tenant_id, webhook_id, event_id, event_type, request_body, $1::timestamptz, $1, $1
+      from jsonb_to_recordset($2::jsonb) as r(id uuid, tenant_id uuid, webhook_id uuid, event_id uuid, event_type text,
+        request_body text)
+      on conflict (webhook_id, event_id, replay_number) where event_id is not null do nothing returning webhook_id)
+    select distinct webhook_id from recorded order by webhook_id";
+
+/// Instants come from the clocks of several servers.
+const TRIGGERED: &str = "update webhooks set updated_at = $1,
+    last_triggered_at = case when last_triggered_at > $1 then last_triggered_at else $1 end where id = $2";
 
 /// See [`cogwheel_engine::ports::WebhookStore::queue_deliveries`].
 pub(crate) async fn queue(
     tx: &mut dyn WriteTx,
     consumer: Consumer,
+    mut deliveries: Vec<NewDelivery>,
+    at: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    // Whoever was put to another place meanwhile may have read what is nobody's business any more.
+    if !events::advance(tx, consumer, at).await? {
+        return Ok(false);
+    }
+    if deliveries.is_empty() {
+        return Ok(true);
+    }
+    let asked: HashSet<Uuid> = deliveries.iter().map(|delivery| delivery.webhook.0).collect();
+    let active = format!(
+        "select id from webhooks where id in {} and is_active = true order by id{}",
+        any_of(tx.backend(), 1),
+        locked(tx, FOR_CHANGE)
+    );
+    let asked = ids(tx, asked);
+    let active = tx.query(raw(tx, &active, [asked])).await?;
+    let active = active.iter().map(|row| row.get("id")).collect::<Result<HashSet<Uuid>, _>>()?;
+    deliveries.retain(|delivery| active.contains(&delivery.webhook.0));
+    let triggered = if tx.backend() == DbBackend::Sqlite {
+        record(tx, deliveries, at).await?
+    } else {
+        record_all(tx, &deliveries, at).await?
+    };
+    for webhook in triggered {
+        tx.execute(raw(tx, TRIGGERED, [Value::from(at), Value::from(webhook)])).await?;
+    }
+    Ok(true)
+}
+
+/// Records deliveries one by one; the webhooks of those that are new.
+async fn record(
+    tx: &mut dyn WriteTx,
     deliveries: Vec<NewDelivery>,
     at: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let mut by_webhook: HashMap<Uuid, Vec<NewDelivery>> = HashMap::new();
+) -> Result<BTreeSet<Uuid>, StoreError> {
+    let mut triggered = BTreeSet::new();
     for delivery in deliveries {
-        by_webhook.entry(delivery.webhook.0).or_default().push(delivery);
-    }
-    if !by_webhook.is_empty() {
-        let active = format!(
-            "select id from webhooks where id in {} and is_active = true order by id{}",
-            any_of(tx.backend(), 1),
-            locked(tx, FOR_CHANGE)
-        );
-        let asked = ids(tx, by_webhook.keys().copied());
-        for row in tx.query(raw(tx, &active, [asked])).await? {
-            let webhook: Uuid = row.get("id")?;
-            let mut are_new = false;
-            for delivery in by_webhook.remove(&webhook).into_iter().flatten() {
-                let values = [
-                    Value::from(delivery.id.0),
-                    Value::from(delivery.tenant.0),
-                    Value::from(webhook),
-                    Value::from(delivery.event),
-                    Value::from(storable_text(&delivery.event_type)),
-                    Value::from(0),
-                    Value::from(delivery.body),
-                    Value::from(at),
-                ];
-                are_new |= tx.execute(raw(tx, RECORD, values)).await? > 0;
-            }
-            if are_new {
-                tx.execute(raw(tx, TRIGGERED, [Value::from(at), Value::from(webhook)])).await?;
-            }
+        let values = [
+            Value::from(delivery.id.0),
+            Value::from(delivery.tenant.0),
+            Value::from(delivery.webhook.0),
+            Value::from(delivery.event),
+            Value::from(storable_text(&delivery.event_type)),
+            Value::from(0),
+            Value::from(delivery.body),
+            Value::from(at),
+        ];
+        if tx.execute(raw(tx, RECORD, values)).await? > 0 {
+            triggered.insert(delivery.webhook.0);
         }
     }
-    // Where its events were handed out again meanwhile, it stays: what is recorded of them is recorded once.
-    events::advance(tx, consumer, at).await.map(drop)
+    Ok(triggered)
+}
+
+/// The same in one statement.
+async fn record_all(
+    tx: &mut dyn WriteTx,
+    deliveries: &[NewDelivery],
+    at: DateTime<Utc>,
+) -> Result<BTreeSet<Uuid>, StoreError> {
+    let row = |delivery: &NewDelivery| {
+        json!({
+            "id": delivery.id.0,
+            "tenant_id": delivery.tenant.0,
+            "webhook_id": delivery.webhook.0,
+            "event_id": delivery.event,
+            "event_type": storable_text(&delivery.event_type),
+            "request_body": delivery.body,
+        })
+    };
+    let rows: Vec<Json> = deliveries.iter().map(row).collect();
+    let recorded = raw(tx, RECORD_ALL, [Value::from(at), Value::from(Json::Array(rows).to_string())]);
+    tx.query(recorded).await?.iter().map(|row| row.get("webhook_id")).collect()
 }
 
 /// See [`cogwheel_engine::ports::WebhookStore::begin_test`].

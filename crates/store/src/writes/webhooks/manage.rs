@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use cogwheel_engine::events::EventType;
 use cogwheel_engine::ports::{
-    ChangeWebhook, NewWebhook, OUTGOING_WEBHOOKS, SealedSecrets, StoreError, Subscription, SwitchWebhook, WebhookRow,
-    WrappedKey,
+    ChangeWebhook, NewWebhook, OUTGOING_WEBHOOKS, Place, SealedSecrets, StoreError, Subscription, SwitchWebhook,
+    WebhookRow, WrappedKey,
 };
 use cogwheel_engine::{TenantId, WebhookId};
 use cogwheel_entity::audit_log::AuditOperation;
@@ -13,22 +13,23 @@ use sea_orm::{ActiveEnum as _, ActiveValue::Set, ColumnTrait, EntityTrait, Query
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::deliveries::FOR_CHANGE;
 use super::told::{Told, tell, tell_and_audit};
-use crate::tx::{Ask, Row, WriteTx, locked, raw};
+use crate::tx::{Ask, FOR_CHANGE, Row, WriteTx, locked, raw};
 use crate::values::storable_text;
 use crate::writes::{events, execute};
 
 /// See [`cogwheel_engine::ports::WebhookStore::create_webhook`].
 pub(crate) async fn create(tx: &mut dyn WriteTx, new: NewWebhook) -> Result<(), StoreError> {
-    begin_reading(tx, new.at).await?;
-    let data = described(&new.settings);
+    let since = begin_reading(tx, new.at).await?;
+    let data = described(new.id, &new.settings);
     let row = webhooks::ActiveModel {
         id: Set(new.id.0),
         tenant_id: Set(new.tenant.0),
         secret_ciphertext: Set(new.secret),
         encryption_key_id: Set(new.key),
         is_active: Set(true),
+        since_recorded_xid: Set(since.transaction),
+        since_position: Set(since.position),
         created_at: Set(new.at),
         updated_at: Set(new.at),
         ..columns(new.settings)
@@ -41,7 +42,7 @@ pub(crate) async fn create(tx: &mut dyn WriteTx, new: NewWebhook) -> Result<(), 
 /// See [`cogwheel_engine::ports::WebhookStore::change_webhook`].
 pub(crate) async fn change(tx: &mut dyn WriteTx, change: ChangeWebhook) -> Result<bool, StoreError> {
     let ChangeWebhook { id, tenant, settings, at } = change;
-    let data = described(&settings);
+    let data = described(id, &settings);
     let update = webhooks::Entity::update_many()
         .set(webhooks::ActiveModel { updated_at: Set(at), ..columns(settings) })
         .filter(webhooks::Column::Id.eq(id.0))
@@ -73,24 +74,25 @@ pub(crate) async fn delete(
 /// See [`cogwheel_engine::ports::WebhookStore::switch_webhook`].
 pub(crate) async fn switch(tx: &mut dyn WriteTx, switch: SwitchWebhook) -> Result<bool, StoreError> {
     let SwitchWebhook { id, tenant, is_active, at } = switch;
-    if is_active {
-        begin_reading(tx, at).await?;
-    }
+    // Whoever has both locks takes the reader's first.
+    let since = if is_active { Some(begin_reading(tx, at).await?) } else { None };
     let Some(before) = lock(tx, tenant, id).await? else { return Ok(false) };
     if before.is_active == is_active {
         return Ok(true);
     }
-    let data = json!({ "webhook_id": id.to_string(), "name": before.name, "is_active": is_active });
-    if !is_active {
+    let Some(since) = since else {
         switch_off(tx, id, DisabledReason::User, at).await?;
         let data = json!({ "webhook_id": id.to_string(), "name": before.name, "reason": "user" });
         let told = Told { tenant, webhook: id, event_type: EventType::WebhookDisabled, data, at };
         tell_and_audit(tx, told, AuditOperation::Update).await?;
         return Ok(true);
-    }
+    };
+    let data = json!({ "webhook_id": id.to_string(), "name": before.name, "is_active": true });
     let update = webhooks::Entity::update_many()
         .set(webhooks::ActiveModel {
             is_active: Set(true),
+            since_recorded_xid: Set(since.transaction),
+            since_position: Set(since.position),
             disabled_reason: Set(None),
             disabled_at: Set(None),
             consecutive_failures: Set(0),
@@ -190,8 +192,8 @@ pub(crate) async fn replace_secrets(
     tell_and_audit(tx, told, AuditOperation::Update).await
 }
 
-const SUBSCRIPTIONS: &str =
-    "select id, tenant_id, name, events, event_filter, created_at from webhooks where is_active = true order by id";
+const SUBSCRIPTIONS: &str = "select id, tenant_id, name, events, event_filter, since_recorded_xid, since_position
+    from webhooks where is_active = true order by id";
 
 /// See [`cogwheel_engine::ports::WebhookStore::subscriptions`].
 pub(crate) async fn subscriptions(ask: &mut dyn Ask) -> Result<Vec<Subscription>, StoreError> {
@@ -202,7 +204,7 @@ pub(crate) async fn subscriptions(ask: &mut dyn Ask) -> Result<Vec<Subscription>
             name: row.get("name")?,
             events: texts(&row.get("events")?),
             filter: filter_of(row.get::<Option<Json>>("event_filter")?.as_ref()),
-            since: row.get("created_at")?,
+            since: Place { transaction: row.get("since_recorded_xid")?, position: row.get("since_position")? },
         })
     };
     ask.query(raw(ask, SUBSCRIPTIONS, [])).await?.iter().map(read).collect()
@@ -218,14 +220,13 @@ pub(crate) fn filter_of(stored: Option<&Json>) -> Option<String> {
     stored?["if"].as_str().map(str::to_owned)
 }
 
-/// The reader that makes deliveries begins with what is recorded from now on when nobody has listened until now: what
-/// happened meanwhile is nobody's.
-async fn begin_reading(tx: &mut dyn WriteTx, at: DateTime<Utc>) -> Result<(), StoreError> {
-    const FORGET: &str = "delete from event_consumers where consumer_name = $1
-        and not exists (select 1 from webhooks where is_active = true)
-        and not exists (select 1 from event_dead_letters d where d.event_consumer_id = event_consumers.id)";
-    tx.execute(raw(tx, FORGET, [Value::from(OUTGOING_WEBHOOKS)])).await?;
-    events::begin(tx, OUTGOING_WEBHOOKS, at).await.map(drop)
+/// Lets events be read for a webhook that is switched on, and answers from where on they are its business: the reading may
+/// lag, or go on for others.
+async fn begin_reading(tx: &mut dyn WriteTx, at: DateTime<Utc>) -> Result<Place, StoreError> {
+    const LISTENERS: &str = "select 1 as found from webhooks where is_active = true limit 1";
+    let listeners = raw(tx, LISTENERS, []);
+    events::listen(tx, OUTGOING_WEBHOOKS, listeners, at).await?;
+    events::end(tx).await
 }
 
 /// A webhook that is locked.
@@ -256,10 +257,11 @@ fn columns(settings: WebhookRow) -> webhooks::ActiveModel {
 }
 
 /// What is told of what people set. An address may hold a token in its path or query, so only its host is.
-fn described(settings: &WebhookRow) -> Json {
+fn described(id: WebhookId, settings: &WebhookRow) -> Json {
     let host = settings.url.split_once("://").map_or(settings.url.as_str(), |(_, rest)| rest);
     let host = host.split(['/', '?', '#']).next().unwrap_or_default();
     json!({
+        "webhook_id": id.to_string(),
         "name": settings.name,
         "host": host,
         "events": settings.events,

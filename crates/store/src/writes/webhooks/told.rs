@@ -5,14 +5,13 @@ use chrono::{DateTime, Utc};
 use cogwheel_engine::events::EventType;
 use cogwheel_engine::ports::{Actor, NewEvent, StoreError, Stream};
 use cogwheel_engine::{TenantId, WebhookId};
-use cogwheel_entity::audit_log;
-use sea_orm::{ActiveValue::Set, EntityTrait};
+use cogwheel_entity::audit_log::{AuditCategory, AuditOperation};
 use serde_json::{Value as Json, json};
 
 use crate::events::Event;
 use crate::tx::WriteTx;
-use crate::values::{new_id, storable};
-use crate::writes::execute;
+use crate::values::new_id;
+use crate::writes::audit::{self, Act};
 
 /// Something that became of a webhook.
 pub(super) struct Told {
@@ -47,26 +46,22 @@ async fn append(tx: &mut dyn WriteTx, told: &Told, actor: Actor) -> Result<(), S
     tx.append(vec![Event::new(told.tenant, &stream, &event, told.at)]).await.map(drop)
 }
 
-/// The same for what somebody did, with a row of the audit log: by the admin key, the only one there is.
+/// The same for what somebody did, with a row of the audit log: whoever has the admin key, since nobody else can.
 pub(super) async fn tell_and_audit(
     tx: &mut dyn WriteTx,
     told: Told,
-    operation: audit_log::AuditOperation,
+    operation: AuditOperation,
 ) -> Result<(), StoreError> {
     append(tx, &told, Actor::Admin).await?;
-    let row = audit_log::ActiveModel {
-        id: Set(new_id(told.at)),
-        tenant_id: Set(told.tenant.0),
-        category: Set(audit_log::AuditCategory::Administration),
-        action: Set(told.event_type.as_str().to_owned()),
-        table_name: Set(Some("webhooks".to_owned())),
-        record_id: Set(Some(told.webhook.to_string())),
-        operation: Set(Some(operation)),
-        new_data: Set(Some(storable(&told.data))),
-        actor_type: Set(audit_log::ActorType::ApiKey),
-        created_at: Set(told.at),
-        updated_at: Set(told.at),
-        ..Default::default()
+    let admin = audit::admin(tx, told.at).await?;
+    let act = Act {
+        tenant: told.tenant,
+        action: told.event_type.as_str(),
+        table: "webhooks",
+        record: told.webhook.to_string(),
+        reason: None,
+        change: told.data,
+        at: told.at,
     };
-    execute(tx, audit_log::Entity::insert(row)).await.map(drop)
+    audit::write_of(tx, admin, (AuditCategory::Administration, operation), act).await
 }
