@@ -47,7 +47,7 @@ pub(super) struct Drive<'a> {
     pub(super) epoch: i64,
     pub(super) correlation_id: Uuid,
     pub(super) parent: Option<Parent>,
-    has_concurrency_key: bool,
+    pub(super) has_concurrency_key: bool,
     pub(super) next_log_sequence: i64,
     /// The recorded time to look at it next.
     recorded_wake_at: Option<DateTime<Utc>>,
@@ -75,6 +75,8 @@ pub(super) struct Drive<'a> {
     pub(super) is_recorded: bool,
     /// Whether it is being taken up after it was under way elsewhere.
     pub(super) is_recovered: bool,
+    /// Whether it was found to belong to somebody else by now.
+    pub(super) is_lost: bool,
     draining: bool,
 }
 
@@ -158,6 +160,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
         is_recorded: job.start.is_none(),
         start: job.start,
         is_recovered: first.is_some(),
+        is_lost: false,
         draining: false,
     };
     drive.execution.set_room(false);
@@ -222,11 +225,17 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     drive.arrival = None;
     // Nobody reads lines any more: an attempt that waits to hand one over must not wait for ever.
     drop(heard_lines);
+    if drive.is_lost {
+        // Whoever owns it has not heard what was told here, and must hear what comes from now on.
+        runner.hang_up(id, number);
+        runner.tell_everywhere(id).await;
+    }
     drive.stop_everything().await;
-    if drive.is_recorded && drive.execution.status().is_terminal() {
+    if drive.is_recorded && drive.execution.status().is_terminal() && !drive.is_lost {
         drive.report_end();
         drive.remove_work_dir().await;
         drive.tell_of_end().await;
+        drive.undo_if_asked().await;
     }
 }
 
@@ -483,16 +492,6 @@ impl Drive<'_> {
         let status = self.execution.status().as_str();
         let step = error.step.as_deref().unwrap_or("-");
         warn!(execution = %id, workflow, status, step, error = error.title, "an execution did not complete");
-    }
-
-    /// Tells whoever waits for the end of this execution.
-    async fn tell_of_end(&self) {
-        if let Some(parent) = self.parent {
-            self.runner.tell(parent.execution).await;
-        }
-        if self.has_concurrency_key {
-            self.runner.tell_of_work().await;
-        }
     }
 
     async fn remove_work_dir(&self) {

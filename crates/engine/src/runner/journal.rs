@@ -63,6 +63,7 @@ impl Drive<'_> {
                 }
                 Err(StoreError::Conflict(why)) => {
                     warn!(execution = %self.execution.id(), why, "the execution is not this node's any more");
+                    self.is_lost = true;
                     return Written::Refused;
                 }
                 Err(error) => {
@@ -104,6 +105,7 @@ impl Drive<'_> {
         let at = self.runner.clock.now();
         let failure = Failure::permanent(FailureKind::Internal, "what became of the execution cannot be recorded")
             .with_detail(error.to_string());
+        let failure = Failure { not_undone: self.execution.left_behind(), ..failure };
         let head = Head {
             status: ExecutionStatus::Failed,
             owner: None,
@@ -121,7 +123,7 @@ impl Drive<'_> {
             epoch: self.epoch,
             head: Some(head),
             steps: Vec::new(),
-            saga: saga::failed(&self.execution, &self.origin(), at),
+            saga: self.is_saga().then(saga::given_up),
             logs: Vec::new(),
             events: Vec::new(),
             artifacts: Vec::new(),
@@ -129,7 +131,10 @@ impl Drive<'_> {
             at,
         };
         match self.runner.store.record(record).await {
-            Ok(()) => self.notify(),
+            Ok(()) => {
+                self.notify();
+                self.tell_of_end().await;
+            }
             Err(error) => error!(execution = %self.execution.id(), %error, "nor can its failure"),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cogwheel_definition::History;
-use cogwheel_machine::{ExecutionStatus, Failure, StepStatus};
+use cogwheel_machine::{Execution, ExecutionStatus, Failure, StepStatus};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -118,12 +118,7 @@ impl Drive<'_> {
             EventType::WorkflowStarted | EventType::WorkflowResumed => ExecutionStatus::Running,
             _ => execution.status(),
         };
-        let mut data = json!({
-            "workflow": execution.workflow().name,
-            "execution_id": execution.id().to_string(),
-            "status": status.as_str(),
-            "trigger": execution.trigger()["type"],
-        });
+        let mut data = turned(execution, status);
         if status.is_terminal() {
             data["error"] = told_failure(execution.error());
         }
@@ -147,22 +142,44 @@ impl Drive<'_> {
     }
 
     fn event(&self, event_type: EventType, data: &Value) -> NewEvent {
-        let workflow = &self.execution.workflow().name;
-        NewEvent {
-            id: self.runner.clock.new_id(),
-            event_type,
-            data: json!({ "subject": workflow, "data": data }),
-            actor: Actor::Engine,
-            depth: depth_of(self.execution.trigger()),
-            correlation_id: Some(self.correlation_id),
-            causation_id: self.cause(),
-        }
+        event(&self.execution, self.runner.clock.new_id(), self.correlation_id, event_type, data)
     }
 
     /// The event that set the execution off, where one did.
     pub(super) fn cause(&self) -> Option<Uuid> {
-        self.execution.trigger()["event"]["id"].as_str()?.parse().ok()
+        cause(&self.execution)
     }
+}
+
+/// What tells that a completed execution is undone after all: nobody drives it at that moment.
+pub(crate) fn undone_after_all(execution: &Execution, id: Uuid, correlation_id: Uuid) -> NewEvent {
+    let data = turned(execution, ExecutionStatus::Compensating);
+    event(execution, id, correlation_id, EventType::WorkflowCompensating, &data)
+}
+
+fn turned(execution: &Execution, status: ExecutionStatus) -> Value {
+    json!({
+        "workflow": execution.workflow().name,
+        "execution_id": execution.id().to_string(),
+        "status": status.as_str(),
+        "trigger": execution.trigger()["type"],
+    })
+}
+
+fn event(execution: &Execution, id: Uuid, correlation_id: Uuid, event_type: EventType, data: &Value) -> NewEvent {
+    NewEvent {
+        id,
+        event_type,
+        data: json!({ "subject": execution.workflow().name, "data": data }),
+        actor: Actor::Engine,
+        depth: depth_of(execution.trigger()),
+        correlation_id: Some(correlation_id),
+        causation_id: cause(execution),
+    }
+}
+
+fn cause(execution: &Execution) -> Option<Uuid> {
+    execution.trigger()["event"]["id"].as_str()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -105,7 +105,12 @@ async fn limited(
                 put(tx, sql::UPDATE_EXECUTIONS, &head).await?;
                 settle_files(tx, &head).await?;
             }
-            let wake = |parent: ExecutionId| WakeColumns { id: Key(parent.0), at: Instant(record.at), asked: true };
+            let wake = |parent: ExecutionId| WakeColumns {
+                id: Key(parent.0),
+                at: Instant(record.at),
+                asked: true,
+                heeds_unwind: false,
+            };
             put(tx, sql::WAKE, &record.parent.map(wake).into_iter().collect::<Vec<_>>()).await?;
             Ok(Started::Skipped)
         }
