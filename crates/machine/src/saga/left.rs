@@ -37,10 +37,10 @@ pub fn left_of_record(saga: &RecordedSaga, steps: &[StepState]) -> Vec<String> {
     let is_undo = |place| parent(place).is_some_and(|outer| undoes(&steps[outer].key, &steps[place].key));
     let mut encloses = vec![false; steps.len()];
     let mut is_undone: Vec<bool> = steps.iter().map(|state| was_forced(saga, state)).collect();
-    for place in 0..steps.len() {
+    for (place, state) in steps.iter().enumerate() {
         let Some(outer) = parent(place) else { continue };
         if is_undo(place) {
-            is_undone[outer] |= steps[place].status == StepStatus::Completed;
+            is_undone[outer] |= state.status == StepStatus::Completed;
         } else {
             encloses[outer] = true;
         }
