@@ -135,10 +135,10 @@ fn a_completed_saga_is_undone_on_request(backend: Backend) {
     let saga = show(&home, &server, &id);
     assert_eq!((&saga["cause"], &saga["causeDetail"]["detail"]), (&json!("OPERATOR"), &json!("wrong person")));
     drop(sagas(&home, &server, &["compensate", &id, "--reason", "again"]).with_code(1));
-    let told = "select event_type from event_store where event_type like 'workflow.%' and stream_id = 'execution-";
-    let told = home.sql().texts(&format!("{told}{id}' order by version"));
+    let told = "select event_type from event_store
+        where event_type like 'workflow.%' and stream_id like 'execution-%' order by version";
     assert_eq!(
-        told,
+        home.sql().texts(told),
         ["workflow.started", "workflow.completed", "workflow.compensating", "workflow.compensated"],
         "each turn is told once"
     );
