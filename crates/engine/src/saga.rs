@@ -184,13 +184,13 @@ impl Engine {
         &self,
         tenant: TenantId,
         id: ExecutionId,
-        asker: Asker,
+        by: Asker,
         reason: String,
     ) -> Result<Asked, StoreError> {
         for _ in 0..LOOKS {
             let Some(stored) = self.store().execution(tenant, id).await? else { return Ok(Asked::Unknown) };
             let expected = stored.status;
-            let (cause, told) = match self.look(stored, asker.by(), &reason) {
+            let (cause, told) = match self.look(stored, by.recorded(), &reason) {
                 Looked::Undoable(cause, told) => (cause, told.map(|told| *told)),
                 Looked::Otherwise(asked) => return Ok(asked),
             };
@@ -199,9 +199,9 @@ impl Engine {
                 tenant,
                 execution: id,
                 expected,
-                by: asker.by(),
+                by: by.recorded(),
                 reason: Some(reason.clone()),
-                is_audited: matches!(asker, Asker::Person),
+                is_audited: matches!(by, Asker::Person),
                 cause,
                 told,
                 at: self.clock().now(),
@@ -277,7 +277,7 @@ pub(crate) enum Asker {
 }
 
 impl Asker {
-    fn by(self) -> UnwoundBy {
+    fn recorded(self) -> UnwoundBy {
         match self {
             Self::Person => UnwoundBy::Operator,
             Self::Parent => UnwoundBy::Parent,

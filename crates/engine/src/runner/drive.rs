@@ -225,18 +225,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     drive.arrival = None;
     // Nobody reads lines any more: an attempt that waits to hand one over must not wait for ever.
     drop(heard_lines);
-    if drive.is_lost {
-        // Whoever owns it has not heard what was told here, and must hear what comes from now on.
-        runner.hang_up(id, number);
-        runner.tell_everywhere(id).await;
-    }
-    drive.stop_everything().await;
-    if drive.is_recorded && drive.execution.status().is_terminal() && !drive.is_lost {
-        drive.report_end();
-        drive.remove_work_dir().await;
-        drive.tell_of_end().await;
-        drive.undo_if_asked().await;
-    }
+    drive.wind_up(number).await;
 }
 
 /// Waits for the slot that a ticket stands for; for ever where there is no ticket.
@@ -456,6 +445,22 @@ impl Drive<'_> {
     fn stop(&self, step: i32) {
         for running in self.running.iter().filter(|running| running.step == step) {
             running.stop.cancel();
+        }
+    }
+
+    /// Stops what runs, and tells those whom its end concerns; `line` is the number of its line.
+    async fn wind_up(&mut self, line: u64) {
+        if self.is_lost {
+            // Whoever owns it has not heard what was told here, and must hear what comes from now on.
+            self.runner.hang_up(self.execution.id(), line);
+            self.runner.tell_everywhere(self.execution.id()).await;
+        }
+        self.stop_everything().await;
+        if self.is_recorded && self.execution.status().is_terminal() && !self.is_lost {
+            self.report_end();
+            self.remove_work_dir().await;
+            self.tell_of_end().await;
+            self.undo_if_asked().await;
         }
     }
 
