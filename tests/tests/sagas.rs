@@ -10,6 +10,7 @@ on_both_databases!(
     a_completed_saga_is_undone_on_request,
     a_deadline_that_passes_while_the_server_is_down_is_the_cause,
     a_saga_that_runs_another_undoes_it_as_a_whole,
+    what_is_left_of_one_that_cannot_go_on_is_named_to_the_one_that_started_it,
 );
 
 /// Each step writes its name; its undo writes what it undoes, and reads what the step put out.
@@ -124,7 +125,7 @@ fn a_saga_goes_on_where_it_was_after_a_crash(backend: Backend) {
 
 fn a_completed_saga_is_undone_on_request(backend: Backend) {
     let home = Home::new(backend);
-    home.write("workflows/onboard.yaml", ORDERED);
+    home.write("workflows/onboard.yaml", format!("history: full\n{ORDERED}"));
     home.write("well", "");
     let server = home.serve();
     let id = server.start("onboard", &json!({}));
@@ -134,6 +135,13 @@ fn a_completed_saga_is_undone_on_request(backend: Backend) {
     let saga = show(&home, &server, &id);
     assert_eq!((&saga["cause"], &saga["causeDetail"]["detail"]), (&json!("OPERATOR"), &json!("wrong person")));
     drop(sagas(&home, &server, &["compensate", &id, "--reason", "again"]).with_code(1));
+    let told = "select event_type from event_store
+        where event_type like 'workflow.%' and stream_id like 'execution-%' order by version";
+    assert_eq!(
+        home.sql().texts(told),
+        ["workflow.started", "workflow.completed", "workflow.compensating", "workflow.compensated"],
+        "each turn is told once"
+    );
     drop(home.run(&["db", "verify", "--data"]).with_code(0));
 }
 
@@ -175,4 +183,32 @@ fn a_saga_that_runs_another_undoes_it_as_a_whole(backend: Backend) {
     let child = server.ended_executions("onboard", 1).remove(0);
     let saga = show(&home, &server, &child);
     assert_eq!((&saga["status"], &saga["cause"]), (&json!("COMPENSATED"), &json!("PARENT")));
+}
+
+fn what_is_left_of_one_that_cannot_go_on_is_named_to_the_one_that_started_it(backend: Backend) {
+    let home = Home::new(backend);
+    home.write(
+        "workflows/inner.yaml",
+        "saga: {deadline: 1h}\nsteps:\n  - {id: a, run: 'true', compensate: {run: 'true'}}\n  \
+         - {id: told, uses: wait, with: {signal: told}}\n",
+    );
+    home.write(
+        "workflows/outer.yaml",
+        "saga: {on_undo_failure: pause}\nsteps:\n  - {id: a, run: 'true', compensate: {run: 'true'}}\n  \
+         - {id: inner, uses: workflow, with: {name: inner}}\n",
+    );
+    let server = home.serve();
+    let id = server.start("outer", &json!({}));
+    let waiting = "select count(*) from step_executions where step_key = 'told' and status = 'waiting'";
+    until("the inner one to wait", || (home.sql().number(waiting) == 1).then_some(()));
+    server.crash();
+    home.sql().execute("update step_executions set step_key = 'nowhere' where step_key = 'told'");
+    let server = home.serve();
+    let execution = server.ended_as(&id, "FAILED");
+    assert_eq!(execution["error"]["not_undone"], json!(["inner/a", "inner/nowhere"]));
+    let child = server.ended_executions("inner", 1).remove(0);
+    let saga = show(&home, &server, &child);
+    assert_eq!((&saga["status"], &saga["timeouts"][0]["isPending"]), (&json!("FAILED"), &json!(false)));
+    assert_eq!(saga["execution"]["error"]["not_undone"], json!(["a", "nowhere"]));
+    assert_eq!(show(&home, &server, &id)["compensations"][0]["status"], "COMPLETED", "the rest is undone");
 }

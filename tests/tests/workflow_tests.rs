@@ -92,6 +92,20 @@ fn an_undo_that_fails_is_paused_at() {
 }
 
 #[test]
+fn what_stands_past_the_pivot_is_not_undone() {
+    let home = home_with(
+        "  - {name: past, steps: {ship: {fail: no}}, expect: {status: failed, undone: [], not_undone: [reserve]}}\n",
+    );
+    home.write(
+        "order.yaml",
+        "steps:\n  - {id: reserve, run: 'true', compensate: {run: 'true'}}\n  - {id: pay, run: 'true', pivot: true}\n  \
+         - {id: ship, run: 'true', retry: 1}\n",
+    );
+    let tested = test(&home, &["order-tests.yaml"]);
+    assert_eq!(tested.code, 0, "{} {}", tested.out, tested.complaints);
+}
+
+#[test]
 fn differences_are_told() {
     let home = home_with(
         "  - {name: good, expect: {status: completed}}\n  - {name: bad, steps: {shop: {fail: no}}, expect: {status: compensated, undone: [pay]}}\n",

@@ -244,7 +244,7 @@ pub(crate) enum SagasCommand {
     /// List sagas, newest first.
     List {
         /// Only those in this state; can be given for each.
-        #[arg(long, value_name = "STATE", value_parser = ["pending", "running", "completed", "compensating", "compensated", "failed"])]
+        #[arg(long, value_name = "STATE", value_parser = ["running", "completed", "compensating", "compensated", "failed"])]
         status: Vec<String>,
         /// Only those of this workflow.
         #[arg(long, value_name = "NAME")]

@@ -27,9 +27,10 @@ pub enum CancelError {
 }
 
 impl Engine {
-    /// Asks an execution to end, on somebody's word, which is written to the audit log: what waits never begins, what runs is stopped, what a saga
-    /// did is undone, then the workflow's `on_failure` and `finally` run. The request is durable when it returns, so that a crash does not undo it; the end follows. Asking
-    /// again stops what runs after the workflow's steps.
+    /// Asks an execution to end, on somebody's word, which is written to the audit log: what waits never begins, what
+    /// runs is stopped, what a saga did is undone, then the workflow's `on_failure` and `finally` run. The request is
+    /// durable when it returns, so that a crash does not undo it; the end follows. Asking again stops what runs after the
+    /// workflow's steps.
     pub async fn cancel(&self, execution: ExecutionId, reason: Option<String>) -> Result<(), CancelError> {
         self.request_cancel(self.tenant(), execution, reason, true).await
     }

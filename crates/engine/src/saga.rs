@@ -1,5 +1,6 @@
 //! What people ask of sagas, and what executions ask of those that they started: to undo what they did.
 
+use cogwheel_definition::History;
 use cogwheel_machine::{
     Cause, Execution, ExecutionId, ExecutionStatus, Failure, FailureKind, Input, Rejected, UndoDecision, UndoStatus,
     Unwound, UnwoundBy, contains_nul,
@@ -7,7 +8,9 @@ use cogwheel_machine::{
 use serde_json::Value;
 
 use crate::cluster::Rebuilder;
-use crate::ports::{StoreError, StoredExecution, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest};
+use crate::events::EventType;
+use crate::ports::{NewEvent, StoreError, StoredExecution, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest};
+use crate::runner::undone_after_all;
 use crate::{CancelError, Engine, TenantId};
 
 /// How often an execution is looked at anew that changes while it is asked to undo what it did.
@@ -47,7 +50,7 @@ pub enum SagaError {
     },
     /// Nobody waits for a decision about any undo.
     #[error(
-        "the execution does not wait for a decision: it is not undone any more, or goes on by itself after a failed undo"
+        "the execution does not wait for a decision: it is not being undone, or goes on by itself after a failed undo"
     )]
     NotPaused,
     /// The decision has no reason that can be recorded.
@@ -82,7 +85,7 @@ impl Engine {
     /// Why it cannot be undone.
     pub async fn compensate(&self, execution: ExecutionId, reason: String) -> Result<(), SagaError> {
         check_reason(&reason)?;
-        match self.unwind(self.tenant(), execution, UnwoundBy::Operator, reason).await? {
+        match self.unwind(self.tenant(), execution, Asker::Person, reason).await? {
             Asked::Requested => Ok(()),
             Asked::Unknown => Err(SagaError::Unknown { id: execution }),
             Asked::NoSaga => Err(SagaError::NoSaga),
@@ -114,6 +117,7 @@ impl Engine {
                 Ok(())
             }
             UndoAnswer::Unknown => Err(SagaError::Unknown { id: execution }),
+            UndoAnswer::NoSaga => Err(SagaError::NoSaga),
             UndoAnswer::NoSuchUndo => Err(SagaError::NoSuchUndo { step }),
             UndoAnswer::NotFailed(status) => Err(SagaError::NotFailed { step, status }),
             UndoAnswer::NotPaused => Err(SagaError::NotPaused),
@@ -149,7 +153,7 @@ impl Engine {
         child: ExecutionId,
         reason: String,
     ) -> Result<Option<Unwound>, StoreError> {
-        Ok(match self.unwind(tenant, child, UnwoundBy::Parent, reason.clone()).await? {
+        Ok(match self.unwind(tenant, child, Asker::Parent, reason.clone()).await? {
             Asked::Ended(error) => Some(match error.filter(|error| !error.not_undone.is_empty()) {
                 Some(error) => Unwound::Failed(*error),
                 None => Unwound::Undone,
@@ -176,27 +180,40 @@ impl Engine {
         })
     }
 
-    async fn unwind(
+    pub(crate) async fn unwind(
         &self,
         tenant: TenantId,
         id: ExecutionId,
-        by: UnwoundBy,
+        by: Asker,
         reason: String,
     ) -> Result<Asked, StoreError> {
         for _ in 0..LOOKS {
             let Some(stored) = self.store().execution(tenant, id).await? else { return Ok(Asked::Unknown) };
-            let (cause, expected) = match self.look(stored, by, &reason).await? {
-                Looked::Undoable(cause, status) => (cause, status),
+            let expected = stored.status;
+            let (cause, told) = match self.look(stored, by.recorded(), &reason) {
+                Looked::Undoable(cause, told) => (cause, told.map(|told| *told)),
                 Looked::Otherwise(asked) => return Ok(asked),
             };
-            let at = self.clock().now();
-            let request =
-                UnwindRequest { tenant, execution: id, expected, by, reason: Some(reason.clone()), cause, at };
+            let has_events = told.is_some();
+            let request = UnwindRequest {
+                tenant,
+                execution: id,
+                expected,
+                by: by.recorded(),
+                reason: Some(reason.clone()),
+                is_audited: matches!(by, Asker::Person),
+                cause,
+                told,
+                at: self.clock().now(),
+            };
             match self.store().request_unwind(request).await? {
                 UnwindAnswer::Requested => {
                     self.runner().tell_everywhere(id).await;
                     if expected == ExecutionStatus::Completed {
                         self.runner().tell_of_work().await;
+                    }
+                    if has_events {
+                        self.tell_of_events();
                     }
                     return Ok(Asked::Requested);
                 }
@@ -208,28 +225,23 @@ impl Engine {
     }
 
     /// Asks the machine what would come of the request.
-    async fn look(&self, mut stored: StoredExecution, by: UnwoundBy, reason: &str) -> Result<Looked, StoreError> {
-        let rebuilder = Rebuilder::new(self);
-        match rebuilder.read_back(&mut stored).await {
-            Ok(()) => {}
-            Err(error) if error.is_transient() => return Err(StoreError::Unavailable(error.to_string())),
-            Err(error) => return Ok(Looked::Otherwise(Asked::Unusable(error.to_string()))),
-        }
-        let mut execution: Execution = match rebuilder.execution(&stored) {
+    fn look(&self, stored: StoredExecution, by: UnwoundBy, reason: &str) -> Looked {
+        // No expression is evaluated here: what the steps put out need not be read back.
+        let mut execution: Execution = match Rebuilder::new(self).execution(&stored) {
             Ok(execution) => execution,
-            Err(why) => return Ok(Looked::Otherwise(Asked::Unusable(why))),
+            Err(why) => return Looked::Otherwise(Asked::Unusable(why)),
         };
         let status = stored.status;
         if execution.recorded_saga().is_none() {
-            return Ok(Looked::Otherwise(Asked::NoSaga));
+            return Looked::Otherwise(Asked::NoSaga);
         }
         match status {
-            ExecutionStatus::Compensating => return Ok(Looked::Otherwise(Asked::Requested)),
+            ExecutionStatus::Compensating => return Looked::Otherwise(Asked::Requested),
             ExecutionStatus::Failed
             | ExecutionStatus::Cancelled
             | ExecutionStatus::TimedOut
             | ExecutionStatus::Compensated => {
-                return Ok(Looked::Otherwise(Asked::Ended(stored.error.map(Box::new))));
+                return Looked::Otherwise(Asked::Ended(stored.error.map(Box::new)));
             }
             ExecutionStatus::Queued
             | ExecutionStatus::Running
@@ -240,16 +252,42 @@ impl Engine {
         execution.set_room(false);
         let input = Input::Unwind { by, reason: Some(reason.to_owned()) };
         if let Err(why) = execution.handle(input, self.clock().now()) {
-            return Ok(Looked::Otherwise(Asked::Refused(why, status)));
+            return Looked::Otherwise(Asked::Refused(why, status));
         }
         let cause = execution.recorded_saga().and_then(|saga| saga.cause.clone());
         // What is being stopped for another reason is undone for that one.
-        Ok(cause.map_or(Looked::Otherwise(Asked::Requested), |cause| Looked::Undoable(cause, status)))
+        let Some(cause) = cause else { return Looked::Otherwise(Asked::Requested) };
+        let is_full = execution.workflow().history == History::Full;
+        let is_told = is_full || self.wants_event(EventType::WorkflowCompensating.as_str());
+        let told = (is_told && status == ExecutionStatus::Completed)
+            .then(|| Box::new(undone_after_all(&execution, self.clock().new_id(), stored.correlation_id)));
+        Looked::Undoable(cause, told)
+    }
+}
+
+/// Who asks for everything to be undone.
+#[derive(Clone, Copy)]
+pub(crate) enum Asker {
+    /// A person, whose act is audited.
+    Person,
+    /// The execution that started the one that is to be undone.
+    Parent,
+    /// The engine, once more for whoever asked before.
+    Again(UnwoundBy),
+}
+
+impl Asker {
+    fn recorded(self) -> UnwoundBy {
+        match self {
+            Self::Person => UnwoundBy::Operator,
+            Self::Parent => UnwoundBy::Parent,
+            Self::Again(by) => by,
+        }
     }
 }
 
 /// What came of a request to undo everything.
-enum Asked {
+pub(crate) enum Asked {
     Requested,
     Unknown,
     NoSaga,
@@ -262,7 +300,8 @@ enum Asked {
 
 /// What was found when an execution was looked at.
 enum Looked {
-    Undoable(Cause, ExecutionStatus),
+    /// For this cause; with what is to be told of it at once.
+    Undoable(Cause, Option<Box<NewEvent>>),
     Otherwise(Asked),
 }
 

@@ -25,7 +25,10 @@ pub use ids::ExecutionId;
 pub use nul::contains_nul;
 pub use rerun::RerunError;
 pub use restore::RecordedHead;
-pub use saga::{Cause, CauseKind, RecordedSaga, Resolution, SagaStatus, SagaView, UndoDecision, UndoStatus, UndoView};
+pub use saga::{
+    Cause, CauseKind, RecordedSaga, Resolution, SagaStatus, SagaView, UndoDecision, UndoStatus, UndoView,
+    left_of_record,
+};
 pub use state::{
     CancelRequested, Execution, Layer, Limits, NewExecution, PastAttempt, PastOutcome, SignalName, StepState,
 };

@@ -22,8 +22,8 @@ pub enum RerunError {
     /// What its steps did was undone, or is being.
     #[error("what the steps of the execution did was undone; do it over from the start")]
     Undone,
-    /// A step would be kept that belongs to a saga which can still be undone as a whole.
-    #[error("the step `{0}` would be kept, and is undone with the execution that did it; do it over from the start")]
+    /// A step would be kept that can be undone, by this execution or by the new one, while the other relies on it.
+    #[error("the step `{0}` would be kept although it can still be undone; do it over from the start")]
     Undoable(String),
     /// What it has recorded cannot be kept.
     #[error("what the execution has recorded cannot be kept: {0}")]
@@ -52,8 +52,9 @@ impl Execution {
             return Err(RerunError::NothingFailed);
         }
         let steps = Kept::of(self, &again).steps;
-        // Past the pivot nothing is undone: what is kept stays done, whichever execution did it.
-        if self.saga.is_some() && !self.is_past_pivot() {
+        // Past the pivot nothing is undone: what is kept with it stays done, whichever execution did it.
+        let keeps_pivot = steps.iter().any(|state| self.definition(state).pivot) && self.is_past_pivot();
+        if self.saga.is_some() && !keeps_pivot {
             let undoable = |state: &&StepState| self.definition(state).compensate.is_some();
             if let Some(kept) = steps.iter().find(undoable) {
                 return Err(RerunError::Undoable(kept.key.clone()));

@@ -9,8 +9,7 @@ use crate::saga::UndoStatus;
 use crate::scope::{Inside, Items, Place, below_foreach, outermost};
 use crate::state::Phase;
 use crate::{
-    Cause, CauseKind, Execution, ExecutionStatus, Failure, FailureKind, Layer, Limits, NewExecution, RecordedSaga,
-    StepState, StepStatus,
+    Execution, ExecutionStatus, Failure, FailureKind, Layer, Limits, NewExecution, RecordedSaga, StepState, StepStatus,
 };
 
 /// The recorded facts about an execution itself.
@@ -67,6 +66,11 @@ impl Execution {
             execution.restore_step(state)?;
         }
         execution.recount();
+        if head.status == ExecutionStatus::Compensating
+            && execution.recorded_saga().is_none_or(|saga| saga.unwind_number == 0)
+        {
+            return Err("it is being undone, but no unwinding is recorded".to_owned());
+        }
         if !execution.restore_unwinding() {
             execution.restore_phase();
         }
@@ -76,15 +80,7 @@ impl Execution {
     /// Rebuilds how far the unwinding is. Whether it is still under way.
     fn restore_unwinding(&mut self) -> bool {
         let status = self.status;
-        let error = self.error.clone();
-        let Some(saga) = self.saga.as_deref_mut() else { return false };
-        if status == ExecutionStatus::Compensating && saga.recorded.unwind_number == 0 {
-            // The error of an execution that is undone is its cause, where nothing else is recorded.
-            let kind = CauseKind::of(decided(error.as_ref()));
-            saga.recorded.unwind_number = 1;
-            saga.recorded.cause = saga.recorded.cause.take().or_else(|| error.map(|error| Cause { kind, error }));
-        }
-        if saga.recorded.unwind_number == 0 {
+        if self.recorded_saga().is_none_or(|saga| saga.unwind_number == 0) {
             return false;
         }
         let mut unwinding = self.plan();
@@ -109,12 +105,17 @@ impl Execution {
         true
     }
 
-    /// Passes an undo whose turn has come, as far as it is known to have ended: those whose turn comes by that.
+    /// Passes an undo whose turn has come, as far as it is known to have ended: those whose turn comes by that. One that
+    /// has failed gave way to others then, whatever became of it since.
     fn pass_undo(&mut self, undo: usize) -> Vec<usize> {
-        if self.is_settled(undo) {
-            return self.unwinding_mut().map(|unwinding| unwinding.settle(undo)).unwrap_or_default();
+        let is_settled = self.is_settled(undo);
+        let was_decided = self.unwinding().is_some_and(|all| self.resolution(all.undos[undo].forward).is_some());
+        let has_paused = was_decided || !is_settled && self.undo_status(undo) == UndoStatus::Failed;
+        let mut due = if has_paused { self.give_way(undo) } else { Vec::new() };
+        if is_settled {
+            due.extend(self.unwinding_mut().map(|unwinding| unwinding.settle(undo)).unwrap_or_default());
         }
-        if self.undo_status(undo) == UndoStatus::Failed { self.give_way(undo) } else { Vec::new() }
+        due
     }
 
     fn restore_step(&mut self, mut state: StepState) -> Result<(), String> {

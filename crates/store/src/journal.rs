@@ -164,6 +164,11 @@ fn events_of(record: &Record) -> impl Iterator<Item = Event> {
     record.events.iter().map(move |event| Event::new(record.tenant, &stream, event, record.at))
 }
 
+/// Whether a recorded request to undo everything would be taken in by the execution as it is recorded.
+fn heeds_unwind(record: &Record) -> bool {
+    record.saga.as_ref().is_some_and(|saga| saga.heeds_unwind)
+}
+
 /// Whether a record gives a live execution back to the pool.
 fn lets_go(record: &Record) -> bool {
     record.head.as_ref().is_some_and(|head| head.owner.is_none() && !head.status.is_terminal())

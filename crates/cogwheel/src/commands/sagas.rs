@@ -95,7 +95,8 @@ fn list(sagas: &Value) -> String {
         .map(|saga| {
             let started = saga["startedAt"].as_str().unwrap_or_default().to_owned();
             let id = saga["execution"]["id"].as_str().unwrap_or_default().to_owned();
-            vec![id, word(&json!(saga["workflow"])), standing(saga), word(&saga["cause"]), started]
+            let workflow = saga["workflow"].as_str().unwrap_or_default().to_owned();
+            vec![id, workflow, standing(saga), word(&saga["cause"]), started]
         })
         .collect();
     if rows.is_empty() {
@@ -157,4 +158,16 @@ fn cause(saga: &Value) -> String {
     let step = detail["step"].as_str().map_or_else(String::new, |step| format!(" in {step}"));
     let why = detail["detail"].as_str().map_or_else(String::new, |why| format!(" ({why})"));
     format!("{}{step}: {title}{why}", kind.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workflow_is_listed_by_the_name_that_it_has() {
+        let saga = json!({ "workflow": "Order-EU", "status": "RUNNING", "execution": { "id": "7" } });
+        let listed = list(&json!([saga]));
+        assert!(listed.contains("Order-EU") && listed.contains("running"), "{listed}");
+    }
 }

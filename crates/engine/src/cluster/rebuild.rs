@@ -1,10 +1,12 @@
 //! From the rows of an execution to one that can be driven.
 
-use cogwheel_machine::{CancelRequested, Execution, ExecutionStatus, Failure, FailureKind, NewExecution, RecordedHead};
+use cogwheel_machine::{
+    CancelRequested, Execution, ExecutionStatus, Failure, FailureKind, NewExecution, RecordedHead, left_of_record,
+};
 use tracing::error;
 
 use crate::ports::{Head, Record, StoredExecution};
-use crate::runner::Job;
+use crate::runner::{GivenUp, Job, given_up};
 use crate::triggers::given;
 use crate::{Engine, OutputError};
 
@@ -87,6 +89,18 @@ impl<'e> Rebuilder<'e> {
         let at = self.engine.clock().now();
         let failure =
             Failure::permanent(FailureKind::Internal, "the execution cannot go on from its record").with_detail(why);
+        let not_undone = stored.saga.as_ref().map(|saga| left_of_record(saga, &stored.steps)).unwrap_or_default();
+        let failure = Failure { not_undone, ..failure };
+        let is_saga = stored.saga.is_some();
+        let end = GivenUp {
+            workflow: &stored.workflow_name,
+            execution: stored.id,
+            trigger: &stored.trigger,
+            correlation_id: stored.correlation_id,
+            is_saga,
+            failure: &failure,
+        };
+        let events = end.events(self.engine);
         let record = Record {
             execution: stored.id,
             tenant: stored.tenant,
@@ -103,15 +117,23 @@ impl<'e> Rebuilder<'e> {
                 error: Some(failure),
             }),
             steps: Vec::new(),
-            saga: None,
+            saga: is_saga.then(given_up),
             logs: Vec::new(),
-            events: Vec::new(),
+            events,
             artifacts: Vec::new(),
             parent: stored.parent.map(|parent| parent.execution),
             at,
         };
         if let Err(error) = self.engine.store().record(record).await {
             error!(execution = %stored.id, %error, "cannot record that; the next start tries again");
+            return;
+        }
+        let runner = self.engine.runner();
+        if let Some(parent) = stored.parent {
+            runner.tell(parent.execution).await;
+        }
+        if stored.has_concurrency_key {
+            runner.tell_of_work().await;
         }
     }
 }

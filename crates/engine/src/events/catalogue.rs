@@ -90,6 +90,7 @@ catalogue! {
     SagaCompleted "saga.completed" ["workflow", "execution_id", "status", "cause", "unwind_number"] "A saga did all of its steps.";
     SagaCompensated "saga.compensated" ["workflow", "execution_id", "status", "cause", "unwind_number"] "Nothing is left of what a saga did.";
     SagaFailed "saga.failed" ["workflow", "execution_id", "status", "cause", "unwind_number"] "A saga has ended, and something is left of what it did.";
+    SagaGivenUp "saga.given_up" ["workflow", "execution_id", "not_undone"] "A saga has failed because nothing more can be told of it.";
     SagaTimeoutScheduled "saga.timeout_scheduled" ["workflow", "execution_id", "step", "kind", "at"] "A time limit of a saga, a step or an undo was set.";
     SagaTimeoutFired "saga.timeout_fired" ["workflow", "execution_id", "step", "kind", "at"] "A time limit of a saga, a step or an undo passed.";
     SagaTimeoutCancelled "saga.timeout_cancelled" ["workflow", "execution_id", "step", "kind"] "What a time limit was for ended before.";

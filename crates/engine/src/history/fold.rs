@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use chrono::{DateTime, Utc};
-use cogwheel_machine::{CauseKind, ExecutionStatus, SagaStatus, StepStatus};
+use cogwheel_machine::{CauseKind, ExecutionStatus, SagaStatus, StepStatus, UndoStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -171,6 +171,7 @@ impl ExecutionState {
             | EventType::SagaCompleted
             | EventType::SagaCompensated
             | EventType::SagaFailed => self.saga(SagaRow::deserialize(row)?),
+            EventType::SagaGivenUp => self.given_up(event.at),
             EventType::SagaUnwindRequested => self.unwind_asked(UnwindAskedFor::deserialize(row)?, event.at),
             EventType::CompensationPlanned
             | EventType::CompensationStarted
@@ -241,6 +242,21 @@ impl ExecutionState {
         }
         let UnwindAskedFor { requested_as, reason, .. } = asked;
         self.unwind_asked.get_or_insert(UnwindAskedAt { requested_as, reason, at });
+    }
+
+    /// What is open is closed.
+    fn given_up(&mut self, at: DateTime<Utc>) {
+        if let Some(saga) = self.saga.as_mut().filter(|saga| saga.completed_at.is_none()) {
+            self.saga_version += 1;
+            (saga.status, saga.completed_at) = (SagaStatus::Failed, Some(at));
+        }
+        for undo in self.undos.values_mut() {
+            if matches!(undo.status, UndoStatus::Pending | UndoStatus::Running) {
+                (undo.status, undo.next_attempt_at, undo.completed_at) = (UndoStatus::Failed, None, Some(at));
+            }
+        }
+        let open = self.timeouts.values_mut().filter(|timeout| timeout.status == TimeoutStatus::Pending);
+        open.for_each(|timeout| timeout.status = TimeoutStatus::Cancelled);
     }
 
     /// What operators decided stays.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::NewEvent;
 use crate::TenantId;
 
 /// What became of a saga, beside its execution's own row and steps: written in the same transaction.
@@ -21,6 +22,11 @@ pub struct SagaRows {
     pub undos: Vec<UndoRow>,
     /// Time limits that changed.
     pub timeouts: Vec<TimeoutRow>,
+    /// Whether a request to undo everything would be taken in: with one that is recorded, the execution is due at once
+    /// although the record lets go of it.
+    pub heeds_unwind: bool,
+    /// Whether the saga fails as its rows stand: nobody can tell what becomes of it. What is open of it is closed.
+    pub gives_up: bool,
 }
 
 /// A saga to write. It is recorded from the begin of its execution on, in its row and as an event; in the latter, times are
@@ -42,9 +48,6 @@ pub struct SagaRow {
     pub total_steps: i32,
     /// They, each with its class: `compensatable`, `pivot`, `retriable` or `plain`.
     pub steps: Value,
-    /// The execution's inputs.
-    #[serde(skip)]
-    pub inputs: Value,
     /// How many unwindings have begun.
     pub unwind_number: u32,
     /// Ties together what belongs together.
@@ -92,8 +95,6 @@ pub struct UndoRow {
     pub completed_at: Option<DateTime<Utc>>,
     /// Why the last attempt failed.
     pub error: Option<Value>,
-    /// What it put out.
-    pub result: Option<Value>,
     /// What an operator decided last, as [`super::Store::decide_undo`] has written it: that stays as it is.
     pub resolution: Option<Resolution>,
 }
@@ -148,8 +149,12 @@ pub struct UnwindRequest {
     pub by: UnwoundBy,
     /// Why, in the words of whoever asks.
     pub reason: Option<String>,
+    /// Whether a person asks, which is audited.
+    pub is_audited: bool,
     /// What is recorded as the cause, where the execution had completed.
     pub cause: Cause,
+    /// What is told of that, where the execution had completed: nobody drives it who could tell it.
+    pub told: Option<NewEvent>,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -187,13 +192,15 @@ pub struct UndoRequest {
 pub enum UndoAnswer {
     /// It is recorded, in the audit log as well.
     Recorded,
-    /// The tenant has no such execution, or it is not undone.
+    /// The tenant has no such execution.
     Unknown,
+    /// The execution is no saga.
+    NoSaga,
     /// No such step of it is undone.
     NoSuchUndo,
     /// The undo does not wait for a decision: it stands here.
     NotFailed(UndoStatus),
-    /// What fails to be undone is left as it is, by the saga's own word, or the execution has ended.
+    /// What fails to be undone is left as it is, by the saga's own word, or the execution has not begun or has ended.
     NotPaused,
 }
 

@@ -47,7 +47,7 @@ pub(super) struct Drive<'a> {
     pub(super) epoch: i64,
     pub(super) correlation_id: Uuid,
     pub(super) parent: Option<Parent>,
-    has_concurrency_key: bool,
+    pub(super) has_concurrency_key: bool,
     pub(super) next_log_sequence: i64,
     /// The recorded time to look at it next.
     recorded_wake_at: Option<DateTime<Utc>>,
@@ -79,6 +79,8 @@ pub(super) struct Drive<'a> {
     pub(super) is_nowhere: bool,
     /// Whether it is being taken up after it was under way elsewhere.
     pub(super) is_recovered: bool,
+    /// Whether it was found to belong to somebody else by now.
+    pub(super) is_lost: bool,
     draining: bool,
 }
 
@@ -164,6 +166,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
         is_nowhere: false,
         start: job.start,
         is_recovered: first.is_some(),
+        is_lost: false,
         draining: false,
     };
     drive.execution.set_room(false);
@@ -228,12 +231,7 @@ pub(super) async fn drive(runner: &Arc<Runner>, job: Job, line: Line) {
     drive.arrival = None;
     // Nobody reads lines any more: an attempt that waits to hand one over must not wait for ever.
     drop(heard_lines);
-    drive.stop_everything().await;
-    if drive.is_recorded && drive.execution.status().is_terminal() {
-        drive.report_end();
-        drive.remove_work_dir().await;
-        drive.tell_of_end().await;
-    }
+    drive.wind_up(number).await;
 }
 
 /// Waits for the slot that a ticket stands for; for ever where there is no ticket.
@@ -456,6 +454,22 @@ impl Drive<'_> {
         }
     }
 
+    /// Stops what runs, and tells those whom its end concerns; `line` is the number of its line.
+    async fn wind_up(&mut self, line: u64) {
+        if self.is_lost {
+            // Whoever owns it has not heard what was told here, and must hear what comes from now on.
+            self.runner.hang_up(self.execution.id(), line);
+            self.runner.tell_everywhere(self.execution.id()).await;
+        }
+        self.stop_everything().await;
+        if self.is_recorded && self.execution.status().is_terminal() && !self.is_lost {
+            self.report_end();
+            self.remove_work_dir().await;
+            self.tell_of_end().await;
+            self.undo_if_asked().await;
+        }
+    }
+
     /// Stops what still runs and waits until it is gone; its outcome is nobody's business any more.
     async fn stop_everything(&mut self) {
         for running in &self.running {
@@ -493,16 +507,6 @@ impl Drive<'_> {
         let status = self.execution.status().as_str();
         let step = error.step.as_deref().unwrap_or("-");
         warn!(execution = %id, workflow, status, step, error = error.title, "an execution did not complete");
-    }
-
-    /// Tells whoever waits for the end of this execution.
-    async fn tell_of_end(&self) {
-        if let Some(parent) = self.parent {
-            self.runner.tell(parent.execution).await;
-        }
-        if self.has_concurrency_key {
-            self.runner.tell_of_work().await;
-        }
     }
 
     async fn remove_work_dir(&self) {

@@ -10,6 +10,7 @@ use tracing::{error, warn};
 use super::UnrecordedStart;
 use super::drive::Drive;
 use super::saga;
+use super::told::GivenUp;
 use crate::Engine;
 use crate::ports::{Head, Record, Started, StepEffect, StepRegistry, StepRow, StoreError, StoredLog};
 
@@ -63,6 +64,7 @@ impl Drive<'_> {
                 }
                 Err(StoreError::Conflict(why)) => {
                     warn!(execution = %self.execution.id(), why, "the execution is not this node's any more");
+                    self.is_lost = true;
                     return Written::Refused;
                 }
                 Err(error) => {
@@ -112,6 +114,16 @@ impl Drive<'_> {
         let at = self.runner.clock.now();
         let failure = Failure::permanent(FailureKind::Internal, "what became of the execution cannot be recorded")
             .with_detail(error.to_string());
+        let failure = Failure { not_undone: self.execution.left_behind(), ..failure };
+        let given_up = GivenUp {
+            workflow: &self.execution.workflow().name,
+            execution: self.execution.id(),
+            trigger: self.execution.trigger(),
+            correlation_id: self.correlation_id,
+            is_saga: self.is_saga(),
+            failure: &failure,
+        };
+        let events = self.engine().map(|engine| given_up.events(&engine)).unwrap_or_default();
         let head = Head {
             status: ExecutionStatus::Failed,
             owner: None,
@@ -129,15 +141,18 @@ impl Drive<'_> {
             epoch: self.epoch,
             head: Some(head),
             steps: Vec::new(),
-            saga: saga::failed(&self.execution, &self.origin(), at),
+            saga: self.is_saga().then(saga::given_up),
             logs: Vec::new(),
-            events: Vec::new(),
+            events,
             artifacts: Vec::new(),
             parent: self.parent.map(|parent| parent.execution),
             at,
         };
         match self.runner.store.record(record).await {
-            Ok(()) => self.notify(),
+            Ok(()) => {
+                self.notify();
+                self.tell_of_end().await;
+            }
             Err(error) => error!(execution = %self.execution.id(), %error, "nor can its failure"),
         }
     }

@@ -33,7 +33,9 @@ use crate::{Engine, EngineConfig, Feed, NodeId, TenantId, WorkflowId};
 
 pub(crate) use journal::step_row;
 pub(crate) use outside::MAX_DEPTH;
+pub(crate) use saga::given_up;
 use slots::{Slots, Ticket};
+pub(crate) use told::{GivenUp, undone_after_all};
 
 /// The first and the longest pause between questions about a start whose answer got lost.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

@@ -163,7 +163,9 @@ impl Drive<'_> {
             let (step, payload, received_at) = (signal.ordinal, signal.payload, signal.received_at);
             self.pending.push_back(Input::Signalled { step, payload, received_at });
         }
-        for ended in inbox.children {
+        let asked = self.asked_of(&inbox.children);
+        let awaited: Vec<i32> = self.execution.awaiting_children().collect();
+        for ended in inbox.children.into_iter().filter(|ended| awaited.contains(&ended.ordinal)) {
             let Some(ended) = self.with_whole_result(ended).await else { continue };
             self.pending.push_back(Input::ChildEnded {
                 step: ended.ordinal,
@@ -174,8 +176,9 @@ impl Drive<'_> {
             });
         }
         self.hear_saga(inbox.saga);
-        // Whoever was asked to undo what it did has done so by its end.
-        self.ask_to_unwind().await;
+        for (undo, child) in asked {
+            self.unwind_child(undo, child).await;
+        }
     }
 
     /// The end with the result itself, where only a reference to it is recorded; one that is lost is a failure. `None`
@@ -200,10 +203,11 @@ impl Drive<'_> {
         let asks_to_cancel = inbox.cancel.is_some() && !self.execution.is_cancel_requested();
         // Of a step that is tried again, the execution that it started last counts.
         let counts = |ended: &EndedChild| self.execution.child_id(ended.ordinal) == Some(ended.execution);
-        asks_to_cancel || !inbox.signals.is_empty() || inbox.children.iter().any(counts)
+        let asks_to_undo = inbox.saga.unwind.is_some() && self.execution.heeds_unwind();
+        asks_to_cancel || asks_to_undo || !inbox.signals.is_empty() || inbox.children.iter().any(counts)
     }
 
-    async fn inbox(&self) -> Inbox {
+    pub(super) async fn inbox(&self) -> Inbox {
         let waits: Vec<AwaitedSignal> = self
             .execution
             .awaiting_signals()
@@ -212,15 +216,29 @@ impl Drive<'_> {
                 Some(AwaitedSignal { ordinal: state.ordinal, name: signal.name, correlation: signal.correlation })
             })
             .collect();
+        let asked = self.execution.unanswered().map(|(_, forward, _)| forward);
+        let mut children: Vec<i32> = self.execution.awaiting_children().chain(asked).collect();
+        children.sort_unstable();
+        children.dedup();
         let ask = AskInbox {
             execution: self.execution.id(),
             tenant: self.tenant,
             waits,
-            children: self.execution.awaiting_children().collect(),
+            children,
             is_saga: self.is_saga(),
             at: self.runner.clock.now(),
         };
         self.until_answered(|| self.runner.store.inbox(ask.clone())).await.unwrap_or_default()
+    }
+
+    /// Tells whoever waits for the end of this execution.
+    pub(super) async fn tell_of_end(&self) {
+        if let Some(parent) = self.parent {
+            self.runner.tell(parent.execution).await;
+        }
+        if self.has_concurrency_key {
+            self.runner.tell_of_work().await;
+        }
     }
 
     /// Makes the execution, which was let go of, due at once.

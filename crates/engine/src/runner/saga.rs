@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use cogwheel_definition::{MAIN_BLOCK, Step};
 use cogwheel_machine::{
-    Change, Execution, ExecutionId, Input, PastOutcome, SagaStatus, SagaView, StepState, StepStatus, UndoStatus,
+    Change, Execution, ExecutionId, ExecutionStatus, Input, PastOutcome, SagaView, StepState, StepStatus, UndoStatus,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::drive::Drive;
-use crate::ports::{SagaInbox, SagaRow, SagaRows, TimeoutKind, TimeoutRow, TimeoutState, UndoRow};
+use crate::ports::{EndedChild, SagaInbox, SagaRow, SagaRows, TimeoutKind, TimeoutRow, TimeoutState, UndoRow};
+use crate::saga::Asker;
 
 /// The ordinal that stands for the saga itself where ids are made.
 const WHOLE: i32 = -1;
@@ -64,7 +65,7 @@ pub(super) fn rows(
     at: DateTime<Utc>,
 ) -> Option<Box<SagaRows>> {
     let recorded = execution.recorded_saga()?;
-    let mut rows = SagaRows::default();
+    let mut rows = SagaRows { heeds_unwind: execution.heeds_unwind(), ..SagaRows::default() };
     if has_head && let Some(view) = execution.saga() {
         rows.timeouts.extend(deadline(execution, &view, at));
         rows.saga = Some(saga_row(execution, &view, origin));
@@ -78,11 +79,9 @@ pub(super) fn rows(
     (rows.saga.is_some() || !rows.undos.is_empty() || !rows.timeouts.is_empty()).then(|| Box::new(rows))
 }
 
-/// The row of a saga that has failed because what became of it cannot be recorded; nothing where the execution is none.
-pub(super) fn failed(execution: &Execution, origin: &Origin, at: DateTime<Utc>) -> Option<Box<SagaRows>> {
-    let row = saga_row(execution, &execution.saga()?, origin);
-    let saga = Some(SagaRow { status: SagaStatus::Failed, completed_at: Some(at), ..row });
-    Some(Box::new(SagaRows { saga, ..SagaRows::default() }))
+/// The end of a saga of which nobody can tell what becomes.
+pub(crate) fn given_up() -> Box<SagaRows> {
+    Box::new(SagaRows { gives_up: true, ..SagaRows::default() })
 }
 
 fn saga_row(execution: &Execution, view: &SagaView<'_>, origin: &Origin) -> SagaRow {
@@ -103,7 +102,6 @@ fn saga_row(execution: &Execution, view: &SagaView<'_>, origin: &Origin) -> Saga
         current_step: count(execution.steps().iter().filter(has_ended).count()),
         total_steps: count(main.len()),
         steps: classes,
-        inputs: execution.inputs().clone(),
         unwind_number: view.unwind_number,
         correlation_id: origin.correlation_id,
         parent: origin.parent,
@@ -152,7 +150,6 @@ fn undo_row(execution: &Execution, unwind_number: u32, step: i32) -> Option<Undo
         started_at: undo.and_then(|undo| undo.started_at),
         completed_at: undo.and_then(|undo| undo.completed_at).or(decided_at).filter(|_| is_settled),
         error: undo.and_then(last_error),
-        result: undo.and_then(|undo| undo.output.clone()),
         resolution: view.resolution.cloned(),
     })
 }
@@ -228,16 +225,23 @@ impl Drive<'_> {
         }
     }
 
-    /// Asks every execution that is to undo what it did for the sake of this one, and has not answered.
-    pub(super) async fn ask_to_unwind(&mut self) {
-        let undos: Vec<i32> = self.execution.awaiting_unwindings().collect();
-        for undo in undos {
-            let forward = self.execution.step(undo).and_then(|state| state.parent);
-            let children = forward.map(|forward| self.execution.children_to_unwind(forward)).unwrap_or_default();
-            for child in children {
-                self.unwind_child(undo, child).await;
-            }
+    /// Which of these ended executions have not answered what an undo asked of them. Their end alone does not tell it: they
+    /// are asked anew.
+    pub(super) fn asked_of(&self, ended: &[EndedChild]) -> Vec<(i32, ExecutionId)> {
+        let has_ended = |child: ExecutionId| ended.iter().any(|ended| ended.execution == child);
+        let asked = self.execution.unanswered().filter(|&(_, _, child)| has_ended(child));
+        asked.map(|(undo, _, child)| (undo, child)).collect()
+    }
+
+    /// Asks once more what was asked of a completed execution: the request may have been recorded at the moment in which
+    /// it completed.
+    pub(super) async fn undo_if_asked(&self) {
+        if !self.is_saga() || self.execution.status() != ExecutionStatus::Completed {
+            return;
         }
+        let (Some(asked), Some(engine)) = (self.inbox().await.saga.unwind, self.engine()) else { return };
+        let (tenant, id, reason) = (self.tenant, self.execution.id(), asked.reason.unwrap_or_default());
+        self.until_answered(|| engine.unwind(tenant, id, Asker::Again(asked.by), reason.clone())).await;
     }
 
     /// Asks an execution that a step started to undo what it did. What became of it by now becomes pending; where it is
@@ -245,7 +249,7 @@ impl Drive<'_> {
     pub(super) async fn unwind_child(&mut self, undo: i32, child: ExecutionId) {
         let reason = format!("the execution {} that started it is undone", self.execution.id());
         let tenant = self.tenant;
-        let Some(engine) = self.runner.engine.get().and_then(std::sync::Weak::upgrade) else { return };
+        let Some(engine) = self.engine() else { return };
         let answer = self.until_answered(|| engine.unwind_child(tenant, child, reason.clone())).await;
         if let Some(outcome) = answer.flatten() {
             self.pending.push_back(Input::ChildUndone { step: undo, child, outcome });

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cogwheel_definition::History;
-use cogwheel_machine::{Execution, ExecutionStatus, Failure, StepState, StepStatus};
+use cogwheel_machine::{Execution, ExecutionId, ExecutionStatus, Failure, StepState, StepStatus};
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::drive::Drive;
 use super::journal::step_row;
 use super::told_saga::ToldSaga;
+use crate::Engine;
 use crate::events::EventType;
 use crate::history::{self, ROW, StepFacts, WholeFacts};
 use crate::ports::{Actor, NewEvent, SagaRows, StepRow};
@@ -153,12 +154,7 @@ impl Drive<'_> {
             EventType::WorkflowStarted | EventType::WorkflowResumed => ExecutionStatus::Running,
             _ => execution.status(),
         };
-        let mut data = json!({
-            "workflow": execution.workflow().name,
-            "execution_id": execution.id().to_string(),
-            "status": status.as_str(),
-            "trigger": execution.trigger()["type"],
-        });
+        let mut data = turned(execution, status);
         if status.is_terminal() {
             data["error"] = told_failure(execution.error());
         }
@@ -186,26 +182,90 @@ impl Drive<'_> {
 
     /// An event of the execution: what it tells, and the row that it keeps.
     pub(super) fn event(&self, event_type: EventType, data: Value, row: Option<impl Serialize>) -> NewEvent {
-        let workflow = &self.execution.workflow().name;
-        let mut data = json!({ "subject": workflow, "data": data });
+        let mut event = event(&self.execution, self.runner.clock.new_id(), self.correlation_id, event_type, &data);
         if let Some(row) = row {
             // All of them have a JSON form: their maps have texts for names.
-            data[ROW] = serde_json::to_value(row).unwrap_or_default();
+            event.data[ROW] = serde_json::to_value(row).unwrap_or_default();
         }
-        NewEvent {
-            id: self.runner.clock.new_id(),
-            event_type,
-            data,
-            actor: Actor::Engine,
-            depth: depth_of(self.execution.trigger()),
-            correlation_id: Some(self.correlation_id),
-            causation_id: self.cause(),
-        }
+        event
     }
 
     /// The event that set the execution off, where one did.
     pub(super) fn cause(&self) -> Option<Uuid> {
-        self.execution.trigger()["event"]["id"].as_str()?.parse().ok()
+        cause(self.execution.trigger())
+    }
+}
+
+/// What tells that a completed execution is undone after all: nobody drives it at that moment.
+pub(crate) fn undone_after_all(execution: &Execution, id: Uuid, correlation_id: Uuid) -> NewEvent {
+    let data = turned(execution, ExecutionStatus::Compensating);
+    event(execution, id, correlation_id, EventType::WorkflowCompensating, &data)
+}
+
+fn turned(execution: &Execution, status: ExecutionStatus) -> Value {
+    json!({
+        "workflow": execution.workflow().name,
+        "execution_id": execution.id().to_string(),
+        "status": status.as_str(),
+        "trigger": execution.trigger()["type"],
+    })
+}
+
+fn event(execution: &Execution, id: Uuid, correlation_id: Uuid, event_type: EventType, data: &Value) -> NewEvent {
+    let (workflow, trigger) = (&execution.workflow().name, execution.trigger());
+    NewEvent {
+        id,
+        event_type,
+        data: json!({ "subject": workflow, "data": data }),
+        actor: Actor::Engine,
+        depth: depth_of(trigger),
+        correlation_id: Some(correlation_id),
+        causation_id: cause(trigger),
+    }
+}
+
+fn cause(trigger: &Value) -> Option<Uuid> {
+    trigger["event"]["id"].as_str()?.parse().ok()
+}
+
+/// An execution that ends because nothing more can be told of it.
+pub(crate) struct GivenUp<'g> {
+    pub(crate) workflow: &'g str,
+    pub(crate) execution: ExecutionId,
+    pub(crate) trigger: &'g Value,
+    pub(crate) correlation_id: Uuid,
+    pub(crate) is_saga: bool,
+    pub(crate) failure: &'g Failure,
+}
+
+impl GivenUp<'_> {
+    /// What tells of that end.
+    pub(crate) fn events(&self, engine: &Engine) -> Vec<NewEvent> {
+        let event = |event_type: EventType, more: (&str, Value)| {
+            let mut data = json!({ "workflow": self.workflow, "execution_id": self.execution.to_string() });
+            data[more.0] = more.1;
+            if event_type == EventType::WorkflowFailed {
+                data["status"] = json!(ExecutionStatus::Failed.as_str());
+                data["trigger"] = self.trigger["type"].clone();
+            }
+            NewEvent {
+                id: engine.clock().new_id(),
+                event_type,
+                data: json!({ "subject": self.workflow, "data": data }),
+                actor: Actor::Engine,
+                depth: depth_of(self.trigger),
+                correlation_id: Some(self.correlation_id),
+                causation_id: cause(self.trigger),
+            }
+        };
+        let mut events = Vec::new();
+        if self.is_saga {
+            events.push(event(EventType::SagaGivenUp, ("not_undone", json!(self.failure.not_undone))));
+        }
+        if self.is_saga || engine.wants_event(EventType::WorkflowFailed.as_str()) {
+            events.push(event(EventType::WorkflowFailed, ("error", told_failure(Some(self.failure)))));
+        }
+        events
     }
 }
 

@@ -43,7 +43,8 @@ impl ToldSaga {
                 (None, _) => true,
             }
         });
-        (rows.saga.is_some() || !rows.undos.is_empty() || !rows.timeouts.is_empty()).then_some(rows)
+        let says = rows.saga.is_some() || rows.heeds_unwind || !rows.undos.is_empty() || !rows.timeouts.is_empty();
+        says.then_some(rows)
     }
 }
 

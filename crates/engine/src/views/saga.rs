@@ -71,8 +71,6 @@ pub struct CompensationView {
     pub completed_at: Option<DateTime<Utc>>,
     /// Why the last attempt failed.
     pub error: Option<Value>,
-    /// What it put out.
-    pub result: Option<Value>,
     /// What an operator decided last.
     pub resolution: Option<UndoDecision>,
     /// Why.

@@ -45,7 +45,6 @@ fn undo(execution: ExecutionId, step: &str, status: UndoStatus) -> CompensationV
         started_at: Some(at(1)),
         completed_at: None,
         error: None,
-        result: None,
         resolution: None,
         resolution_reason: None,
         resolved_at: None,

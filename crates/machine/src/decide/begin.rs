@@ -55,9 +55,7 @@ impl Execution {
     pub(crate) fn is_still_due(&self, work: Work) -> bool {
         let goes_on = |ordinal| !self.at(ordinal).status.is_terminal() && self.instance(ordinal).stopping.is_none();
         match work {
-            Work::Slot { scope, position } => {
-                self.scopes[scope].slots[position].ordinal.is_none() && !self.is_given_up(scope)
-            }
+            Work::Slot { scope, position } => self.scopes[scope].slots[position].ordinal.is_none(),
             Work::Attempt(ordinal) => self.at(ordinal).status == StepStatus::Retrying,
             Work::Items(ordinal) | Work::Round(ordinal) => goes_on(ordinal),
         }
@@ -66,7 +64,7 @@ impl Execution {
     fn take_slot(&mut self, scope: usize, position: usize, now: DateTime<Utc>, decision: &mut Decision) {
         let slot = &self.scopes[scope].slots[position];
         // Stopped, or skipped for another reason, since it was queued.
-        if slot.ordinal.is_some() || self.is_given_up(scope) {
+        if slot.ordinal.is_some() {
             return;
         }
         let missing = slot.missing;

@@ -49,7 +49,7 @@ impl Execution {
         }
     }
 
-    /// What becomes of an undo: of one that failed, or of one that is given up before its turn.
+    /// What becomes of an undo that failed.
     pub(super) fn undo_decided(
         &mut self,
         forward: i32,
@@ -64,24 +64,16 @@ impl Execution {
         }
         let unwinding = self.unwinding().ok_or(Rejected::NotAwaited)?;
         let undo = unwinding.of(forward).ok_or(Rejected::NotAwaited)?;
-        let is_done = unwinding.undos[undo].is_done;
-        let has_begun = self.tries_of(undo).next().is_some();
-        let may_be = match self.undo_status(undo) {
-            UndoStatus::Failed => !is_done,
-            UndoStatus::Pending => !has_begun && decided == UndoDecision::Skip,
-            UndoStatus::Running | UndoStatus::Completed | UndoStatus::Skipped => false,
-        };
-        if !may_be {
+        if unwinding.undos[undo].is_done || self.undo_status(undo) != UndoStatus::Failed {
             return Err(Rejected::NotFailed);
         }
         let before = self.resolution(forward).map_or(0, |resolution| resolution.retries);
         let retries = before + u32::from(decided == UndoDecision::Retry);
         let resolution = Resolution { decision: decided, reason, by, at: now, retries };
         self.record(Change::UndoResolved { forward, resolution }, decision);
-        let is_due = self.unwinding().is_some_and(|unwinding| unwinding.undos[undo].is_due);
         if decided == UndoDecision::Retry {
             self.begin_undo(undo);
-        } else if is_due {
+        } else {
             self.pass_undo_on(undo, now, decision);
         }
         Ok(())

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Decision, Effect, Rejected, Unwound};
 use crate::saga::{UndoStatus, Unwinding};
-use crate::scope::{Place, Scope};
+use crate::scope::Place;
 use crate::state::Phase;
 use crate::{
     Cause, CauseKind, Change, Execution, ExecutionId, ExecutionStatus, Failure, FailureKind, Layer, StepState,
@@ -56,13 +56,7 @@ impl Execution {
     pub(super) fn resume_unwinding(&mut self) {
         let undos = self.unwinding().map_or(0, |unwinding| unwinding.undos.len());
         for undo in 0..undos {
-            let tries = self.tries_of(undo).count();
-            // One that has a scope for its next try stands in the queue already.
-            let is_due = self.unwinding().is_some_and(|all| {
-                let undo = &all.undos[undo];
-                undo.is_due && !undo.is_done && undo.scopes.len() == tries
-            });
-            if is_due && self.is_to_begin(undo) {
+            if self.unwinding().is_some_and(|all| all.undos[undo].is_due && !all.undos[undo].is_done) {
                 self.begin_undo(undo);
             }
         }
@@ -84,22 +78,18 @@ impl Execution {
         }
     }
 
-    /// Queues what undoes a step.
+    /// Queues what undoes a step, unless it stands in the queue already, is under way, or waits for somebody.
     pub(super) fn begin_undo(&mut self, undo: usize) {
         let Some(unwinding) = self.unwinding() else { return };
         let (forward, tried) = (unwinding.undos[undo].forward, unwinding.undos[undo].scopes.len());
+        if tried > self.tries_of(undo).count() || !self.is_to_begin(undo) {
+            return;
+        }
         let Some(scope) = self.add_undo_scope(forward, tried) else { return };
         if let Some(unwinding) = self.unwinding_mut() {
             unwinding.undos[undo].scopes.push(scope);
         }
         self.begin_scope(scope);
-    }
-
-    /// Whether the scope is one of an undo that an operator gave up before it began.
-    pub(super) fn is_given_up(&self, scope: usize) -> bool {
-        let Scope { owner: Some(forward), undo: Some(_), .. } = self.scopes[scope] else { return false };
-        let unwinding = self.unwinding();
-        unwinding.is_some_and(|all| all.of(forward).is_some_and(|undo| all.undos[undo].is_done))
     }
 
     /// What undoes a step has ended.
@@ -131,14 +121,19 @@ impl Execution {
         due
     }
 
-    /// How a saga ends that was undone, and with what.
-    pub(crate) fn verdict_of_unwinding(&self) -> (ExecutionStatus, Option<Failure>) {
-        let Some(unwinding) = self.unwinding() else { return (ExecutionStatus::Failed, self.error.clone()) };
+    /// What is not undone by now, and what cannot be.
+    pub(crate) fn left_of_unwinding(&self) -> Vec<String> {
+        let Some(unwinding) = self.unwinding() else { return Vec::new() };
         let undos = 0..unwinding.undos.len();
         let left = undos
             .filter(|&undo| self.undo_status(undo) != UndoStatus::Completed)
             .map(|undo| self.at(unwinding.undos[undo].forward).key.clone());
-        let not_undone: Vec<String> = left.chain(unwinding.remains.iter().cloned()).collect();
+        left.chain(unwinding.remains.iter().cloned()).collect()
+    }
+
+    /// How a saga ends that was undone, and with what.
+    pub(crate) fn verdict_of_unwinding(&self) -> (ExecutionStatus, Option<Failure>) {
+        let not_undone = self.left_of_unwinding();
         let is_undone = not_undone.is_empty();
         let error = self.error.clone().map(|error| Failure { not_undone, ..error });
         (if is_undone { ExecutionStatus::Compensated } else { ExecutionStatus::Failed }, error)
@@ -188,6 +183,14 @@ impl Execution {
         state.layer == Layer::Action
             && state.status == StepStatus::Waiting
             && matches!(self.definition(state).action, Action::Unwind)
+    }
+
+    /// The executions that were asked to undo what they did and have not answered, each behind the ordinals of the undo
+    /// that asks and of the step that started it.
+    pub fn unanswered(&self) -> impl Iterator<Item = (i32, i32, ExecutionId)> {
+        let asked = |undo: i32| self.saga.as_ref()?.asked.get(&undo).zip(self.at(undo).parent);
+        let asked = self.awaiting_unwindings().filter_map(move |undo| Some((undo, asked(undo)?)));
+        asked.flat_map(|(undo, (children, forward))| children.iter().map(move |&child| (undo, forward, child)))
     }
 
     /// The undos that wait for executions to undo what they did.

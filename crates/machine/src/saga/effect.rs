@@ -17,7 +17,7 @@ impl Failure {
             | FailureKind::Loop
             | FailureKind::NeedNotMet
             | FailureKind::ConditionFalse => true,
-            FailureKind::Http => self.code() != "http.interrupted",
+            FailureKind::Http => self.says_no(),
             FailureKind::Signal
             | FailureKind::Memory
             | FailureKind::Output
@@ -27,6 +27,15 @@ impl Failure {
             | FailureKind::Internal => false,
         };
         says_so && self.not_undone.is_empty()
+    }
+
+    /// Whether an HTTP exchange that failed tells that the other side did nothing: it was never asked, or has refused. A
+    /// 408 may come from something in between; whoever answers with 5xx, or as nobody expected, may have done it.
+    fn says_no(&self) -> bool {
+        match self.code().strip_prefix("http.") {
+            None | Some("dns" | "connect" | "tls") => true,
+            Some(code) => code.parse().is_ok_and(|status: u16| (400..500).contains(&status) && status != 408),
+        }
     }
 }
 

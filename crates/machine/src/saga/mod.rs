@@ -1,6 +1,7 @@
 //! What makes an execution a saga: why it is undone, what operators decided, and how far the unwinding is.
 
 mod effect;
+mod left;
 mod plan;
 mod view;
 
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use crate::{Execution, ExecutionId, ExecutionStatus, Failure, StepStatus};
 
+pub use left::left_of_record;
 pub(crate) use plan::Unwinding;
 pub use view::{SagaStatus, SagaView, UndoStatus, UndoView};
 
@@ -142,6 +144,13 @@ impl Execution {
             .filter(|&undo| self.undo_status(undo) == UndoStatus::Failed)
             .map(|undo| unwinding.undos[undo].forward)
             .collect()
+    }
+
+    /// Whether a request to undo everything would be taken in. What is being stopped is undone for another reason, if at
+    /// all; after the pivot, or once the workflow's own steps have ended, the request has to wait for the end.
+    pub fn heeds_unwind(&self) -> bool {
+        let has_begun = self.status != ExecutionStatus::Queued;
+        self.saga.is_some() && has_begun && self.runs_main_steps() && self.stopping.is_none() && !self.is_past_pivot()
     }
 
     pub(crate) fn unwinding(&self) -> Option<&Unwinding> {

@@ -225,7 +225,7 @@ impl Execution {
     }
 
     /// What undoes a step.
-    fn undoing(&self, state: &StepState) -> Option<&Action> {
+    pub(crate) fn undoing(&self, state: &StepState) -> Option<&Action> {
         let workflow = &self.new.workflow;
         let block = workflow.steps[state.step].compensate.filter(|_| state.layer == Layer::Action)?;
         workflow.blocks[block].steps.first().map(|&step| &workflow.steps[step].action)
@@ -266,11 +266,6 @@ impl Execution {
     pub fn undone_by(&self, ordinal: i32) -> Option<i32> {
         let around = std::iter::successors(self.step(ordinal), |inner| self.step(inner.parent?));
         around.filter(|state| self.is_undo(state.ordinal)).last().and_then(|undo| undo.parent)
-    }
-
-    /// What was done and could be undone, and what could not be, by the keys of the steps.
-    pub fn undoable(&self) -> Vec<String> {
-        self.keys_to_undo(&self.plan())
     }
 
     /// Whether an instance undoes another, which is the one around it.

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::rows::{Stored, file_status_after, skip_reason};
 use crate::values::{instant_text, new_id, storable, storable_option, storable_text};
 
-pub(super) use saga::{EndedTimeoutColumns, PendingTimeoutColumns, SagaColumns, UndoColumns};
+pub(super) use saga::{EndedTimeoutColumns, GivenUpColumns, PendingTimeoutColumns, SagaColumns, UndoColumns};
 pub(super) use uploads::{LinkColumns, UploadColumns};
 
 /// A UUID: a blob for SQLite, text in JSON.
@@ -520,6 +520,8 @@ pub(super) struct WakeColumns {
     pub(super) at: Instant,
     /// Whether it is woken whatever came for it.
     pub(super) asked: bool,
+    /// Whether it is woken by a request to undo everything.
+    pub(super) heeds_unwind: bool,
 }
 
 /// A new row of `execution_logs`.

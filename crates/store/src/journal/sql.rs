@@ -115,6 +115,17 @@ macro_rules! live_of_key {
     };
 }
 
+/// Whether it was asked that everything an execution did be undone.
+macro_rules! asked_to_undo {
+    ($id:literal) => {
+        concat!(
+            "exists (select 1 from saga_instances where execution_id = ",
+            $id,
+            " and unwind_requested_at is not null)"
+        )
+    };
+}
+
 /// What may have come for an execution while its owner let go of it; `$id` and `$at` are expressions.
 macro_rules! something_came {
     ($id:literal, $at:literal) => {
@@ -237,7 +248,9 @@ pub(super) mod sqlite {
     pub(crate) const IS_CANCEL_NEW: &str = "select cancel_requested_at is not null and cancel_requested_at = updated_at from workflow_executions where id = ?1";
     pub(crate) const WAKE_IF_SOMETHING_CAME: &str = concat!(
         "update workflow_executions set next_wake_at = ?2, updated_at = ?2 where id = ?1 and owner_node_id is null
-         and (?3 or ",
+         and (?3 or ?4 and ",
+        asked_to_undo!("?1"),
+        " or ",
         something_came!("?1", "?2"),
         ")"
     );
@@ -459,8 +472,10 @@ pub(super) mod postgres {
     );
     pub(crate) const WAKE_IF_SOMETHING_CAME: &str = concat!(
         "update workflow_executions e set next_wake_at = r.at, updated_at = r.at
-         from jsonb_to_recordset($1::jsonb) as r(id uuid, at timestamptz, asked boolean)
-         where e.id = r.id and e.owner_node_id is null and (r.asked or ",
+         from jsonb_to_recordset($1::jsonb) as r(id uuid, at timestamptz, asked boolean, heeds_unwind boolean)
+         where e.id = r.id and e.owner_node_id is null and (r.asked or r.heeds_unwind and ",
+        asked_to_undo!("r.id"),
+        " or ",
         something_came!("r.id", "r.at"),
         ")"
     );

@@ -158,7 +158,6 @@ fn compensation(row: undos::Model) -> CompensationView {
         started_at: row.started_at,
         completed_at: row.completed_at,
         error: row.error,
-        result: row.result,
         resolution: row.resolution.map(Stored::from_stored),
         resolution_reason: row.resolution_reason,
         resolved_at: row.resolved_at,

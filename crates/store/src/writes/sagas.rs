@@ -39,11 +39,10 @@ const REVIVE_SAGA: &str = "update saga_instances set status = 'compensating', co
 /// It counts anew once it has ended.
 const COUNT_BACK: &str = "update workflows set total_executions = total_executions - 1,
     successful_executions = successful_executions - 1, updated_at = $1 where id = $2";
-const FIND_UNDO: &str = "select c.id, c.status, c.unwind_number, c.step_ordinal, c.operator_retries, g.on_undo_failure,
-      e.status as execution_status
-    from saga_instances g join workflow_executions e on e.id = g.execution_id
+const FIND_UNDO: &str = "select c.id, c.status, c.unwind_number, c.step_ordinal, c.operator_retries, g.on_undo_failure
+    from saga_instances g
     left join saga_compensations c on c.saga_id = g.id and c.unwind_number = g.unwind_number and c.step_id = $1
-    where g.execution_id = $2 and g.tenant_id = $3";
+    where g.execution_id = $2";
 const DECIDE: &str = "update saga_compensations set status = $1, resolution = $2, resolution_reason = $3,
     resolved_by_user_id = $4, resolved_at = $5, operator_retries = operator_retries + $6, next_attempt_at = null,
     updated_at = $5 where id = $7";
@@ -71,7 +70,7 @@ pub(crate) async fn request_unwind(tx: &mut dyn WriteTx, request: &UnwindRequest
     };
     let reason = request.reason.as_deref().map(storable_text);
     let values = [at.clone(), Value::from(asked_as.word()), Value::from(reason), id.clone()];
-    let is_new = tx.execute(raw(tx, ASK, values)).await? > 0;
+    let is_first = tx.execute(raw(tx, ASK, values)).await? > 0;
     if has_completed {
         let error = storable(&serde_json::to_value(&request.cause.error).unwrap_or_default());
         let kind = Value::from(request.cause.kind.word());
@@ -82,10 +81,14 @@ pub(crate) async fn request_unwind(tx: &mut dyn WriteTx, request: &UnwindRequest
         }
         let workflow: Uuid = row.get("workflow_id")?;
         tx.execute(raw(tx, COUNT_BACK, [at, Value::from(workflow)])).await?;
+        if let Some(told) = &request.told {
+            let stream = Stream::execution(request.execution);
+            tx.append(vec![Event::new(request.tenant, &stream, told, request.at)]).await?;
+        }
     } else {
         tx.execute(raw(tx, WAKE, [at, id])).await?;
     }
-    if is_new || has_completed {
+    if is_first || has_completed {
         let revived = has_completed.then(|| request.cause.clone());
         let asked = UnwindAskedFor { requested_as: asked_as, reason: request.reason.clone(), revived };
         let is_operator = request.by == UnwoundBy::Operator;
@@ -97,14 +100,15 @@ pub(crate) async fn request_unwind(tx: &mut dyn WriteTx, request: &UnwindRequest
             saga.tell(tx, request.tenant, execution, told, request.at).await?;
         }
     }
-    if is_new && request.by == UnwoundBy::Operator {
+    if request.is_audited {
+        let asked_as = is_first.then(|| asked_as.word());
         let act = Act {
             tenant: request.tenant,
             action: "saga.compensate",
             table: TABLE,
             record: request.execution.to_string(),
             reason: request.reason.as_deref(),
-            change: json!({ "unwind_requested_as": asked_as.word(), "execution_was": status.word() }),
+            change: json!({ "unwind_requested_as": asked_as, "execution_was": status.word() }),
             at: request.at,
         };
         let admin = audit::admin(tx, request.at).await?;
@@ -116,17 +120,21 @@ pub(crate) async fn request_unwind(tx: &mut dyn WriteTx, request: &UnwindRequest
 /// Records what an operator decided about an undo that failed.
 pub(crate) async fn decide_undo(tx: &mut dyn WriteTx, request: &UndoRequest) -> Result<UndoAnswer, StoreError> {
     let (id, at) = (Value::from(request.execution.0), Value::from(request.at));
-    let lock = format!("select id from workflow_executions where id = $1{}", locked(tx, FOR_UPDATE));
-    tx.query(raw(tx, &lock, [id.clone()])).await?;
-    let step_key = storable_text(&request.step_key);
-    let about = [Value::from(step_key.clone()), id.clone(), Value::from(request.tenant.0)];
-    let rows = tx.query(raw(tx, FIND_UNDO, about)).await?;
+    let find = format!("{FIND}{}", locked(tx, FOR_UPDATE));
+    let rows = tx.query(raw(tx, &find, [id.clone(), Value::from(request.tenant.0)])).await?;
     let Some(row) = rows.first() else { return Ok(UndoAnswer::Unknown) };
+    let execution = ExecutionStatus::from_word(&row.get("status")?, "workflow_executions", request.execution)?;
+    let step_key = storable_text(&request.step_key);
+    let rows = tx.query(raw(tx, FIND_UNDO, [Value::from(step_key.clone()), id.clone()])).await?;
+    let Some(row) = rows.first() else {
+        // What has not begun has no row here yet, whatever it is.
+        let has_begun = execution != ExecutionStatus::Queued;
+        return Ok(if has_begun { UndoAnswer::NoSaga } else { UndoAnswer::NotPaused });
+    };
     let Some(undo) = row.get::<Option<Uuid>>("id")? else { return Ok(UndoAnswer::NoSuchUndo) };
     let status = UndoStatus::from_word(&row.get("status")?, UNDOS, undo)?;
-    let execution: String = row.get("execution_status")?;
     let follows: String = row.get("on_undo_failure")?;
-    if execution != ExecutionStatus::Compensating.word() || follows != "pause" {
+    if execution != ExecutionStatus::Compensating || follows != "pause" {
         return Ok(UndoAnswer::NotPaused);
     }
     if status != UndoStatus::Failed {

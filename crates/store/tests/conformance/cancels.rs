@@ -12,6 +12,7 @@ on_both! {
     the_first_request_counts_and_is_handed_over
     what_has_ended_or_is_not_there_is_told_apart
     another_tenants_execution_is_unknown
+    every_time_a_person_asks_is_audited
     a_coming_attempt_is_handed_over
     what_nobody_owns_is_due_at_once
 }
@@ -62,6 +63,33 @@ async fn another_tenants_execution_is_unknown(world: &World) {
     assert_eq!(world.store.request_cancel(foreign).await.unwrap(), CancelAnswer::Unknown);
     let marked = "select count(*) from workflow_executions where cancel_requested_at is not null";
     assert_eq!(world.number(marked).await, 0);
+}
+
+async fn every_time_a_person_asks_is_audited(world: &World) {
+    let workflow = world.save(PLAIN, at(0)).await;
+    let (start, other) = (world.started(&workflow).await, world.started(&workflow).await);
+    // Another execution has asked first.
+    let by_parent = CancelRequest { is_audited: false, ..request(world, &start, "its parent ended") };
+    assert_eq!(world.store.request_cancel(by_parent).await.unwrap(), CancelAnswer::Requested);
+    assert_eq!(world.number("select count(*) from audit_log").await, 0);
+    for (start, reason) in [(&start, "hurry"), (&start, "hurry up"), (&other, "wrong file")] {
+        world.store.request_cancel(request(world, start, reason)).await.unwrap();
+    }
+    let of = |reason: &str, more: &str| {
+        format!(
+            "select count(*) from audit_log where action = 'execution.cancel' and table_name = 'workflow_executions'
+               and actor_type = 'user' and actor_user_id is not null and reason = '{reason}' {more}"
+        )
+    };
+    for reason in ["hurry", "hurry up"] {
+        assert_eq!(world.number(&of(reason, &format!("and record_id = '{}'", start.row.id))).await, 1, "{reason}");
+    }
+    assert_eq!(world.number(&of("wrong file", &format!("and record_id = '{}'", other.row.id))).await, 1);
+    world.store.record(world.running(&other, 0)).await.unwrap();
+    world.store.record(world.ended(&other, 0, ExecutionStatus::Cancelled)).await.unwrap();
+    let late = world.store.request_cancel(request(world, &other, "too late")).await.unwrap();
+    assert_eq!(late, CancelAnswer::Ended(ExecutionStatus::Cancelled));
+    assert_eq!(world.number("select count(*) from audit_log").await, 3, "what changed nothing is no act");
 }
 
 async fn a_coming_attempt_is_handed_over(world: &World) {

@@ -1,12 +1,13 @@
 //! Sagas: their rows, what is asked of them, and completed ones that are undone after all.
 
 use cogwheel_definition::OnUndoFailure;
+use cogwheel_engine::events::EventType;
 use cogwheel_engine::ports::{
-    AskInbox, Reads, Record, SagaRow, SagaRows, Start, Store, TimeoutKind, TimeoutRow, TimeoutState, UndoAnswer,
-    UndoRequest, UndoRow, UnwindAnswer, UnwindAsked, UnwindRequest,
+    Actor, AskInbox, EventLog, NewEvent, Reads, Record, SagaRow, SagaRows, Start, Store, Stream, TimeoutKind,
+    TimeoutRow, TimeoutState, UndoAnswer, UndoRequest, UndoRow, UnwindAnswer, UnwindAsked, UnwindRequest,
 };
 use cogwheel_engine::views::SagaFilter;
-use cogwheel_engine::{ExecutionId, Failure, FailureKind};
+use cogwheel_engine::{ExecutionId, Failure, FailureKind, TenantId};
 use cogwheel_machine::{
     Cause, CauseKind, ExecutionStatus, SagaStatus, StepStatus, UndoDecision, UndoStatus, UnwoundBy,
 };
@@ -23,6 +24,8 @@ on_both! {
     an_undo_that_is_given_up_is_written_as_such
     only_a_failed_undo_of_a_saga_that_pauses_is_decided_about
     a_request_to_undo_a_live_saga_is_kept_and_wakes_it
+    a_request_to_undo_that_comes_while_a_saga_is_let_go_of_is_not_lost
+    a_saga_that_is_given_up_leaves_nothing_open
     a_completed_saga_is_undone_after_all
     time_limits_are_kept_until_they_fire_or_what_they_limit_ends
     a_workflow_with_steps_that_are_tried_until_they_succeed_is_saved
@@ -43,7 +46,6 @@ fn row(status: SagaStatus, cause: Option<Cause>) -> SagaRow {
         current_step: 1,
         total_steps: 2,
         steps: json!([{ "id": "a", "class": "compensatable" }]),
-        inputs: json!({ "who": "Ada" }),
         correlation_id: Uuid::from_u128(7),
         parent: None,
         deadline_at: Some(at(500)),
@@ -66,7 +68,6 @@ fn undo(status: UndoStatus) -> UndoRow {
         started_at: Some(at(30)),
         completed_at: (status == UndoStatus::Failed).then(|| at(31)),
         error: Some(json!({ "title": "exit code 3" })),
-        result: None,
         resolution: None,
     }
 }
@@ -123,7 +124,9 @@ fn unwind(world: &World, start: &Start, expected: ExecutionStatus) -> UnwindRequ
         expected,
         by: UnwoundBy::Operator,
         reason: Some("wrong customer".to_owned()),
+        is_audited: true,
         cause: cause(CauseKind::Operator, "an operator asked"),
+        told: None,
         at: at(70),
     }
 }
@@ -216,6 +219,14 @@ async fn only_a_failed_undo_of_a_saga_that_pauses_is_decided_about(world: &World
     assert_eq!(world.store.decide_undo(other).await.unwrap(), UndoAnswer::NoSuchUndo);
     let nobody = UndoRequest { execution: ExecutionId(Uuid::now_v7()), ..request };
     assert_eq!(world.store.decide_undo(nobody).await.unwrap(), UndoAnswer::Unknown);
+    let foreign = UndoRequest { tenant: TenantId(Uuid::now_v7()), ..decide(world, &start, UndoDecision::Skip) };
+    assert_eq!(world.store.decide_undo(foreign).await.unwrap(), UndoAnswer::Unknown);
+    let workflow = world.save(PLAIN, at(0)).await;
+    let plain = world.started(&workflow).await;
+    let skip = decide(world, &plain, UndoDecision::Skip);
+    assert_eq!(world.store.decide_undo(skip.clone()).await.unwrap(), UndoAnswer::NotPaused, "it has not begun");
+    world.store.record(world.running(&plain, 0)).await.unwrap();
+    assert_eq!(world.store.decide_undo(skip).await.unwrap(), UndoAnswer::NoSaga);
     assert_eq!(world.number("select count(*) from audit_log").await, 0);
 }
 
@@ -232,12 +243,88 @@ async fn a_request_to_undo_a_live_saga_is_kept_and_wakes_it(world: &World) {
         let waiting = unwind(world, &start, ExecutionStatus::Waiting);
         assert_eq!(world.store.request_unwind(waiting).await.unwrap(), UnwindAnswer::Requested);
     }
-    assert_eq!(world.number("select count(*) from audit_log where action = 'saga.compensate'").await, 1);
+    let again = UnwindRequest { is_audited: false, ..unwind(world, &start, ExecutionStatus::Waiting) };
+    assert_eq!(world.store.request_unwind(again).await.unwrap(), UnwindAnswer::Requested);
+    let audited = "select count(*) from audit_log where action = 'saga.compensate' and reason = 'wrong customer'";
+    assert_eq!(world.number(audited).await, 2, "each time a person asks, and not when the engine repeats it");
     assert_eq!(world.claim(world.node, 9, at(70)).await.executions.len(), 1);
     let asked = UnwindAsked { by: UnwoundBy::Operator, reason: Some("wrong customer".to_owned()) };
     assert_eq!(world.store.inbox(ask(world, &start)).await.unwrap().saga.unwind, Some(asked));
     let plain = AskInbox { is_saga: false, ..ask(world, &start) };
     assert_eq!(world.store.inbox(plain).await.unwrap().saga.unwind, None);
+}
+
+async fn a_request_to_undo_that_comes_while_a_saga_is_let_go_of_is_not_lost(world: &World) {
+    let workflow = world.save(PLAIN, at(0)).await;
+    let (asked, deaf, quiet) =
+        (world.started(&workflow).await, world.started(&workflow).await, world.started(&workflow).await);
+    for start in [&asked, &deaf, &quiet] {
+        world.store.record(running(world, start, of(row(SagaStatus::Running, None)))).await.unwrap();
+    }
+    for start in [&asked, &deaf] {
+        let request = unwind(world, start, ExecutionStatus::Running);
+        assert_eq!(world.store.request_unwind(request).await.unwrap(), UnwindAnswer::Requested);
+    }
+    // What its owner wrote since, it wrote without having heard of the request.
+    world.store.record(running(world, &asked, of(row(SagaStatus::Running, None)))).await.unwrap();
+    for (start, heeds_unwind) in [(&asked, true), (&deaf, false), (&quiet, true)] {
+        let mut record = world.let_go(start, 0, Some(at(9000)));
+        record.saga = Some(Box::new(SagaRows { heeds_unwind, ..of(row(SagaStatus::Running, None)) }));
+        world.store.record(record).await.unwrap();
+    }
+    let claimed = world.claim(world.node, 9, at(71)).await;
+    let due: Vec<ExecutionId> = claimed.executions.iter().map(|execution| execution.id).collect();
+    assert_eq!((due, claimed.next_due_at), (vec![asked.row.id], Some(at(9000))));
+}
+
+async fn a_saga_that_is_given_up_leaves_nothing_open(world: &World) {
+    let (start, other) = (paused(world, OnUndoFailure::Pause).await, paused(world, OnUndoFailure::Pause).await);
+    let timeout = |start: &Start| TimeoutRow {
+        id: start.row.id.0,
+        step_key: Some("a".to_owned()),
+        kind: TimeoutKind::Compensation,
+        state: TimeoutState::Pending(at(90)),
+    };
+    for start in [&start, &other] {
+        let undos = vec![
+            undo(UndoStatus::Running),
+            UndoRow { step_key: "b".to_owned(), unwind_order: 1, ..undo(UndoStatus::Completed) },
+        ];
+        let rows = SagaRows { undos, timeouts: vec![timeout(start)], ..SagaRows::default() };
+        world.store.record(Record { head: None, ..running(world, start, rows) }).await.unwrap();
+    }
+    let mut end = world.ended(&start, 0, ExecutionStatus::Failed);
+    end.saga = Some(Box::new(SagaRows { gives_up: true, ..SagaRows::default() }));
+    world.store.record(end).await.unwrap();
+    let shown = &world.store.sagas_of_executions(world.tenant, &[start.row.id]).await.unwrap()[0];
+    assert_eq!((shown.status, shown.cause), (SagaStatus::Failed, Some(CauseKind::StepFailed)));
+    assert!(shown.completed_at.is_some());
+    let ids = [start.row.id, other.row.id];
+    let undos = world.store.compensations(world.tenant, &ids).await.unwrap();
+    let standing = |start: &Start| undos[&start.row.id].iter().map(|undo| undo.status).collect::<Vec<_>>();
+    assert_eq!(standing(&start), [UndoStatus::Failed, UndoStatus::Completed]);
+    assert_eq!(standing(&other), [UndoStatus::Running, UndoStatus::Completed], "another one goes on");
+    let timeouts = world.store.saga_timeouts(world.tenant, &ids).await.unwrap();
+    assert!(!timeouts[&start.row.id][0].is_pending && timeouts[&other.row.id][0].is_pending);
+    // One that is none, or has no row yet, is ended all the same.
+    let plain = world.started(&world.save(PLAIN, at(0)).await).await;
+    world.store.record(world.running(&plain, 0)).await.unwrap();
+    let mut end = world.ended(&plain, 0, ExecutionStatus::Failed);
+    end.saga = Some(Box::new(SagaRows { gives_up: true, ..SagaRows::default() }));
+    world.store.record(end).await.unwrap();
+    assert!(world.store.sagas_of_executions(world.tenant, &[plain.row.id]).await.unwrap().is_empty());
+}
+
+fn compensating(world: &World) -> NewEvent {
+    NewEvent {
+        id: Uuid::from_u128(world.tenant.0.as_u128() ^ 7),
+        event_type: EventType::WorkflowCompensating,
+        data: json!({ "subject": "onboard", "data": { "status": "compensating" } }),
+        actor: Actor::Engine,
+        depth: 1,
+        correlation_id: None,
+        causation_id: None,
+    }
 }
 
 async fn a_completed_saga_is_undone_after_all(world: &World) {
@@ -249,9 +336,14 @@ async fn a_completed_saga_is_undone_after_all(world: &World) {
     world.store.record(ended).await.unwrap();
     let running_one = unwind(world, &start, ExecutionStatus::Running);
     assert_eq!(world.store.request_unwind(running_one).await.unwrap(), UnwindAnswer::Moved, "it has ended");
-    let request = unwind(world, &start, ExecutionStatus::Completed);
+    let told = Some(compensating(world));
+    let request = UnwindRequest { told, ..unwind(world, &start, ExecutionStatus::Completed) };
     assert_eq!(world.store.request_unwind(request.clone()).await.unwrap(), UnwindAnswer::Requested);
     assert_eq!(world.store.request_unwind(request).await.unwrap(), UnwindAnswer::Moved, "it is live again");
+    let stream = Stream::execution(start.row.id);
+    let events = world.store.stream_events(world.tenant, stream.name(), 0, 9).await.unwrap();
+    let told: Vec<_> = events.iter().map(|event| event.event_type.as_str()).collect();
+    assert_eq!(told, ["workflow.compensating"], "told once, with what it tells of");
     let claimed = world.claim(world.node, 9, at(71)).await.executions;
     let [execution] = claimed.as_slice() else { panic!("{claimed:?}") };
     let saga = execution.saga.clone().unwrap();
@@ -279,7 +371,7 @@ async fn time_limits_are_kept_until_they_fire_or_what_they_limit_ends(world: &Wo
         kind,
         state,
     };
-    let with = |saga: Option<SagaRow>, timeouts| SagaRows { saga, undos: Vec::new(), timeouts };
+    let with = |saga: Option<SagaRow>, timeouts| SagaRows { saga, timeouts, ..SagaRows::default() };
     let pending = |until| {
         vec![
             limit(1, None, TimeoutKind::Saga, TimeoutState::Pending(at(500))),

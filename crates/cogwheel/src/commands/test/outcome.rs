@@ -52,6 +52,9 @@ impl Became {
             let into = if undo.status == UndoStatus::Completed { &mut became.undone } else { &mut became.not_undone };
             into.insert(undo.step_key);
         }
+        // Past the pivot nothing is undone, and what executions below have left has no undo here.
+        let left = row.error.as_ref().and_then(|error| error["not_undone"].as_array());
+        became.not_undone.extend(left.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
         became.outputs = row.result.and_then(|result| result.as_object().cloned()).unwrap_or_default();
         became.error = row.error.map(|error| error.to_string()).unwrap_or_default();
         let mut after = None;

@@ -7,6 +7,7 @@
 mod clock;
 mod draw;
 mod run;
+mod stale;
 mod steps;
 mod store;
 mod tables;
@@ -21,13 +22,18 @@ use run::Told;
 /// How many seeds are run where nobody says.
 const SEEDS: u64 = 40;
 
-/// Runs one seed in a runtime of its own, whose time passes only when nothing else is left to do.
-fn play(seed: u64, folder: &Path) -> Told {
+/// Runs something in a runtime of its own, whose time passes only when nothing else is left to do.
+fn in_simulated_time<T>(what: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime can be built");
-    let told = runtime.block_on(run::run(seed, folder));
+    let answer = runtime.block_on(what);
     runtime.shutdown_background();
-    told
+    answer
+}
+
+/// Runs one seed.
+fn play(seed: u64, folder: &Path) -> Told {
+    in_simulated_time(run::run(seed, folder))
 }
 
 fn number(variable: &str) -> Option<u64> {

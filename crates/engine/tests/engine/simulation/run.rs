@@ -1,6 +1,6 @@
 //! One simulated run: two nodes, clients that start, signal and cancel, and what chance does to all of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -52,8 +52,8 @@ struct Seat {
     node: NodeId,
 }
 
-struct Run {
-    world: Arc<World>,
+pub(super) struct Run {
+    pub(super) world: Arc<World>,
     folder: std::path::PathBuf,
     seats: Mutex<Vec<Seat>>,
     nodes: Mutex<u64>,
@@ -62,6 +62,8 @@ struct Run {
     signals_kept: Mutex<Vec<String>>,
     /// When the cancellation of each was known to be recorded.
     cancelled: Mutex<HashMap<ExecutionId, Instant>>,
+    /// Those of which it was accepted that everything be undone.
+    unwound: Mutex<HashSet<ExecutionId>>,
 }
 
 /// Something that happens at a time.
@@ -87,15 +89,7 @@ pub(super) async fn run(seed: u64, folder: &Path) -> Told {
         4..=6 => Faults { lost: 40, unanswered: 40, slow: 40 },
         _ => Faults { lost: 150, unanswered: 100, slow: 100 },
     };
-    let run = Arc::new(Run {
-        world: World::new(draw, faults),
-        folder: folder.to_owned(),
-        seats: Mutex::default(),
-        nodes: Mutex::default(),
-        started: Mutex::default(),
-        signals_kept: Mutex::default(),
-        cancelled: Mutex::default(),
-    });
+    let run = Arc::new(Run::of(World::new(draw, faults), folder));
     for seat in 0..SLOTS {
         run.fill(seat).await;
     }
@@ -154,8 +148,27 @@ fn happenings(draw: Draw) -> Vec<(Duration, Happening)> {
 }
 
 impl Run {
+    /// A run without any node.
+    pub(super) fn of(world: Arc<World>, folder: &Path) -> Self {
+        Self {
+            world,
+            folder: folder.to_owned(),
+            seats: Mutex::default(),
+            nodes: Mutex::default(),
+            started: Mutex::default(),
+            signals_kept: Mutex::default(),
+            cancelled: Mutex::default(),
+            unwound: Mutex::default(),
+        }
+    }
+
+    /// Those of the nodes that are up.
+    pub(super) fn engines(&self) -> Vec<Arc<Engine>> {
+        lock(&self.seats).iter().filter_map(|seat| seat.engine.clone()).collect()
+    }
+
     /// Brings a node up in a seat.
-    async fn fill(&self, seat: usize) {
+    pub(super) async fn fill(&self, seat: usize) {
         loop {
             let number = {
                 let mut nodes = lock(&self.nodes);
@@ -277,13 +290,10 @@ impl Run {
     /// Any node that is up; another one each time it is asked for.
     async fn node(&self, subject: u64, time: u64) -> Arc<Engine> {
         loop {
-            {
-                let seats = lock(&self.seats);
-                let up: Vec<_> = seats.iter().filter_map(|seat| seat.engine.clone()).collect();
-                if !up.is_empty() {
-                    let which = self.world.draw.below(up.len() as u64, ("asks", subject, time));
-                    return Arc::clone(&up[usize::try_from(which).unwrap_or_default()]);
-                }
+            let up = self.engines();
+            if !up.is_empty() {
+                let which = self.world.draw.below(up.len() as u64, ("asks", subject, time));
+                return Arc::clone(&up[usize::try_from(which).unwrap_or_default()]);
             }
             sleep(Duration::from_millis(500)).await;
         }
@@ -393,7 +403,11 @@ impl Run {
         for time in 0.. {
             let engine = self.node(number, time).await;
             match timeout(CLIENT_PATIENCE, engine.compensate(id, "wrong customer".to_owned())).await {
-                Ok(Ok(()) | Err(SagaError::NoSaga | SagaError::Refused { .. })) => return,
+                Ok(Ok(())) => {
+                    lock(&self.unwound).insert(id);
+                    return;
+                }
+                Ok(Err(SagaError::NoSaga | SagaError::Refused { .. })) => return,
                 Ok(Err(SagaError::Store(_))) | Err(_) if self.world.is_broken() => return,
                 Ok(Err(SagaError::Store(_))) | Err(_) => sleep(Duration::from_secs(1)).await,
                 Ok(Err(error)) => panic!("{id} is not undone: {error}"),
@@ -461,6 +475,12 @@ impl Run {
                 let is_used = step.status != StepStatus::Completed || took == Some(signal.new.payload.clone());
                 assert!(is_used, "{execution}: {} took another signal", step.key);
             }
+        }
+        for id in &*lock(&self.unwound) {
+            let row = &tables.executions[id];
+            // Whoever has completed it looks once more whether that was asked; unless it dies in between.
+            let is_excused = row.ended_by.is_some_and(|node| self.world.is_dead(node));
+            assert!(row.status != ExecutionStatus::Completed || is_excused, "{id} was to be undone and completed");
         }
         for (id, at) in &*lock(&self.cancelled) {
             let row = &tables.executions[id];

@@ -49,6 +49,8 @@ pub(super) struct Node {
 pub(super) struct Row {
     pub(super) new: NewRow,
     pub(super) owner: Option<NodeId>,
+    /// Which node ended it, once it has ended.
+    pub(super) ended_by: Option<NodeId>,
     pub(super) epoch: i64,
     pub(super) status: ExecutionStatus,
     pub(super) started_at: Option<DateTime<Utc>>,
@@ -137,6 +139,7 @@ impl Tables {
         let (id, at) = (new.id, new.created_at);
         let row = Row {
             owner: new.owner,
+            ended_by: None,
             epoch: 0,
             status: ExecutionStatus::Queued,
             started_at: None,

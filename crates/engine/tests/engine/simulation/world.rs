@@ -150,7 +150,7 @@ impl World {
         lock(&self.nodes).get(&node).and_then(|link| link.cut_until).is_some_and(|until| Instant::now() < until)
     }
 
-    fn is_dead(&self, node: NodeId) -> bool {
+    pub(super) fn is_dead(&self, node: NodeId) -> bool {
         lock(&self.nodes).get(&node).is_some_and(|link| link.is_dead)
     }
 

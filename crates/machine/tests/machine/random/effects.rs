@@ -70,6 +70,18 @@ impl Effects {
         }
     }
 
+    /// An undo begins once, and once more each time that somebody lets it be tried again.
+    pub(crate) fn check_tries(execution: &Execution) {
+        let Some(saga) = execution.saga() else { return };
+        for undo in &saga.undos {
+            let begun = execution.steps().iter().filter(|state| {
+                state.parent == Some(undo.step) && is_slot(execution, state) && is_undo(execution, state)
+            });
+            let retries = undo.resolution.map_or(0, |resolution| resolution.retries as usize);
+            assert!(begun.count() <= 1 + retries, "{} is undone too often", undo.step_key);
+        }
+    }
+
     /// What pauses is named, and nothing else is left to do.
     pub(crate) fn check_paused(execution: &Execution) {
         assert_eq!(execution.status(), ExecutionStatus::Compensating);

@@ -318,6 +318,7 @@ impl World {
         let decision = self.execution.handle(input.clone(), self.now).ok()?;
         self.effects.told(&before, input);
         Effects::check_order(&self.execution, &decision.changes);
+        Effects::check_tries(&self.execution);
         self.check_changes(&decision.changes, was_asleep);
         self.rows.write(&self.execution, &decision);
         self.rows.agree_with(&self.execution, &self.new);

@@ -108,8 +108,11 @@ fn the_children_of_all_attempts_are_asked() {
     case.child_ended("ship", ExecutionStatus::Completed);
     assert_eq!(case.fail("z"), ["unwind ship.compensate", "unwind ship.compensate"]);
     assert_eq!(case.execution.children_to_unwind(0), [first, third]);
+    let undo = case.step("ship.compensate").ordinal;
+    assert!(case.execution.unanswered().eq([(undo, 0, first), (undo, 0, third)]));
     assert_eq!(case.child_undone("ship.compensate", third, Unwound::Undone), Ok(Vec::new()));
     assert_eq!(case.child_undone("ship.compensate", third, Unwound::Undone), Err(Rejected::NotAwaited));
+    assert!(case.execution.unanswered().eq([(undo, 0, first)]));
     assert_eq!(case.child_undone("ship.compensate", first, Unwound::Nothing), Ok(vec!["end".to_owned()]));
     assert_eq!(case.step("ship.compensate").output, Some(json!({})));
 }

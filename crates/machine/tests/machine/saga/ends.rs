@@ -1,6 +1,6 @@
 //! How a saga ends, and what cannot end it early.
 
-use cogwheel_machine::{CancelRequested, CauseKind, ExecutionStatus, FailureKind, RerunError, SagaStatus};
+use cogwheel_machine::{CancelRequested, CauseKind, ExecutionStatus, RerunError, SagaStatus};
 use serde_json::json;
 
 use super::undoable;
@@ -135,7 +135,7 @@ fn what_a_saga_did_is_not_kept_by_another_one() {
 }
 
 #[test]
-fn rows_without_the_facts_of_a_saga_take_the_error_for_its_cause() {
+fn rows_without_the_facts_of_an_unwinding_are_refused() {
     let case = failed("");
     let head = cogwheel_machine::RecordedHead {
         status: ExecutionStatus::Compensating,
@@ -147,7 +147,21 @@ fn rows_without_the_facts_of_a_saga_take_the_error_for_its_cause() {
     };
     let new = crate::rig::new(&two(""));
     let steps = case.execution.steps().to_vec();
-    let restored = cogwheel_machine::Execution::restored(new, crate::rig::LIMITS, head, steps).unwrap();
-    assert_eq!(restored.saga(), case.execution.saga());
-    assert_eq!(restored.error().unwrap().kind, FailureKind::Exit);
+    let restored = cogwheel_machine::Execution::restored(new, crate::rig::LIMITS, head, steps);
+    assert!(restored.unwrap_err().contains("no unwinding is recorded"));
+}
+
+#[test]
+fn what_is_left_of_one_that_nobody_can_go_on_with_is_known() {
+    let (mut case, _) = Case::begun(&two(""));
+    assert!(case.execution.left_behind() == ["a"], "it runs, and may have happened");
+    case.complete("a", json!({}));
+    assert_eq!(case.execution.left_behind(), ["a", "b"]);
+    case.complete("b", json!({}));
+    case.fail("z");
+    case.complete("b.compensate", json!({}));
+    assert_eq!(case.execution.left_behind(), ["a"]);
+    case.complete("a.compensate", json!({}));
+    assert!(case.execution.left_behind().is_empty());
+    assert!(Case::begun("steps: [{run: x}]").0.execution.left_behind().is_empty(), "it is no saga");
 }

@@ -78,22 +78,44 @@ fn a_forced_undo_counts_as_done() {
     assert_eq!(case.undos(), "b 0 completed, c 0 completed, a 1 completed");
 }
 
-#[test]
-fn an_undo_can_be_given_up_before_its_turn() {
-    let mut case = three();
-    assert_eq!(case.decide("a", UndoDecision::Skip).unwrap(), NOTHING);
-    assert_eq!(case.undos(), "b 0 running, c 0 running, a 1 skipped");
-    case.crash(None);
-    case.complete("b.compensate", json!({}));
-    assert_eq!(case.complete("c.compensate", json!({})), ["end"]);
-    assert_eq!((case.status(), case.error().not_undone.as_slice()), (ExecutionStatus::Failed, &["a".to_owned()][..]));
+/// Two values one after the other, of which both undos have had their turn: the first one has failed and is tried again.
+fn lanes() -> Case {
+    let each = undoable("each", ", foreach: [1, 2], max_parallel: 1");
+    let (mut case, _) = Case::begun(&format!("steps: [{each}, {{id: z, run: x}}]"));
+    case.complete("each[0]", json!({}));
+    case.complete("each[1]", json!({}));
+    assert_eq!(case.fail("z"), ["run each[1].compensate"]);
+    case
+}
 
-    let mut case = three();
-    case.complete("b.compensate", json!({}));
+#[test]
+fn what_gave_way_to_another_value_does_not_let_it_begin_twice() {
+    let mut case = lanes();
+    assert_eq!(case.fail("each[1].compensate"), ["run each[0].compensate"], "a failed one holds up no other");
+    assert_eq!(case.decide("each[1]", UndoDecision::Retry).unwrap(), ["run each[1].compensate[1]"]);
+    assert_eq!(case.crash(None), ["run each[0].compensate", "run each[1].compensate[1]"]);
+    assert_eq!(case.complete("each[1].compensate[1]", json!({})), NOTHING, "the other one is under way");
+    assert_eq!(case.complete("each[0].compensate", json!({})), ["end"]);
+    assert_eq!(case.status(), ExecutionStatus::Compensated);
+
+    let mut case = lanes();
+    case.fail("each[1].compensate");
+    case.fail("each[0].compensate");
+    case.decide("each[1]", UndoDecision::Retry).unwrap();
+    case.crash(None);
+    assert_eq!(case.complete("each[1].compensate[1]", json!({})), NOTHING, "the other one waits for its own decision");
+    assert_eq!(case.decide("each[0]", UndoDecision::Skip).unwrap(), ["end"]);
+}
+
+#[test]
+fn what_another_value_gave_way_to_and_found_no_room_is_begun_after_a_crash() {
+    let mut case = lanes();
     case.execution.set_room(false);
-    case.complete("c.compensate", json!({}));
-    assert!(case.execution.has_work());
-    assert_eq!(case.decide("a", UndoDecision::Skip).unwrap(), ["end"], "it had only not found room yet");
+    assert_eq!(case.fail("each[1].compensate"), NOTHING);
+    assert_eq!(case.decide("each[1]", UndoDecision::Retry).unwrap(), NOTHING);
+    let mut begun = case.crash(None);
+    begun.sort();
+    assert_eq!(begun, ["run each[0].compensate", "run each[1].compensate[1]"]);
 }
 
 #[test]
@@ -102,8 +124,6 @@ fn there_is_nothing_to_decide_about_an_undo_that_has_not_failed() {
     for decision in [UndoDecision::Retry, UndoDecision::Skip, UndoDecision::Force] {
         assert_eq!(case.decide("b", decision), Err(Rejected::NotFailed), "it runs");
         assert_eq!(case.decide("z", decision), Err(Rejected::NotAwaited), "it is not undone");
-    }
-    for decision in [UndoDecision::Retry, UndoDecision::Force] {
         assert_eq!(case.decide("a", decision), Err(Rejected::NotFailed), "its turn has not come");
     }
     case.complete("b.compensate", json!({}));
@@ -115,7 +135,9 @@ fn a_running_saga_is_undone_on_request_also_after_a_crash() {
     for crashes in [false, true] {
         let (mut case, _) = Case::begun(&format!("steps: [{}, {}]", undoable("a", ""), undoable("b", "")));
         case.complete("a", json!({}));
+        assert!(case.execution.heeds_unwind());
         assert_eq!(case.unwind().unwrap(), ["stop b"]);
+        assert!(!case.execution.heeds_unwind(), "it was taken in");
         let next = if crashes { case.crash(None) } else { case.stopped("b") };
         assert_eq!(next, ["run b.compensate"]);
         case.complete("b.compensate", json!({}));
@@ -219,6 +241,7 @@ fn the_new_inputs_in_every_state() {
         ),
     ];
     for (what, mut case, unwind, undo) in states {
+        assert_eq!(case.execution.heeds_unwind(), what == "running", "{what}: only then does a request change it");
         let decision = UndoDecision::Retry;
         let decided = Input::Undo { step: 0, decision, reason: "because".to_owned(), by: None };
         let mut other = case.execution.clone();
@@ -226,7 +249,7 @@ fn the_new_inputs_in_every_state() {
         assert_eq!(case.unwind().map(drop), unwind, "{what}");
     }
     let (mut plain, _) = Case::begun("steps: [{id: a, run: x}]");
-    assert_eq!(plain.unwind(), Err(Rejected::NoSaga));
+    assert_eq!((plain.execution.heeds_unwind(), plain.unwind()), (false, Err(Rejected::NoSaga)));
     let (mut empty, _) = Case::begun(&format!("steps: [{}]", undoable("a", ", if: \"false\"")));
     assert_eq!((empty.status(), empty.unwind()), (ExecutionStatus::Completed, Err(Rejected::NothingToUndo)));
     assert_eq!(empty.tell_child_undone(), Err(Rejected::NotRunning));

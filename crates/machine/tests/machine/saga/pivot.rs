@@ -1,6 +1,6 @@
 //! The step after which nothing is undone any more.
 
-use cogwheel_machine::{ExecutionStatus, Rejected, SagaStatus};
+use cogwheel_machine::{ExecutionStatus, Rejected, RerunError, SagaStatus};
 use serde_json::json;
 
 use super::undoable;
@@ -65,11 +65,15 @@ fn after_it_a_failure_undoes_nothing_and_says_what_stands() {
     assert_eq!(case.execution.saga().unwrap().status, SagaStatus::Failed);
     let again = case.rerun(None).unwrap();
     assert_eq!(again.shows(), "a completed, pay completed, tell completed", "the way goes on forward");
+    let kept = RerunError::Undoable("a".to_owned());
+    assert_eq!(case.rerun(Some("pay")).err(), Some(kept), "with another pivot it could be undone under this one");
+    assert!(case.rerun(Some("a")).is_ok() && case.rerun(Some("tell")).is_ok());
 }
 
 #[test]
 fn after_it_a_cancellation_undoes_nothing() {
     let mut case = past();
+    assert!(!case.execution.heeds_unwind());
     assert_eq!(case.cancel(None), ["stop tell"]);
     assert_eq!(case.stopped("tell"), ["end"]);
     assert_eq!(

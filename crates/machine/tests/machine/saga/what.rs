@@ -43,7 +43,27 @@ fn what_may_have_happened_is_undone() {
     };
     assert_eq!(undone("", killed(FailureKind::Signal)), "a 0 running");
     assert_eq!(undone("", killed(FailureKind::Output)), "a 0 running", "it did its work and said nonsense");
-    assert_eq!(undone("", killed(FailureKind::Http)), "", "it was answered that it did not");
+}
+
+#[test]
+fn an_exchange_tells_that_nothing_happened_only_if_it_was_refused_or_never_took_place() {
+    let answered = |code: &'static str| {
+        move |case: &mut Case| {
+            let failure = Failure::retriable(FailureKind::Http, "not as expected").with_code(code);
+            case.tell(case.ended("a", Outcome::Failed { failure, output: None }));
+        }
+    };
+    for code in ["dns", "connect", "tls", "400", "404", "409", "422", "429"] {
+        assert_eq!(undone("", answered(code)), "", "{code}");
+    }
+    for code in ["interrupted", "redirect", "200", "302", "408", "500", "502", "504"] {
+        assert_eq!(undone("", answered(code)), "a 0 running", "{code}");
+    }
+    let scripted = |case: &mut Case| {
+        let failure = Failure::retriable(FailureKind::Http, "as a test says");
+        case.tell(case.ended("a", Outcome::Failed { failure, output: None }));
+    };
+    assert_eq!(undone("", scripted), "");
 }
 
 #[test]

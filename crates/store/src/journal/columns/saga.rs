@@ -22,7 +22,6 @@ pub(in crate::journal) struct SagaColumns {
     pub(in crate::journal) current_step: i32,
     pub(in crate::journal) total_steps: i32,
     pub(in crate::journal) steps: Document,
-    pub(in crate::journal) input_data: Document,
     pub(in crate::journal) unwind_number: i32,
     pub(in crate::journal) correlation_id: Key,
     pub(in crate::journal) parent_id: Option<Key>,
@@ -46,7 +45,6 @@ impl SagaColumns {
             current_step: saga.current_step,
             total_steps: saga.total_steps,
             steps: Document::of(&saga.steps),
-            input_data: Document::of(&saga.inputs),
             unwind_number: i32::try_from(saga.unwind_number).unwrap_or(i32::MAX),
             correlation_id: Key(saga.correlation_id),
             parent_id: saga.parent.map(|parent| Key(parent.0)),
@@ -77,7 +75,6 @@ pub(in crate::journal) struct UndoColumns {
     pub(in crate::journal) started_at: Option<Instant>,
     pub(in crate::journal) completed_at: Option<Instant>,
     pub(in crate::journal) error: Option<Document>,
-    pub(in crate::journal) result: Option<Document>,
     pub(in crate::journal) resolution: Option<String>,
     pub(in crate::journal) resolution_reason: Option<String>,
     pub(in crate::journal) resolved_by_user_id: Option<Key>,
@@ -107,7 +104,6 @@ impl UndoColumns {
             started_at: undo.started_at.map(Instant),
             completed_at: undo.completed_at.map(Instant),
             error: Document::of_option(undo.error.as_ref()),
-            result: Document::of_option(undo.result.as_ref()),
             resolution: resolution.map(|resolution| resolution.decision.word()),
             resolution_reason: resolution.map(|resolution| storable_text(&resolution.reason)),
             resolved_by_user_id: resolution.and_then(|resolution| resolution.by).map(Key),
@@ -165,6 +161,20 @@ impl EndedTimeoutColumns {
             let (id, updated_at) = (Key(timeout.id), Instant(record.at));
             Some(Self { id, status: status.to_value(), fired_at, updated_at })
         })
+    }
+}
+
+/// A saga that is given up, with all that is open of it.
+#[derive(Debug, Serialize)]
+pub(in crate::journal) struct GivenUpColumns {
+    pub(in crate::journal) id: Key,
+    pub(in crate::journal) updated_at: Instant,
+}
+
+impl GivenUpColumns {
+    pub(in crate::journal) fn of(record: &Record) -> Option<Self> {
+        let is_given_up = record.saga.as_ref().is_some_and(|saga| saga.gives_up);
+        is_given_up.then(|| Self { id: Key(record.execution.0), updated_at: Instant(record.at) })
     }
 }
 

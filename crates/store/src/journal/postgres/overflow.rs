@@ -104,7 +104,12 @@ async fn limited(
                 put(tx, sql::UPDATE_EXECUTIONS, &[HeadColumns::of(&record, head)]).await?;
                 settle_files(tx, &[EndColumns::of(&record, head)]).await?;
             }
-            let wake = |parent: ExecutionId| WakeColumns { id: Key(parent.0), at: Instant(record.at), asked: true };
+            let wake = |parent: ExecutionId| WakeColumns {
+                id: Key(parent.0),
+                at: Instant(record.at),
+                asked: true,
+                heeds_unwind: false,
+            };
             put(tx, sql::WAKE, &record.parent.map(wake).into_iter().collect::<Vec<_>>()).await?;
             Ok(Started::Skipped)
         }

@@ -7,14 +7,14 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBacken
 use uuid::Uuid;
 
 use super::super::columns::{
-    ArtifactColumns, EndColumns, EndedTimeoutColumns, HeadColumns, Instant, Key, LogColumns, PendingTimeoutColumns,
-    SagaColumns, StepColumns, UndoColumns, WakeColumns,
+    ArtifactColumns, EndColumns, EndedTimeoutColumns, GivenUpColumns, HeadColumns, Instant, Key, LogColumns,
+    PendingTimeoutColumns, SagaColumns, StepColumns, UndoColumns, WakeColumns,
 };
 use super::super::counts::Counts;
 use super::super::crash::{self, Side};
 use super::super::sql::postgres as sql;
 use super::super::sql::saga::postgres as saga;
-use super::super::{check_fence, events_of, lets_go};
+use super::super::{check_fence, events_of, heeds_unwind, lets_go};
 use super::starts::Placed;
 use super::{Answers, json, put, settle_files};
 use crate::events::{self, Event};
@@ -87,7 +87,8 @@ pub(super) async fn write(
         }
         rows.add(record);
         if lets_go(record) {
-            let_go.push(wake(record, record.execution.0, fence.is_cancel_new));
+            let heeds_unwind = heeds_unwind(record);
+            let_go.push(WakeColumns { heeds_unwind, ..wake(record, record.execution.0, fence.is_cancel_new) });
         }
     }
     put(tx, sql::UPDATE_EXECUTIONS, &heads).await?;
@@ -122,6 +123,7 @@ struct Rows {
     undos: Vec<UndoColumns>,
     pending_timeouts: Vec<PendingTimeoutColumns>,
     ended_timeouts: Vec<EndedTimeoutColumns>,
+    given_up: Vec<GivenUpColumns>,
     artifacts: Vec<ArtifactColumns>,
     logs: Vec<LogColumns>,
     events: Vec<Event>,
@@ -136,6 +138,7 @@ impl Rows {
             self.undos.extend(UndoColumns::all(record));
             self.pending_timeouts.extend(PendingTimeoutColumns::all(record));
             self.ended_timeouts.extend(EndedTimeoutColumns::all(record));
+            self.given_up.extend(GivenUpColumns::of(record));
         }
         self.artifacts.extend(ArtifactColumns::of(record));
         self.logs.extend(record.logs.iter().map(|log| LogColumns::of(record, log)));
@@ -149,6 +152,9 @@ impl Rows {
         put(tx, saga::UPSERT_UNDOS, &self.undos).await?;
         put(tx, saga::UPSERT_TIMEOUTS, &self.pending_timeouts).await?;
         put(tx, saga::END_TIMEOUTS, &self.ended_timeouts).await?;
+        for close in saga::GIVE_UP {
+            put(tx, close, &self.given_up).await?;
+        }
         put(tx, sql::UPSERT_ARTIFACTS, &self.artifacts).await?;
         put(tx, sql::INSERT_LOGS, &self.logs).await?;
         events::postgres::append_locked(tx, self.events).await?;
@@ -157,7 +163,7 @@ impl Rows {
 }
 
 fn wake(record: &Record, id: Uuid, asked: bool) -> WakeColumns {
-    WakeColumns { id: Key(id), at: Instant(record.at), asked }
+    WakeColumns { id: Key(id), at: Instant(record.at), asked, heeds_unwind: false }
 }
 
 /// Locks the executions and their parents, in an order that all transactions keep.

@@ -3,7 +3,7 @@
 macro_rules! undo_columns {
     () => {
         "id, tenant_id, saga_id, unwind_number, step_id, step_ordinal, unwind_order, command, status, retry_count, \
-         max_retries, next_attempt_at, started_at, completed_at, error, result, resolution, resolution_reason, \
+         max_retries, next_attempt_at, started_at, completed_at, error, resolution, resolution_reason, \
          resolved_by_user_id, updated_at"
     };
 }
@@ -26,8 +26,7 @@ macro_rules! undo_changes {
         " on conflict (saga_id, unwind_number, step_id) do update set status = excluded.status,
           unwind_order = excluded.unwind_order, command = excluded.command, retry_count = excluded.retry_count,
           next_attempt_at = excluded.next_attempt_at, started_at = excluded.started_at,
-          completed_at = excluded.completed_at, error = excluded.error, result = excluded.result,
-          updated_at = excluded.updated_at"
+          completed_at = excluded.completed_at, error = excluded.error, updated_at = excluded.updated_at"
     };
 }
 
@@ -43,17 +42,17 @@ pub(in crate::journal) mod sqlite {
 
     pub(crate) const UPSERT_SAGA: &str = concat!(
         "insert into saga_instances (id, execution_id, tenant_id, saga_type, status, cause, cause_detail, on_undo_failure,
-           current_step, total_steps, steps, input_data, unwind_number, correlation_id, parent_saga_id, timeout_at,
-           started_at, completed_at, created_at, updated_at)
-         values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-           (select id from saga_instances where execution_id = ?14), ?15, ?16, ?17, ?18, ?18)",
+           current_step, total_steps, steps, unwind_number, correlation_id, parent_saga_id, timeout_at, started_at,
+           completed_at, created_at, updated_at)
+         values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
+           (select id from saga_instances where execution_id = ?13), ?14, ?15, ?16, ?17, ?17)",
         saga_changes!()
     );
     pub(crate) const UPSERT_UNDO: &str = concat!(
         "insert into saga_compensations (",
         undo_columns!(),
         ", created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-          ?19, ?20, ?20)",
+          ?19, ?19)",
         undo_changes!()
     );
     pub(crate) const UPSERT_TIMEOUT: &str = concat!(
@@ -63,6 +62,14 @@ pub(in crate::journal) mod sqlite {
     );
     pub(crate) const END_TIMEOUT: &str =
         "update saga_timeouts set status = ?2, fired_at = ?3, updated_at = ?4 where id = ?1 and status = 'pending'";
+    /// What closes a saga of which nobody can tell what becomes.
+    pub(crate) const GIVE_UP: [&str; 3] = [
+        "update saga_instances set status = 'failed', completed_at = ?2, version = version + 1, updated_at = ?2
+         where id = ?1 and completed_at is null",
+        "update saga_compensations set status = 'failed', next_attempt_at = null, completed_at = ?2, updated_at = ?2
+         where saga_id = ?1 and status in ('pending', 'running')",
+        "update saga_timeouts set status = 'cancelled', updated_at = ?2 where saga_id = ?1 and status = 'pending'",
+    ];
 }
 
 pub(in crate::journal) mod postgres {
@@ -70,14 +77,14 @@ pub(in crate::journal) mod postgres {
 
     pub(crate) const UPSERT_SAGAS: &str = concat!(
         "insert into saga_instances (id, execution_id, tenant_id, saga_type, status, cause, cause_detail, on_undo_failure,
-           current_step, total_steps, steps, input_data, unwind_number, correlation_id, parent_saga_id, timeout_at,
-           started_at, completed_at, created_at, updated_at)
+           current_step, total_steps, steps, unwind_number, correlation_id, parent_saga_id, timeout_at, started_at,
+           completed_at, created_at, updated_at)
          select r.id, r.id, r.tenant_id, r.saga_type, r.status, r.cause, r.cause_detail, r.on_undo_failure, r.current_step,
-           r.total_steps, coalesce(r.steps, 'null'), coalesce(r.input_data, 'null'), r.unwind_number, r.correlation_id,
+           r.total_steps, coalesce(r.steps, 'null'), r.unwind_number, r.correlation_id,
            (select p.id from saga_instances p where p.execution_id = r.parent_id), r.timeout_at, r.started_at,
            r.completed_at, r.updated_at, r.updated_at
          from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, saga_type text, status text, cause text,
-           cause_detail jsonb, on_undo_failure text, current_step int, total_steps int, steps jsonb, input_data jsonb,
+           cause_detail jsonb, on_undo_failure text, current_step int, total_steps int, steps jsonb,
            unwind_number int, correlation_id uuid, parent_id uuid, timeout_at timestamptz, started_at timestamptz,
            completed_at timestamptz, updated_at timestamptz)",
         saga_changes!()
@@ -87,10 +94,10 @@ pub(in crate::journal) mod postgres {
         undo_columns!(),
         ", created_at) select id, tenant_id, saga_id, unwind_number, step_id, step_ordinal, unwind_order,
            coalesce(command, 'null'), status, retry_count, max_retries, next_attempt_at, started_at, completed_at, error,
-           result, resolution, resolution_reason, resolved_by_user_id, updated_at, updated_at
+           resolution, resolution_reason, resolved_by_user_id, updated_at, updated_at
          from json_to_recordset($1::json) as r(id uuid, tenant_id uuid, saga_id uuid, unwind_number int, step_id text,
            step_ordinal int, unwind_order int, command jsonb, status text, retry_count int, max_retries int,
-           next_attempt_at timestamptz, started_at timestamptz, completed_at timestamptz, error jsonb, result jsonb,
+           next_attempt_at timestamptz, started_at timestamptz, completed_at timestamptz, error jsonb,
            resolution text, resolution_reason text, resolved_by_user_id uuid, updated_at timestamptz)",
         undo_changes!()
     );
@@ -105,4 +112,18 @@ pub(in crate::journal) mod postgres {
         "update saga_timeouts t set status = r.status, fired_at = r.fired_at, updated_at = r.updated_at
         from json_to_recordset($1::json) as r(id uuid, status text, fired_at timestamptz, updated_at timestamptz)
         where t.id = r.id and t.status = 'pending'";
+    /// What closes sagas of which nobody can tell what becomes.
+    pub(crate) const GIVE_UP: [&str; 3] = [
+        "update saga_instances g set status = 'failed', completed_at = r.updated_at, version = g.version + 1,
+           updated_at = r.updated_at
+         from json_to_recordset($1::json) as r(id uuid, updated_at timestamptz)
+         where g.id = r.id and g.completed_at is null",
+        "update saga_compensations c set status = 'failed', next_attempt_at = null, completed_at = r.updated_at,
+           updated_at = r.updated_at
+         from json_to_recordset($1::json) as r(id uuid, updated_at timestamptz)
+         where c.saga_id = r.id and c.status in ('pending', 'running')",
+        "update saga_timeouts t set status = 'cancelled', updated_at = r.updated_at
+         from json_to_recordset($1::json) as r(id uuid, updated_at timestamptz)
+         where t.saga_id = r.id and t.status = 'pending'",
+    ];
 }

@@ -4,13 +4,13 @@ use cogwheel_engine::ports::{Head, Record, StoreError};
 use rusqlite::{OptionalExtension, params};
 
 use super::super::columns::{
-    ArtifactColumns, EndColumns, EndedTimeoutColumns, HeadColumns, Instant, Key, LogColumns, PendingTimeoutColumns,
-    SagaColumns, StepColumns, UndoColumns,
+    ArtifactColumns, EndColumns, EndedTimeoutColumns, GivenUpColumns, HeadColumns, Instant, Key, LogColumns,
+    PendingTimeoutColumns, SagaColumns, StepColumns, UndoColumns,
 };
 use super::super::counts::Counts;
 use super::super::sql::saga::sqlite as saga;
 use super::super::sql::sqlite as sql;
-use super::super::{check_fence, events_of, lets_go};
+use super::super::{check_fence, events_of, heeds_unwind, lets_go};
 use super::{Refused, Writer};
 use crate::events;
 
@@ -24,7 +24,8 @@ impl Writer {
         }
         self.follow(record, counts)?;
         if lets_go(record) {
-            let about = params![Key(record.execution.0), Instant(record.at), is_cancel_new];
+            let heeds_unwind = heeds_unwind(record);
+            let about = params![Key(record.execution.0), Instant(record.at), is_cancel_new, heeds_unwind];
             self.run(sql::WAKE_IF_SOMETHING_CAME, about)?;
         }
         Ok(())
@@ -177,7 +178,6 @@ impl Writer {
                     s.current_step,
                     s.total_steps,
                     s.steps,
-                    s.input_data,
                     s.unwind_number,
                     s.correlation_id,
                     s.parent_id,
@@ -207,7 +207,6 @@ impl Writer {
                     u.started_at,
                     u.completed_at,
                     u.error,
-                    u.result,
                     u.resolution,
                     u.resolution_reason,
                     u.resolved_by_user_id,
@@ -221,6 +220,11 @@ impl Writer {
         }
         for t in EndedTimeoutColumns::all(record) {
             self.run(saga::END_TIMEOUT, params![t.id, t.status, t.fired_at, t.updated_at])?;
+        }
+        if let Some(g) = GivenUpColumns::of(record) {
+            for close in saga::GIVE_UP {
+                self.run(close, params![g.id, g.updated_at])?;
+            }
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ impl Tables {
             let may_write = row.owner.is_some() || lets_go || row.status == ExecutionStatus::Queued && row.epoch == 0;
             assert!(may_write, "{id} is written by nobody who owns it");
             row.status = head.status;
+            row.ended_by = row.owner.filter(|_| head.status.is_terminal());
             row.owner = head.owner;
             row.started_at = head.started_at;
             row.deadline_at = head.deadline_at;
@@ -33,7 +34,9 @@ impl Tables {
         for step in record.steps {
             row.write_step(step.state);
         }
+        let mut is_undo_new = false;
         if let Some(saga) = record.saga {
+            is_undo_new = saga.heeds_unwind && row.saga.as_ref().is_some_and(super::Saga::is_asked);
             row.write_saga(*saga);
         }
         for line in record.logs {
@@ -48,7 +51,7 @@ impl Tables {
             row.check_end();
         }
         self.wake_parent(record.parent, record.at);
-        if lets_go && (is_cancel_new || self.has_mail(id, record.at)) {
+        if lets_go && (is_cancel_new || is_undo_new || self.has_mail(id, record.at)) {
             self.row(id).next_wake_at = Some(record.at);
         }
         Ok(())

@@ -22,6 +22,10 @@ pub(in super::super) struct Saga {
 }
 
 impl Saga {
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
     /// What whoever drives it is told.
     pub(super) fn asked(&self) -> SagaInbox {
         let decisions = self.recorded.resolutions.iter().map(|(step, decided)| (*step, decided.clone())).collect();
@@ -61,7 +65,7 @@ impl Tables {
 
     pub(in super::super) fn decide_undo(&mut self, request: &UndoRequest) -> UndoAnswer {
         let Some(row) = self.executions.get_mut(&request.execution) else { return UndoAnswer::Unknown };
-        let Some(saga) = &mut row.saga else { return UndoAnswer::Unknown };
+        let Some(saga) = &mut row.saga else { return UndoAnswer::NoSaga };
         let Some(undo) = saga.undos.get_mut(&request.step_key) else { return UndoAnswer::NoSuchUndo };
         let pauses = saga.row.as_ref().is_some_and(|row| row.on_undo_failure == OnUndoFailure::Pause);
         if row.status != ExecutionStatus::Compensating || !pauses {
@@ -88,6 +92,7 @@ impl Tables {
 
 impl Row {
     pub(super) fn write_saga(&mut self, rows: SagaRows) {
+        assert!(!rows.gives_up, "{}: what becomes of it can always be told here", self.new.id);
         let saga = self.saga.get_or_insert_default();
         if let Some(row) = rows.saga {
             if let Some(cause) = &row.cause {
