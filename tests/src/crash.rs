@@ -37,7 +37,7 @@ impl CrashPoint {
     /// # Panics
     ///
     /// When a run takes other than so many commits: then something is not run, or it never ends.
-    pub fn each(commits: Range<usize>, stride: usize, crash: impl Fn(Self) -> bool + Sync) {
+    pub fn each(commits: &Range<usize>, stride: usize, crash: impl Fn(Self) -> bool + Sync) {
         for moment in ["before", "after"] {
             let next = AtomicUsize::new(1);
             let taken = AtomicUsize::new(commits.end);

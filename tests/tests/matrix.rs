@@ -42,7 +42,7 @@ steps: [{id: work, run: 'true'}]
 ";
 
 fn every_write_may_be_the_last(backend: Backend) {
-    CrashPoint::each(20..400, 1, |point| crash_and_go_on(backend, point));
+    CrashPoint::each(&(20..400), 1, |point| crash_and_go_on(backend, point));
 }
 
 /// Whether the server crashed at all; if not, the workflow ended before that commit.

@@ -24,7 +24,7 @@ steps:
 }
 
 fn every_write_of_an_upload_may_be_the_last(backend: Backend) {
-    CrashPoint::each(5..200, 1, |point| crash_and_send_again(backend, point));
+    CrashPoint::each(&(5..200), 1, |point| crash_and_send_again(backend, point));
 }
 
 /// Whether the server crashed at all; if not, everything ended before that commit.
