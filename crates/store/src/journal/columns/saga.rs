@@ -174,7 +174,7 @@ pub(in crate::journal) struct GivenUpColumns {
 impl GivenUpColumns {
     pub(in crate::journal) fn of(record: &Record) -> Option<Self> {
         let is_given_up = record.saga.as_ref().is_some_and(|saga| saga.gives_up);
-        is_given_up.then(|| Self { id: Key(record.execution.0), updated_at: Instant(record.at) })
+        is_given_up.then_some(Self { id: Key(record.execution.0), updated_at: Instant(record.at) })
     }
 }
 
