@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_definition::{FileTrigger, Overlap};
 use cogwheel_engine::ports::{
-    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, CountedCalls, Due, DueOutcome, EndedAfter, EventWaiters, FileDecision,
-    FileVersion, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseSchedule, PauseWorkflow, Record, SaveWorkflow,
-    ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start, StartFrom, Started, Store, StoreError,
+    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, CountedCalls, Due, DueOutcome, EndedAfter, EventWaiters,
+    FileDecision, FileVersion, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseSchedule, PauseWorkflow, Record,
+    SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start, StartFrom, Started, Store, StoreError,
     StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchFolders, WatchHealth,
     WatchRecord, WorkflowRecord,
 };
