@@ -26,7 +26,7 @@ const FOUND: &str = "correlation_id = $1 and tenant_id = $2 and event_type in (s
     order by position limit 1";
 
 /// Executions with a step for which such an event is there; `MANY` narrows them down to correlations.
-pub(crate) const ANSWERED: &str = "select distinct s.execution_id
+const ANSWERED: &str = "select distinct s.execution_id
     from step_executions s join workflow_executions e on e.id = s.execution_id
     where s.wait_signal_name = 'event' and s.status = 'waiting' and s.wait_signal_name is not null
       and e.completed_at is null MANY
@@ -36,6 +36,15 @@ pub(crate) const ANSWERED: &str = "select distinct s.execution_id
             and (SUBJECT_OF_WAIT is null or SUBJECT_OF_WAIT = SUBJECT_OF_EVENT)
             and not exists (select 1 from signals t where t.tenant_id = s.tenant_id and t.signal_name = 'event'
                 and t.idempotency_key = EXECUTION || '/' || cast(v.position as text)))";
+
+/// The condition that such an event fulfils.
+pub(crate) fn found(backend: DbBackend) -> String {
+    let (types, subject) = match backend {
+        DbBackend::Sqlite => ("json_each($3)", "cast(event_data ->> 'subject' as text)"),
+        _ => ("json_array_elements_text($3::json) as t(value)", "(event_data ->> 'subject')"),
+    };
+    FOUND.replace("TYPES", types).replace("SUBJECT", subject)
+}
 
 /// What an execution's marks of taken events begin with.
 fn mark(execution: ExecutionId) -> String {
@@ -52,11 +61,7 @@ pub(super) async fn pending(
     let Some(correlation) = wait.correlation.as_deref().and_then(|text| text.parse::<Uuid>().ok()) else {
         return Ok(None);
     };
-    let (types, subject) = match ask.backend() {
-        DbBackend::Sqlite => ("json_each($3)", "cast(event_data ->> 'subject' as text)"),
-        _ => ("json_array_elements_text($3::json) as t(value)", "(event_data ->> 'subject')"),
-    };
-    let condition = FOUND.replace("TYPES", types).replace("SUBJECT", subject);
+    let condition = found(ask.backend());
     let wanted = event.subject.as_deref().map(storable_text);
     let values = [
         Value::from(correlation),
@@ -113,6 +118,7 @@ pub(crate) async fn answered(ask: &mut dyn Ask, of: &EventWaiters) -> Result<Vec
     rows.iter().map(|row| row.get("execution_id")).collect()
 }
 
+/// The query for them; narrow, by a tenant and correlations.
 pub(crate) fn answered_sql(backend: DbBackend, is_narrow: bool) -> String {
     let is_sqlite = backend == DbBackend::Sqlite;
     let many = match (is_narrow, is_sqlite) {
