@@ -124,6 +124,11 @@ fn with_service(home: &Home) {
     }
 }
 
+/// What a step that asks for something asks for.
+fn subject(execution: &Value, key: &str) -> String {
+    step(execution, key)["input"]["subject"].as_str().expect("it has asked").to_owned()
+}
+
 /// What is booked, without the ids.
 fn booked(home: &Home) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(home.path("booked")) else { return Vec::new() };
@@ -143,7 +148,7 @@ fn a_completed_answer_lets_the_saga_go_on(backend: Backend) {
     assert_eq!(booked(&home), ["flight", "hotel"]);
     let answer = &step(&execution, "flown")["output"];
     assert_eq!(answer["type"], "custom.booking.completed");
-    assert_eq!(answer["subject"], format!("flight-{id}"));
+    assert_eq!(answer["subject"], subject(&execution, "flight"));
     drop(home.run(&["db", "verify", "--data"]).with_code(0));
 }
 
@@ -159,7 +164,10 @@ fn a_failed_answer_undoes_what_was_done(backend: Backend) {
         (&json!("event.custom.booking.failed"), &json!("slept"), &json!(false))
     );
     assert_eq!(booked(&home), [""; 0]);
-    assert!(home.path(&format!("cancelled/hotel-{id}")).exists(), "what may have been done is undone as well");
+    assert!(
+        home.path(&format!("cancelled/{}", subject(&execution, "hotel"))).exists(),
+        "what may have been done is undone as well"
+    );
     drop(home.run(&["db", "verify", "--data"]).with_code(0));
 }
 
@@ -173,11 +181,12 @@ fn an_answer_that_never_comes_undoes_what_may_have_been_done(backend: Backend) {
     assert_eq!((&execution["error"]["kind"], &execution["error"]["step"]), (&json!("timeout"), &json!("flown")));
     assert_eq!(step(&execution, "hotel")["status"], "SKIPPED", "{execution:#}");
     // The answer comes after all: it is recorded, and changes nothing.
-    answer(&server, &format!("flight-{id}"), "custom.booking.completed");
+    let flight = subject(&execution, "flight");
+    answer(&server, &flight, "custom.booking.completed");
     server.ended_executions("desk", 1);
     assert_eq!(server.execution(&id)["status"], "COMPENSATED");
     // So does the request: what was cancelled is not booked any more.
-    let late = server.start("book", &json!({"what": format!("flight-{id}"), "city": "Lisbon"}));
+    let late = server.start("book", &json!({"what": flight, "city": "Lisbon"}));
     server.ended_as(&late, "FAILED");
     assert_eq!(booked(&home), [""; 0]);
 }
@@ -205,14 +214,14 @@ fn answers_that_come_while_the_server_is_down_are_heard(backend: Backend) {
     let server = home.serve();
     let id = server.start("trip", &json!({"city": "Lisbon"}));
     waits(&server, &id, "flown");
-    answer(&server, &format!("flight-{id}"), "custom.booking.completed");
+    answer(&server, &subject(&server.execution(&id), "flight"), "custom.booking.completed");
     // At whichever moment it dies: the answer is not asked for yet, recorded, or taken.
     server.crash();
     let server = home.serve();
     waits(&server, &id, "slept");
     server.crash();
     let server = home.serve();
-    answer(&server, &format!("hotel-{id}"), "custom.booking.completed");
+    answer(&server, &subject(&server.execution(&id), "hotel"), "custom.booking.completed");
     server.ended_as(&id, "COMPLETED");
     let requested = "select count(*) from event_store where event_type = 'custom.booking.requested'";
     assert_eq!(home.sql().number(requested), 2, "nothing was asked for twice");

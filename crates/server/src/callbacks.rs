@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use cogwheel_engine::{ExecutionId, SentSignal, SignalError, SignalRequest};
 use serde_json::{Value, json};
@@ -14,6 +15,13 @@ use crate::state::State;
 
 /// The largest body of an answer, in bytes.
 const LARGEST_BODY: u64 = 1024 * 1024;
+
+/// Refuses other methods.
+pub(crate) async fn only_post() -> HttpResponse {
+    let mut answer = refused(StatusCode::METHOD_NOT_ALLOWED, "method", "an answer is sent with POST");
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    answer
+}
 
 /// Takes an answer in. One that came before, and one that comes when nobody waits any more, are accepted and change nothing.
 pub(crate) async fn receive(

@@ -122,7 +122,7 @@ fn routes(app: &mut web::ServiceConfig) {
     .service(
         web::resource("/callbacks/{token}")
             .route(web::post().to(callbacks::receive))
-            .default_service(web::to(files::only_post)),
+            .default_service(web::to(callbacks::only_post)),
     )
     .service(web::resource("/health/live").route(web::get().to(health::live)))
     .service(web::resource("/health/ready").route(web::get().to(health::ready)))
