@@ -28,6 +28,7 @@ on_both_databases!(
     an_uploaded_csv_is_counted,
     a_trip_is_booked_or_not_at_all,
     who_registers_is_taken_on_once,
+    an_order_is_paid_by_somebody_else_or_not_at_all,
 );
 
 /// A home with the examples and the settings of the repository; for PostgreSQL one line of these is changed.
@@ -321,4 +322,21 @@ fn who_registers_is_taken_on_once(backend: Backend) {
     let taken_on = server.ended_executions("onboarding", 1);
     let execution = server.ended_as(&taken_on[0], "COMPLETED");
     assert_eq!(execution["result"]["account"], "account-grace", "{execution:#}");
+}
+
+fn an_order_is_paid_by_somebody_else_or_not_at_all(backend: Backend) {
+    let home = home(backend);
+    let server = home.serve();
+    let id = server.start("order-payment", &json!({}));
+    let execution = server.ended_as(&id, "COMPLETED");
+    let order = |execution: &Value| step(execution, "pay")["input"]["subject"].as_str().expect("it asked").to_owned();
+    assert_eq!(execution["result"]["receipt"], format!("r-{}", order(&execution)));
+    assert_eq!(home.read(&format!("payments/{}", order(&execution))), "5\n");
+    for inputs in [json!({"total": 2000}), json!({"ships": false})] {
+        let id = server.start("order-payment", &inputs);
+        let execution = server.ended_as(&id, "COMPENSATED");
+        let order = order(&execution);
+        assert!(!home.path(&format!("payments/{order}")).exists(), "{execution:#}");
+        assert!(home.path(&format!("payments/{order}.cancelled")).exists(), "{execution:#}");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod artifacts;
+mod choreography;
 mod cluster;
 mod concurrency;
 mod control;
@@ -22,6 +23,7 @@ mod matrix;
 mod outgoing;
 mod outgoing_crash;
 mod outgoing_trouble;
+mod participants;
 mod run;
 mod sagas;
 mod schedules;

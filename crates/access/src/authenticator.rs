@@ -1,6 +1,6 @@
 //! Finds out who a request comes from.
 
-use crate::AdminKey;
+use crate::{AdminKey, Callback, CallbackKey};
 
 /// Who acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub enum AuthError {
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     mode: Mode,
+    callbacks: Option<CallbackKey>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,12 +41,23 @@ enum Mode {
 impl Authenticator {
     /// Lets in who presents the admin key.
     pub fn new(key: AdminKey) -> Self {
-        Self { mode: Mode::AdminKey(key) }
+        Self { mode: Mode::AdminKey(key), callbacks: None }
     }
 
     /// Takes everybody for the admin. For `--insecure-no-auth` on a loopback address only.
     pub fn insecure() -> Self {
-        Self { mode: Mode::Insecure }
+        Self { mode: Mode::Insecure, callbacks: None }
+    }
+
+    /// Also lets in who answers a step with a token that this key signed.
+    #[must_use]
+    pub fn with_callbacks(self, key: CallbackKey) -> Self {
+        Self { callbacks: Some(key), ..self }
+    }
+
+    /// The step that a token lets answer; nothing where it is not one of this installation's.
+    pub fn callback(&self, token: &str) -> Option<Callback> {
+        self.callbacks.as_ref()?.open(token)
     }
 
     /// Who sent a request with this `Authorization` header (its whole value).

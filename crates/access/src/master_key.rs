@@ -7,8 +7,8 @@ use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{Key, KeyInit as _, XChaCha20Poly1305, XNonce};
 use sha2::{Digest as _, Sha256};
 
-use crate::AccessError;
 use crate::key_file::{self, Prefix, RANDOM_BYTES};
+use crate::{AccessError, CallbackKey};
 
 /// The name in the data folder of the file with the master key, where the settings name no other.
 pub const MASTER_KEY_FILE: &str = "master.key";
@@ -23,6 +23,7 @@ const WRAPPED: &[u8] = b"cogwheel data key";
 pub struct MasterKey {
     cipher: XChaCha20Poly1305,
     reference: String,
+    callbacks: CallbackKey,
 }
 
 /// A key that values are encrypted with; it is stored wrapped by the master key.
@@ -54,6 +55,11 @@ impl MasterKey {
         &self.reference
     }
 
+    /// The key of the addresses under which others answer steps.
+    pub fn callbacks(&self) -> CallbackKey {
+        self.callbacks.clone()
+    }
+
     /// A new data key, wrapped.
     ///
     /// # Errors
@@ -80,7 +86,8 @@ impl MasterKey {
         let secret = key_file::secret_of(key, PREFIX).ok_or_else(malformed)?;
         let digest = Sha256::digest([b"cogwheel master key ".as_slice(), &secret].concat());
         let reference = digest.iter().take(8).fold(String::from("file:"), |text, byte| format!("{text}{byte:02x}"));
-        Ok(Self { cipher: XChaCha20Poly1305::new(&Key::from(secret)), reference })
+        let callbacks = CallbackKey::derived_from(&secret);
+        Ok(Self { cipher: XChaCha20Poly1305::new(&Key::from(secret)), reference, callbacks })
     }
 }
 

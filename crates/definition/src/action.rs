@@ -77,6 +77,21 @@ pub enum Wait {
         /// What tells those with the same name apart; without it, only signals sent to this very execution count.
         correlation: Option<Template>,
     },
+    /// An event that somebody records.
+    Event(AwaitedEvents),
+}
+
+/// The events that end a `wait` step.
+#[derive(Debug, Clone)]
+pub struct AwaitedEvents {
+    /// The types with which it has completed; at least one.
+    pub types: Vec<String>,
+    /// The types with which it has failed.
+    pub failures: Vec<String>,
+    /// What the event must be about; without it, anything.
+    pub subject: Option<Template>,
+    /// The correlation id that the event must carry; without it, that of the execution.
+    pub correlation: Option<Template>,
 }
 
 /// One group of a `switch`.
@@ -169,6 +184,12 @@ impl Action {
             Self::Wait(Wait::Signal { name, correlation }) => {
                 json!({ "signal": name.source(), "correlation": correlation.as_ref().map(Template::source) })
             }
+            Self::Wait(Wait::Event(events)) => json!({
+                "event": events.types,
+                "failure": events.failures,
+                "subject": events.subject.as_ref().map(Template::source),
+                "correlation": events.correlation.as_ref().map(Template::source),
+            }),
             Self::Workflow { name, inputs, wait } => {
                 json!({ "name": name.source(), "inputs": sources(inputs), "wait": wait })
             }

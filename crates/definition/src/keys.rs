@@ -206,8 +206,11 @@ pub(crate) const SHELL: Keys = Keys { what: "the values of `shell`", known: &["s
 
 pub(crate) const LOG: Keys = Keys { what: "the values of `log`", known: &["message", "level"], not_yet: &[] };
 
-pub(crate) const WAIT: Keys =
-    Keys { what: "the values of `wait`", known: &["for", "until", "signal", "correlation"], not_yet: &[] };
+pub(crate) const WAIT: Keys = Keys {
+    what: "the values of `wait`",
+    known: &["for", "until", "signal", "event", "failure", "subject", "correlation"],
+    not_yet: &[],
+};
 
 pub(crate) const CHILD: Keys =
     Keys { what: "the values of `workflow`", known: &["name", "inputs", "wait"], not_yet: &[] };

@@ -32,7 +32,7 @@ mod triggers;
 mod undo;
 mod workflow;
 
-pub use action::{Action, Case, LogLevel, Wait};
+pub use action::{Action, AwaitedEvents, Case, LogLevel, Wait};
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use duration::parse as parse_duration;
 pub use expression::ExpressionError;

@@ -20,7 +20,7 @@ use crate::outgoing::{self, Outgoing, Webhooks};
 use crate::outputs::{OutputError, Outputs};
 use crate::ports::{Blobs, NewNode, Reads, StepRegistry, Store, StoreError, VaultError};
 use crate::runner::Runner;
-use crate::triggers::{self, Calls, WorkflowFile, WorkflowFiles};
+use crate::triggers::{self, Calls, Emitted, WorkflowFile, WorkflowFiles};
 use crate::{Catalog, Feed, NodeId, Secrets, TenantId, UploadLimits};
 
 /// How often a step is tried again after the server went away under it.
@@ -124,6 +124,7 @@ pub struct Engine {
     files: WorkflowFiles,
     calls: Calls,
     events_came: Notify,
+    emitted: Emitted,
     outgoing: Outgoing,
     feed: Feed,
     runner: Arc<Runner>,
@@ -153,6 +154,7 @@ impl Engine {
         let engine = Self::join(config, parts).await?;
         cluster::take_over(&engine).await?;
         cluster::spawn(&engine);
+        triggers::spawn_waits(&engine);
         Ok(engine)
     }
 
@@ -195,6 +197,7 @@ impl Engine {
             files: WorkflowFiles::default(),
             calls: Calls::default(),
             events_came: Notify::new(),
+            emitted: Emitted::default(),
             outgoing: Outgoing::new(webhooks),
             feed,
             runner,
@@ -344,6 +347,11 @@ impl Engine {
     pub(crate) fn tell_of_events(&self) {
         self.events_came.notify_one();
         self.outgoing.tell_of_events();
+    }
+
+    /// Correlation ids of events that steps recorded, for those who wait for them.
+    pub(crate) fn emitted(&self) -> &Emitted {
+        &self.emitted
     }
 
     /// Whether anybody may want an event of this type of the catalogue. Authors' own are recorded whoever wants them.

@@ -74,6 +74,7 @@ impl Engine {
             workflow_version: stored.version,
             trigger: row.trigger.clone(),
             inputs: row.inputs.clone(),
+            correlation_id: row.correlation_id,
             retry_count: stored.retry_count + 1,
             queue_deadline_at: row.queue_deadline_at,
         };

@@ -28,6 +28,28 @@ pub struct SignalRequest {
     pub idempotency_key: Option<String>,
 }
 
+/// What the names of signals begin with that answer a step.
+const ANSWER: &str = "callback.";
+
+impl SignalRequest {
+    /// The later answer to a step of an execution, of which there is one however often it comes: a signal to that
+    /// execution, named `callback.` and the step's key.
+    pub fn answer(execution: ExecutionId, step: &str, payload: Value) -> Self {
+        Self {
+            name: format!("{ANSWER}{step}"),
+            execution: Some(execution),
+            correlation: None,
+            payload,
+            idempotency_key: Some(format!("callback/{execution}")),
+        }
+    }
+
+    /// Whether a step has a key that such a signal can be named after.
+    pub fn can_answer(step: &str) -> bool {
+        ANSWER.len() + step.chars().count() <= LONGEST_TEXT
+    }
+}
+
 /// What became of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentSignal {

@@ -333,6 +333,7 @@ impl Engine {
             workflow_version,
             trigger: start.row.trigger.clone(),
             inputs: start.row.inputs.clone(),
+            correlation_id: start.row.correlation_id,
             retry_count: 0,
             queue_deadline_at: start.row.queue_deadline_at,
         };

@@ -28,6 +28,8 @@ pub enum FailureKind {
     Lost,
     /// The workflow that it ran did not complete.
     Workflow,
+    /// An event that it waited for told that something failed.
+    Event,
     /// What it was repeated for did not come to hold.
     Loop,
     /// A step it needs did not complete.
@@ -55,6 +57,7 @@ impl FailureKind {
             Self::Timeout => "timeout",
             Self::Lost => "lost",
             Self::Workflow => "workflow",
+            Self::Event => "event",
             Self::Loop => "loop",
             Self::NeedNotMet => "need_not_met",
             Self::ConditionFalse => "condition_false",

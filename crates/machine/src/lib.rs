@@ -30,6 +30,7 @@ pub use saga::{
     left_of_record,
 };
 pub use state::{
-    CancelRequested, Execution, Layer, Limits, NewExecution, PastAttempt, PastOutcome, SignalName, StepState,
+    AwaitedEvent, CancelRequested, EVENT_SIGNAL, Execution, Layer, Limits, NewExecution, PastAttempt, PastOutcome,
+    SignalName, StepState,
 };
 pub use status::{ExecutionStatus, StepStatus};

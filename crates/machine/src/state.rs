@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use cogwheel_definition::{MAIN_BLOCK, Step, Workflow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::saga::Saga;
 use crate::scope::{Graph, Instance, Scope};
@@ -35,6 +36,8 @@ pub struct NewExecution {
     pub trigger: Value,
     /// Checked inputs, defaults filled in.
     pub inputs: Value,
+    /// Ties together what belongs together: the events of the execution carry it.
+    pub correlation_id: Uuid,
     /// How often the work had been done over before, from 0.
     pub retry_count: i32,
     /// When it must have left the queue.
@@ -158,6 +161,19 @@ pub enum Layer {
     /// The action itself, for one value and one round.
     Action,
 }
+
+/// An event that a step waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwaitedEvent<'a> {
+    /// Of which types it may be.
+    pub types: Vec<&'a str>,
+    /// What it must be about; without it, anything.
+    pub subject: Option<&'a str>,
+}
+
+/// The name under which steps that wait for an event are recorded: such a step waits for a signal of its correlation
+/// that nobody sends, but finds among the events.
+pub const EVENT_SIGNAL: &str = "event";
 
 /// A signal that a step waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]

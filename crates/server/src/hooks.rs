@@ -86,7 +86,8 @@ fn headers(request: &HttpRequest) -> Vec<(String, String)> {
     headers
 }
 
-async fn read_body(
+/// The whole body, unless it is larger than the limit or takes too long.
+pub(crate) async fn read_body(
     state: &State,
     limit: u64,
     request: &HttpRequest,
@@ -171,12 +172,12 @@ fn not_taken(refusal: &CallError) -> HttpResponse {
     }
 }
 
-fn not_now(message: &str) -> HttpResponse {
+pub(crate) fn not_now(message: &str) -> HttpResponse {
     let mut answer = refused(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
     answer
 }
 
-fn refused(status: StatusCode, code: &str, message: &str) -> HttpResponse {
+pub(crate) fn refused(status: StatusCode, code: &str, message: &str) -> HttpResponse {
     HttpResponse::build(status).json(json!({ "error": { "code": code, "message": message } }))
 }

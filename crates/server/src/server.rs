@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::state::State;
-use crate::{ServerConfig, files, health, hooks, http};
+use crate::{ServerConfig, callbacks, files, health, hooks, http};
 
 /// Why the server cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +119,11 @@ fn routes(app: &mut web::ServiceConfig) {
             .default_service(web::to(files::only_get)),
     )
     .service(web::resource("/hooks/{tenant}/{path:.+}").route(web::to(hooks::receive)))
+    .service(
+        web::resource("/callbacks/{token}")
+            .route(web::post().to(callbacks::receive))
+            .default_service(web::to(callbacks::only_post)),
+    )
     .service(web::resource("/health/live").route(web::get().to(health::live)))
     .service(web::resource("/health/ready").route(web::get().to(health::ready)))
     .default_service(web::to(http::nothing_here));

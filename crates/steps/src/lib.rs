@@ -17,16 +17,26 @@ mod harness;
 
 use std::sync::Arc;
 
+use cogwheel_engine::ExecutionId;
 use cogwheel_engine::ports::StepType;
 
 pub use outgoing::{Network, NotANetwork, TargetPolicy, WebhookSender};
 
+/// The address under which whoever is asked by a step of an execution, by its key, may answer it later; nothing where
+/// there is none.
+pub type CallbackUrl = Arc<dyn Fn(ExecutionId, &str) -> Option<String> + Send + Sync>;
+
+/// The step types that come with Cogwheel, without addresses for later answers.
+pub fn builtin() -> Vec<Arc<dyn StepType>> {
+    builtin_with(Arc::new(|_, _| None))
+}
+
 /// The step types that come with Cogwheel. Scripts inherit a few harmless variables of this process's environment,
 /// read now; everything else comes from the workflow.
-pub fn builtin() -> Vec<Arc<dyn StepType>> {
+pub fn builtin_with(callback_url: CallbackUrl) -> Vec<Arc<dyn StepType>> {
     vec![
         Arc::new(shell::Shell::new(std::env::vars_os())),
-        Arc::new(http::Http::new()),
+        Arc::new(http::Http::new(callback_url)),
         Arc::new(transform::Transform),
         Arc::new(set::Set),
         Arc::new(log::Log),

@@ -13,6 +13,7 @@ use crate::reads::plans::{
 use crate::store::LIVE_OF_SCHEDULE;
 use crate::tx::any_of;
 use crate::verify::DeclaredQuery;
+use crate::writes::event_waits;
 use crate::writes::files::{HANDLED, PENDING};
 use crate::writes::nodes::DEAD_OWNERS;
 use crate::writes::pool::sql::{ADRIFT, DUE, HEADS, OVERDUE, Part, QUEUE};
@@ -84,6 +85,12 @@ pub fn declared_queries() -> Vec<DeclaredQuery> {
         keyed("slots_in_use", "idx_workflow_executions_slots"),
         written("dead_owners", "workflow_executions", "idx_workflow_executions_owner_node_id", DEAD_OWNERS),
         written("steps_that_wait_for", "step_executions", "idx_step_executions_waiting", WAITING_FOR),
+        each("steps_that_wait_for_events", "step_executions", "idx_step_executions_waiting", |backend| {
+            event_waits::answered_sql(backend, true)
+        }),
+        each("events_that_answer", "event_store", "idx_event_store_correlation_id", |backend| {
+            format!("select id from event_store where {}", event_waits::found(backend))
+        }),
         written("signals_of_execution", "signals", "idx_signals_execution_id", PENDING_IN),
         written("signals_of_correlation", "signals", "idx_signals_pending", PENDING_FOR),
         written("due_deliveries", "webhook_deliveries", "idx_webhook_deliveries_waiting", claim::DUE),
@@ -132,6 +139,16 @@ fn keyed(name: &'static str, index: &'static str) -> DeclaredQuery {
     let [sqlite, postgres] =
         [DbBackend::Sqlite, DbBackend::Postgres].map(|backend| HEADS.replace("MISREAD", &any_of(backend, 2)));
     DeclaredQuery { name, table, sqlite, postgres, index }
+}
+
+/// One that each database has words of its own for.
+fn each(
+    name: &'static str,
+    table: &'static str,
+    index: &'static str,
+    sql: impl Fn(DbBackend) -> String,
+) -> DeclaredQuery {
+    DeclaredQuery { name, table, sqlite: sql(DbBackend::Sqlite), postgres: sql(DbBackend::Postgres), index }
 }
 
 fn written(name: &'static str, table: &'static str, index: &'static str, sql: &str) -> DeclaredQuery {

@@ -11,10 +11,10 @@ use chrono::{DateTime, Utc};
 use cogwheel_engine::clock::{Clock, SystemClock};
 use cogwheel_engine::ports::{
     AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, CountedCalls, DataKey, DeletedSecret, EndedAfter,
-    FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal, NewUpload, Notice, PauseSchedule,
-    PauseWorkflow, PendingAfter, PutSecret, Record, RecordedUpload, SaveWorkflow, ScheduleTick, SecretStore,
-    SignalAnswer, Start, Started, Store, StoreError, StoredExecution, StoredSecret, Swept, TenantUploads, UndoAnswer,
-    UndoRequest, UnwindAnswer, UnwindRequest, WatchHealth, WorkflowRecord, WrappedKey,
+    EventWaiters, FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal, NewUpload, Notice,
+    PauseSchedule, PauseWorkflow, PendingAfter, PutSecret, Record, RecordedUpload, SaveWorkflow, ScheduleTick,
+    SecretStore, SignalAnswer, Start, Started, Store, StoreError, StoredExecution, StoredSecret, Swept, TenantUploads,
+    UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchHealth, WorkflowRecord, WrappedKey,
 };
 use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_machine::ExecutionId;
@@ -28,7 +28,7 @@ use crate::notices::Notices;
 use crate::tx::Reading;
 use crate::writes::pool::{self, Misread};
 use crate::writes::{
-    cancel, endpoints, files, installer, nodes, restore, sagas, schedules, secrets, signals, uploads,
+    cancel, endpoints, event_waits, files, installer, nodes, restore, sagas, schedules, secrets, signals, uploads,
     workflows as saving,
 };
 
@@ -158,6 +158,14 @@ impl Store for SqlStore {
             return Ok(inbox);
         }
         self.journal().write(Box::new(move |tx| Box::pin(async move { signals::open(tx, &ask).await }))).await
+    }
+
+    async fn wake_event_waiters(&self, of: EventWaiters, at: DateTime<Utc>) -> Result<Vec<ExecutionId>, StoreError> {
+        let answered = event_waits::answered(&mut Reading(self.engine()), &of).await?;
+        if answered.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.journal().write(Box::new(move |tx| Box::pin(signals::wake_live(tx, answered, at)))).await
     }
 
     async fn execution(&self, tenant: TenantId, id: ExecutionId) -> Result<Option<StoredExecution>, StoreError> {

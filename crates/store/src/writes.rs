@@ -4,6 +4,7 @@ pub(crate) mod append;
 pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod endpoints;
+pub(crate) mod event_waits;
 pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod installer;

@@ -4,14 +4,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use cogwheel_access::{AdminKey, Authenticator};
+use cogwheel_access::{AdminKey, Authenticator, CallbackKey};
 use cogwheel_engine::clock::{Clock as _, SystemClock};
 use cogwheel_engine::ports::{NewNode, StepRegistry};
-use cogwheel_engine::{Engine, EngineConfig, NodeId, Parts, Secrets, UploadLimits, Webhooks};
+use cogwheel_engine::{Engine, EngineConfig, NodeId, Parts, Secrets, SignalRequest, UploadLimits, Webhooks};
 use cogwheel_files::BlobFolder;
 use cogwheel_graphql::{Limits, Schema};
 use cogwheel_server::{Server, ServerConfig};
-use cogwheel_steps::WebhookSender;
+use cogwheel_steps::{CallbackUrl, WebhookSender};
 use cogwheel_store::{Database, verify};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -28,8 +28,9 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let folder_lock = FolderLock::take(&settings.data_dir).await?;
     let database = database::connect(&settings, Missing::Create).await?;
     let schema_fingerprint = prepare_schema(&database, settings.migrate_on_start).await?;
-    let authenticator = authenticator(&settings)?;
     let vault = KeyVault::open(&settings)?;
+    let callbacks = vault.callbacks();
+    let authenticator = authenticator(&settings)?.with_callbacks(callbacks.clone());
     let server = Server::bind(server_config(&settings))?;
     let address = server.address();
     let is_shared = database.is_shared();
@@ -56,7 +57,7 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
             transport: Arc::new(WebhookSender::new(settings.webhook_targets.clone())),
             config: settings.webhooks,
         }),
-        steps: StepRegistry::new(cogwheel_steps::builtin()),
+        steps: StepRegistry::new(cogwheel_steps::builtin_with(callback_url(&settings, callbacks))),
         clock: Arc::new(SystemClock),
         node,
     };
@@ -86,6 +87,15 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     ended.context("the HTTP server failed")??;
     info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the answer to a step is taken in; nowhere while nobody says how others reach this server.
+fn callback_url(settings: &Settings, key: CallbackKey) -> CallbackUrl {
+    let site = settings.public_url.clone();
+    Arc::new(move |execution, step| {
+        let site = site.as_ref().filter(|_| SignalRequest::can_answer(step))?;
+        Some(format!("{site}/callbacks/{}", key.token(&execution.to_string(), step)))
+    })
 }
 
 /// The folder that the settings name is the same for all servers of the database; that in the data folder is not.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cogwheel_access::{DataKey, MASTER_KEY_FILE, MasterKey, NotOpened};
+use cogwheel_access::{CallbackKey, DataKey, MASTER_KEY_FILE, MasterKey, NotOpened};
 use cogwheel_engine::ports::{Vault, VaultError, WrappedKey};
 use tracing::info;
 
@@ -23,6 +23,11 @@ impl KeyVault {
             info!("wrote the master key to {}; keep a copy, secrets cannot be read without it", file.display());
         }
         Ok(Self { master, file })
+    }
+
+    /// The key of the addresses under which others answer steps.
+    pub(super) fn callbacks(&self) -> CallbackKey {
+        self.master.callbacks()
     }
 
     fn data_key(&self, key: &WrappedKey) -> Result<DataKey, VaultError> {

@@ -31,7 +31,9 @@ pub(crate) fn json_schema() -> Value {
 
 fn property(setting: &Setting) -> Value {
     let mut property = match setting.kind {
-        Kind::Path | Kind::Address | Kind::Url | Kind::Cron | Kind::Filter => json!({ "type": "string" }),
+        Kind::Path | Kind::Address | Kind::Url | Kind::WebUrl | Kind::Cron | Kind::Filter => {
+            json!({ "type": "string" })
+        }
         Kind::Paths | Kind::MediaTypes | Kind::Networks => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Duration => json!({ "type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$|^P" }),
         Kind::Size => json!({ "type": ["string", "integer"], "pattern": "^[0-9]+(B|KiB|MiB|GiB)?$" }),

@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Address,
     /// A database URL, or empty.
     Url,
+    /// `https://host` and perhaps a path, or empty.
+    WebUrl,
     /// `250ms`, `30s`, `5m`, `2h`, `1d`.
     Duration,
     /// `512KiB`, `10MiB`.
@@ -218,6 +220,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Count(1_000),
         "16",
         "How many deliveries a server sends side by side; to one receiver all servers together send four.",
+    ),
+    setting(
+        "server.public_url",
+        Kind::WebUrl,
+        "\"\"",
+        "Where others reach this server, such as https://cogwheel.example.com; with it `http` steps send a `Callback-Url` for later answers.",
     ),
     setting("server.workers", Kind::Count(256), "2", "Threads that answer HTTP requests."),
     setting("server.request_timeout", Kind::Duration, "\"30s\"", "How long one request may take."),

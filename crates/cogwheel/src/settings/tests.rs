@@ -64,6 +64,8 @@ fn every_problem_is_named_with_its_place() {
         ("[log]\nformat = \"xml\"", "`xml` is not one of text, json"),
         ("[files]\nrescan = \"* * *\"", "six fields"),
         ("database_url = \"mysql://secret@host/db\"", "setting `database_url`: expected postgres://"),
+        ("[server]\npublic_url = \"ftp://secret@host\"", "setting `server.public_url`: expected https://host"),
+        ("[server]\npublic_url = \"https://\"", "setting `server.public_url`: expected https://host"),
         ("insecure_no_auth = true\nlisten = \"0.0.0.0:80\"", "refused while `listen` is 0.0.0.0:80"),
         ("= nothing", "config.toml:1:1"),
     ];

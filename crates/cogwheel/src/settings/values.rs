@@ -82,6 +82,27 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The address of a site without its last `/`, or nothing where the text is empty.
+    pub(crate) fn web_url(&mut self, key: &'static str) -> Option<String> {
+        self.read(key, |given, _| {
+            let text = text(given)?;
+            if text.is_empty() {
+                return Ok(None);
+            }
+            let rest = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+            let is_site = rest.is_some_and(|rest| {
+                !rest.is_empty()
+                    && !rest.starts_with('/')
+                    && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>".contains(&byte))
+            });
+            match is_site {
+                true => Ok(Some(text.trim_end_matches('/').to_owned())),
+                // The value may hold a password: it is not repeated.
+                false => Err("expected https://host, with a path where there is one, or nothing".to_owned()),
+            }
+        })
+    }
+
     pub(crate) fn duration(&mut self, key: &'static str) -> Duration {
         self.read(key, |given, _| {
             let text = text(given)?;

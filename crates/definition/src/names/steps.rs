@@ -5,7 +5,7 @@ use crate::read::Draft;
 use crate::source::Span;
 use crate::{Action, MAIN_BLOCK, Wait};
 
-use super::{Check, Level, Scope};
+use super::{Check, EVENT, Level, Scope};
 
 /// The fields of a step that expressions may read.
 const STEP: [&str; 3] = ["outputs", "status", "error"];
@@ -222,6 +222,7 @@ impl<'c> Check<'c, '_> {
         match &read.action {
             Action::Set { values } => OutputNames::These(values.keys().map(String::as_str).collect()),
             Action::Wait(Wait::Signal { .. }) => OutputNames::These(vec!["name", "payload", "received_at"]),
+            Action::Wait(Wait::Event(_)) => OutputNames::These(EVENT.to_vec()),
             Action::Wait(Wait::For(_) | Wait::Until(_)) => OutputNames::These(Vec::new()),
             Action::Workflow { wait: false, .. } => OutputNames::These(vec!["execution_id"]),
             Action::Group { .. } | Action::Switch { .. } => {

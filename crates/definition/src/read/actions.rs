@@ -3,6 +3,7 @@
 use crate::diagnostic::{Code, quoted};
 use crate::keys::{self, CALLS, CallType, EMIT, STEP_TYPES, STEP_TYPES_NOT_YET};
 use crate::names::Scope;
+use crate::source::Span;
 use crate::suggest;
 use crate::tree::{Kind, Node};
 use crate::{Action, LogLevel, is_own_event_type};
@@ -93,14 +94,19 @@ impl Reader<'_, '_> {
             return Some(());
         }
         let text = self.text(node, "the type of an event")?;
-        if is_own_event_type(&text) {
-            return Some(());
+        self.is_own_event_type(&text, node.span).then_some(())
+    }
+
+    /// Whether it is a type that authors may give events; otherwise that is reported.
+    pub(crate) fn is_own_event_type(&mut self, text: &str, span: Span) -> bool {
+        if is_own_event_type(text) {
+            return true;
         }
-        let message = format!("{} is no type of events of your own", quoted(&text));
+        let message = format!("{} is no type of events of your own", quoted(text));
         let help = "write `custom.` and parts of letters, digits, `_` and `-` with points between them, such as \
                     `custom.order.shipped`; at most 100 bytes";
-        self.report.add(Code::InvalidValue, node.span, message, help.to_owned());
-        None
+        self.report.add(Code::InvalidValue, span, message, help.to_owned());
+        false
     }
 
     /// A script. Values reach it as environment: pasted into it, they could run as code.

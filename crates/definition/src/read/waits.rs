@@ -1,4 +1,4 @@
-//! Reads the steps that wait: for time, for a signal, for another workflow.
+//! Reads the steps that wait: for time, for a signal, for an event, for another workflow.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,16 @@ use crate::diagnostic::{Code, quoted};
 use crate::names::Scope;
 use crate::source::Span;
 use crate::tree::{Entry, Kind, Node};
-use crate::{Action, Template, Wait, duration, keys};
+use crate::{Action, AwaitedEvents, Template, Wait, duration, keys};
 
 use super::fields::Fields;
 use super::reader::Reader;
 
-const KINDS: [&str; 3] = ["for", "until", "signal"];
+const KINDS: [&str; 4] = ["for", "until", "signal", "event"];
+
+/// Values that say more about what is waited for, and to which of them they belong.
+const COMPANIONS: [(&str, &[&str]); 3] =
+    [("failure", &["event"]), ("subject", &["event"]), ("correlation", &["signal", "event"])];
 
 impl Reader<'_, '_> {
     /// What a `wait` step waits for.
@@ -26,7 +30,7 @@ impl Reader<'_, '_> {
             [entry] => *entry,
             [] => {
                 if !KINDS.iter().any(|kind| fields.is_meant(kind)) {
-                    let message = "`uses: wait` needs one of `for`, `until` and `signal`";
+                    let message = "`uses: wait` needs one of `for`, `until`, `signal` and `event`";
                     self.report.add(Code::MissingKey, with.span, message, None);
                 }
                 return None;
@@ -37,21 +41,59 @@ impl Reader<'_, '_> {
                 return None;
             }
         };
-        if let Some(correlation) = fields.entry("correlation").filter(|_| entry.key != "signal") {
-            let message = "`correlation` belongs to `signal`, which this step does not have";
-            self.report.add(Code::InvalidValue, correlation.key_span, message, None);
+        for (companion, owners) in COMPANIONS {
+            if let Some(given) = fields.entry(companion).filter(|_| !owners.contains(&entry.key.as_str())) {
+                let owners = owners.join("` and `");
+                let message = format!("`{companion}` belongs to `{owners}`, which this step does not have");
+                self.report.add(Code::InvalidValue, given.key_span, message, None);
+            }
         }
         match entry.key.as_str() {
             "for" => self.wait_for(&entry.value, scope).map(Wait::For),
             "until" => self.wait_until(&entry.value, scope).map(Wait::Until),
+            "event" => self.wait_event(&entry.value, &fields, scope).map(Wait::Event),
             _ => {
                 let name = self.name_template(&entry.value, "the signal", scope);
-                let correlation = match fields.get("correlation") {
-                    Some(node) => Some(self.text_template(node, "correlation", scope)?),
-                    None => None,
-                };
+                let correlation = self.optional_text(&fields, "correlation", scope)?;
                 Some(Wait::Signal { name: name?, correlation })
             }
+        }
+    }
+
+    fn wait_event(&mut self, node: &Node, fields: &Fields<'_>, scope: Scope) -> Option<AwaitedEvents> {
+        let types = self.own_event_types(node, "the event", &[]);
+        let failures = match fields.get("failure") {
+            Some(node) => self.own_event_types(node, "failure", types.as_deref().unwrap_or_default()),
+            None => Some(Vec::new()),
+        };
+        let subject = self.optional_text(fields, "subject", scope)?;
+        let correlation = self.optional_text(fields, "correlation", scope)?;
+        Some(AwaitedEvents { types: types?, failures: failures?, subject, correlation })
+    }
+
+    /// One type of authors' own events or more, none of which is among the `others`.
+    fn own_event_types(&mut self, node: &Node, what: &str, others: &[String]) -> Option<Vec<String>> {
+        let mut types: Vec<String> = Vec::new();
+        let given = self.texts(node, what);
+        if given.is_empty() && matches!(&*node.kind, Kind::List(_)) {
+            self.report.add(Code::InvalidValue, node.span, format!("{what} names no type"), None);
+        }
+        for (text, span) in given {
+            if types.contains(&text) || others.contains(&text) {
+                self.report.add(Code::InvalidValue, span, format!("{} stands here twice", quoted(&text)), None);
+            } else if self.is_own_event_type(&text, span) {
+                types.push(text);
+            }
+        }
+        (!types.is_empty()).then_some(types)
+    }
+
+    /// A text that may contain expressions and may be left out; the outer `None` where it is wrong.
+    #[expect(clippy::option_option, reason = "what is wrong is told apart from what is not there")]
+    fn optional_text(&mut self, fields: &Fields<'_>, key: &str, scope: Scope) -> Option<Option<Template>> {
+        match fields.get(key) {
+            Some(node) => self.text_template(node, key, scope).map(Some),
+            None => Some(None),
         }
     }
 

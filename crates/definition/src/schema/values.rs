@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::LogLevel;
 
-use super::shapes::{Properties, about, any, duration, or_expression, text, truth, values, word};
+use super::shapes::{Properties, about, any, duration, or_expression, text, texts, truth, values, word};
 
 pub(super) fn shell() -> Properties {
     vec![("script", about("A script for the system's shell; it contains no expressions.", text()))]
@@ -28,15 +28,30 @@ pub(super) fn wait() -> Properties {
             ),
         ),
         ("signal", about("The name of the signal it waits for.", text())),
-        ("correlation", about("What tells signals of the same name apart.", text())),
+        ("event", about("The types of the events that it waits for: custom. and a name of your own.", texts())),
+        ("failure", about("The types of events with which it has failed.", texts())),
+        ("subject", about("What the event must be about; anything without it.", text())),
+        (
+            "correlation",
+            about(
+                "What tells signals of the same name apart; of events the correlation id, that of the execution without it.",
+                text(),
+            ),
+        ),
     ]
 }
 
 /// What it waits for, of which there is one.
 pub(super) fn wait_rules() -> Value {
     json!({
-        "oneOf": [{ "required": ["for"] }, { "required": ["until"] }, { "required": ["signal"] }],
-        "dependentRequired": { "correlation": ["signal"] },
+        "oneOf": [
+            { "required": ["for"] },
+            { "required": ["until"] },
+            { "required": ["signal"] },
+            { "required": ["event"] },
+        ],
+        "dependentRequired": { "failure": ["event"], "subject": ["event"] },
+        "dependentSchemas": { "correlation": { "anyOf": [{ "required": ["signal"] }, { "required": ["event"] }] } },
     })
 }
 

@@ -29,6 +29,19 @@ fn waits_have_one_end() {
         panic!("a signal")
     };
     assert_eq!((name.source(), correlation.map(|it| it.source())), (json!("paid"), Some(json!("${{ inputs.a }}"))));
+    let Action::Wait(Wait::Event(events)) = action(
+        "{uses: wait, with: {event: custom.paid, failure: [custom.refused, custom.lost], subject: '${{ inputs.a }}'}}",
+    ) else {
+        panic!("an event")
+    };
+    assert_eq!(
+        (events.types, events.failures),
+        (vec!["custom.paid".into()], vec!["custom.refused".into(), "custom.lost".into()])
+    );
+    assert_eq!(
+        (events.subject.map(|it| it.source()), events.correlation.is_none()),
+        (Some(json!("${{ inputs.a }}")), true)
+    );
     for (with, code, message) in [
         ("{for: ¦5}", "COG0108", "`5` is not a duration"),
         ("{for: ¦soon}", "COG0108", "the time to wait: `soon` is not a duration"),
@@ -36,9 +49,15 @@ fn waits_have_one_end() {
         ("{until: ¦tomorrow}", "COG0106", "`tomorrow` is not an RFC 3339 instant"),
         ("{until: ¦'2026-03-01'}", "COG0106", "write for example `2026-03-01T06:00:00Z`"),
         ("{for: 1s, ¦signal: x}", "COG0106", "either `for` or `signal`, not both"),
-        ("¦{}", "COG0105", "`uses: wait` needs one of `for`, `until` and `signal`"),
+        ("¦{}", "COG0105", "`uses: wait` needs one of `for`, `until`, `signal` and `event`"),
         ("{¦fro: 1s}", "COG0101", "did you mean `for`?"),
-        ("{for: 1s, ¦correlation: x}", "COG0106", "`correlation` belongs to `signal`"),
+        ("{for: 1s, ¦correlation: x}", "COG0106", "`correlation` belongs to `signal` and `event`, which"),
+        ("{signal: x, ¦failure: custom.a}", "COG0106", "`failure` belongs to `event`, which this step does not have"),
+        ("{signal: x, ¦subject: a}", "COG0106", "`subject` belongs to `event`"),
+        ("{event: ¦order.paid}", "COG0106", "`order.paid` is no type of events of your own"),
+        ("{event: ¦[]}", "COG0106", "the event names no type"),
+        ("{event: [custom.a, ¦custom.a]}", "COG0106", "`custom.a` stands here twice"),
+        ("{event: custom.a, failure: ¦custom.a}", "COG0106", "`custom.a` stands here twice"),
         ("{signal: ¦''}", "COG0106", "the signal is empty"),
         ("{signal: ¦' x'}", "COG0107", "starts or ends with a space"),
     ] {
@@ -68,6 +87,8 @@ fn outputs_of_waits_are_known() {
     };
     good(&read("{signal: x}", "payload.anything"));
     one(&read("{signal: x}", "¦paylod"), "COG0131", "the outputs of `w` have no `paylod` (did you mean `payload`?)");
+    good(&read("{event: custom.a}", "data.anything"));
+    one(&read("{event: custom.a}", "¦payload"), "COG0131", "the outputs of `w` have no `payload`");
     one(&read("{for: 1s}", "¦payload"), "COG0131", "the outputs of `w` have no `payload`");
 }
 

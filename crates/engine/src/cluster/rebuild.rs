@@ -49,6 +49,7 @@ impl<'e> Rebuilder<'e> {
             workflow_version: stored.version,
             trigger: given::in_reach(stored.trigger.clone(), &self.engine.config().work_dir, stored.id),
             inputs: stored.inputs.clone(),
+            correlation_id: stored.correlation_id,
             retry_count: stored.retry_count,
             queue_deadline_at: stored.next_wake_at.filter(|_| stored.status == ExecutionStatus::Queued),
         };

@@ -258,7 +258,7 @@ impl RecordedEvent {
     }
 
     /// What expressions see as `event`, and an execution that it set off as `trigger.event`.
-    pub(crate) fn seen(&self) -> Value {
+    pub fn seen(&self) -> Value {
         json!({
             "id": self.id.to_string(),
             "type": self.event_type,

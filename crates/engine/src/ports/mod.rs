@@ -36,7 +36,9 @@ pub use saga::{
 };
 pub use schedule::{Due, DueOutcome, PauseSchedule, ScheduleRecord, ScheduleTick, SkipReason};
 pub use secrets::{DataKey, DeletedSecret, PutSecret, SecretStore, StoredSecret, Vault, VaultError, WrappedKey};
-pub use signals::{AskInbox, AwaitedSignal, EndedChild, Inbox, NewSignal, SignalAnswer, TakenSignal};
+pub use signals::{
+    AskInbox, AwaitedSignal, EndedChild, EventWait, EventWaiters, Inbox, NewSignal, SignalAnswer, TakenSignal,
+};
 pub use step::{LogLevel, LogLine, LogSink, LogStream, Recorded, StepContext, StepRegistry, StepType, Workplace};
 pub use store::{
     ArtifactKind, CancelAnswer, CancelRequest, ConcurrencySlot, CountedCalls, EndpointRecord, Head, NewArtifact,

@@ -70,6 +70,31 @@ pub struct AwaitedSignal {
     pub name: String,
     /// What tells those with the same name apart; without it, only signals to this very execution count.
     pub correlation: Option<String>,
+    /// What it waits for instead, where that is an event: one with the same correlation id.
+    pub event: Option<EventWait>,
+}
+
+/// An event that a step waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventWait {
+    /// Of which types it may be.
+    pub types: Vec<String>,
+    /// What it must be about; without it, anything.
+    pub subject: Option<String>,
+}
+
+/// Executions with steps that wait for events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventWaiters {
+    /// All there are.
+    All,
+    /// Those that wait for events with one of these correlation ids.
+    Of {
+        /// Their tenant.
+        tenant: TenantId,
+        /// The correlation ids.
+        correlations: Vec<Uuid>,
+    },
 }
 
 /// What came for an execution.

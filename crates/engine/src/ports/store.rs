@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Actor, AskInbox, BlobKey, Claim, Claimed, EventLog, FileLedger, FileVersion, Inbox, Lease, LogLevel, LogStream,
-    NewEvent, NewNode, NewSignal, Notice, PauseSchedule, SagaRows, ScheduleRecord, ScheduleTick, SignalAnswer,
-    StoreError, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest,
+    Actor, AskInbox, BlobKey, Claim, Claimed, EventLog, EventWaiters, FileLedger, FileVersion, Inbox, Lease, LogLevel,
+    LogStream, NewEvent, NewNode, NewSignal, Notice, PauseSchedule, SagaRows, ScheduleRecord, ScheduleTick,
+    SignalAnswer, StoreError, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest,
 };
 use crate::{EndpointId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 
@@ -54,6 +54,10 @@ pub trait Store: FileLedger + EventLog {
 
     /// What came for an execution from outside: marks the signals it waits for as taken, each by one step and for ever.
     async fn inbox(&self, ask: AskInbox) -> Result<Inbox, StoreError>;
+
+    /// Makes executions for which an event that they wait for has come due where nobody owns them, and answers all of
+    /// them. Each finds the event in its inbox.
+    async fn wake_event_waiters(&self, of: EventWaiters, at: DateTime<Utc>) -> Result<Vec<ExecutionId>, StoreError>;
 
     /// Any execution as it is recorded, live or ended, with all its steps.
     async fn execution(&self, tenant: TenantId, id: ExecutionId) -> Result<Option<StoredExecution>, StoreError>;

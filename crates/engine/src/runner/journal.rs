@@ -12,6 +12,7 @@ use super::drive::Drive;
 use super::saga;
 use super::told::GivenUp;
 use crate::Engine;
+use crate::events::EventType;
 use crate::ports::{Head, Record, Started, StepEffect, StepRegistry, StepRow, StoreError, StoredLog};
 
 /// The longest pause between tries while the database is away.
@@ -23,6 +24,21 @@ pub(super) enum Written {
     Durable,
     /// It belongs to somebody else now, or cannot be recorded: nothing more may be done for it here.
     Refused,
+}
+
+/// What events a record carries.
+#[derive(Clone, Copy, Default)]
+struct Events {
+    count: usize,
+    /// Whether steps emitted any of them.
+    has_own: bool,
+}
+
+impl Events {
+    fn of(record: &Record) -> Self {
+        let has_own = record.events.iter().any(|event| matches!(event.event_type, EventType::Custom(_)));
+        Self { count: record.events.len(), has_own }
+    }
 }
 
 impl Drive<'_> {
@@ -38,7 +54,7 @@ impl Drive<'_> {
         if self.offload(&mut record).await == Written::Refused {
             return Written::Refused;
         }
-        let events = record.events.len();
+        let events = Events::of(&record);
         let mut pause = Duration::from_millis(50);
         let mut is_unanswered = false;
         loop {
@@ -89,7 +105,7 @@ impl Drive<'_> {
             }
             start.first = Some(Box::new(record));
         }
-        let events = start.first.as_ref().map_or(0, |first| first.events.len());
+        let events = start.first.as_deref().map(Events::of).unwrap_or_default();
         let recorded = self.runner.record_start(*start).await;
         self.is_recorded = matches!(recorded, Ok(Started::Accepted));
         self.is_nowhere = match &recorded {
@@ -209,15 +225,18 @@ impl Drive<'_> {
 
     /// Lets events that were recorded be held against triggers and webhooks, and keeps the state that they brought about
     /// when it is time.
-    fn tell_of_events(&mut self, events: usize) {
-        if events == 0 {
+    fn tell_of_events(&mut self, events: Events) {
+        if events.count == 0 {
             return;
         }
         if let Some(engine) = self.engine() {
             engine.tell_of_events();
+            if events.has_own {
+                engine.emitted().tell(self.tenant, self.correlation_id);
+            }
         }
         if self.is_saga() {
-            self.unkept_events += events;
+            self.unkept_events += events.count;
             self.keep_snapshot();
         }
     }

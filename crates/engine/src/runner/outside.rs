@@ -10,7 +10,7 @@ use tracing::warn;
 use super::drive::{Drive, Next};
 use super::{Nudge, Runner};
 use crate::cancel::CancelError;
-use crate::ports::{AskInbox, AwaitedSignal, EndedChild, Inbox, Notice, Parent, StoreError};
+use crate::ports::{AskInbox, AwaitedSignal, EndedChild, EventWait, Inbox, Notice, Parent, StoreError};
 use crate::start::{StartCause, StartError, StartRequest, WorkflowRef};
 use crate::triggers::{depth_of, is_too_deep};
 
@@ -213,7 +213,16 @@ impl Drive<'_> {
             .awaiting_signals()
             .filter_map(|state| {
                 let signal = state.signal.clone()?;
-                Some(AwaitedSignal { ordinal: state.ordinal, name: signal.name, correlation: signal.correlation })
+                let event = self.execution.awaited_event(state).map(|event| EventWait {
+                    types: event.types.into_iter().map(str::to_owned).collect(),
+                    subject: event.subject.map(str::to_owned),
+                });
+                Some(AwaitedSignal {
+                    ordinal: state.ordinal,
+                    name: signal.name,
+                    correlation: signal.correlation,
+                    event,
+                })
             })
             .collect();
         let asked = self.execution.unanswered().map(|(_, forward, _)| forward);

@@ -24,7 +24,7 @@ use tracing::error;
 use crate::{Engine, EngineError};
 
 pub(crate) use digest::of as checksum;
-pub(crate) use event::{depth_of, is_too_deep};
+pub(crate) use event::{Emitted, depth_of, is_too_deep};
 pub(crate) use folders::triggers as saved;
 pub use schedule::{BackfillError, BackfillRequest, Backfilled};
 pub(crate) use upload::{Given, given};
@@ -58,6 +58,7 @@ pub(crate) async fn spawn(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let this = Arc::clone(engine);
     let hold = move || event::keep(Arc::clone(&this));
     tasks.spawn(kept("events", retry, engine.stop().clone(), hold));
+    spawn_waits(engine);
     let this = Arc::clone(engine);
     let afters = move || file::keep_afters(Arc::clone(&this));
     tasks.spawn(kept("files of ended executions", retry, engine.stop().clone(), afters));
@@ -65,6 +66,13 @@ pub(crate) async fn spawn(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let keep = move || schedule::keep(Arc::clone(&this));
     tasks.spawn(kept("schedules", retry, engine.stop().clone(), keep));
     Ok(())
+}
+
+/// Lets steps that wait for events hear of them.
+pub(crate) fn spawn_waits(engine: &Arc<Engine>) {
+    let this = Arc::clone(engine);
+    let waits = move || event::keep_waits(Arc::clone(&this));
+    engine.trigger_tasks().spawn(kept("waits for events", engine.config().watch_retry, engine.stop().clone(), waits));
 }
 
 /// Begins a task anew when it panics: otherwise what it looks after would be still until the next start, unnoticed.

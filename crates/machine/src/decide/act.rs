@@ -1,13 +1,14 @@
 //! Begins the layers of a step: its values, its rounds, its action.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use cogwheel_definition::{Action, Case, Template, Wait, parse_duration};
+use cogwheel_definition::{Action, AwaitedEvents, Case, Template, Wait, parse_duration};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{Decision, Effect};
 use crate::context::View;
 use crate::scope::Inside;
-use crate::{Change, Execution, Failure, FailureKind, Layer, SignalName, StepStatus, contains_nul};
+use crate::{Change, EVENT_SIGNAL, Execution, Failure, FailureKind, Layer, SignalName, StepStatus, contains_nul};
 
 /// The longest name and correlation of a signal, in characters.
 const LONGEST_SIGNAL_NAME: usize = 255;
@@ -16,6 +17,8 @@ const LONGEST_SIGNAL_NAME: usize = 255;
 enum Awaited {
     Instant(DateTime<Utc>),
     Signal(SignalName),
+    /// An event: what is recorded of it as the step's input, and its correlation.
+    Event(Value, SignalName),
 }
 
 impl Execution {
@@ -100,13 +103,14 @@ impl Execution {
     fn begin_wait(&mut self, ordinal: i32, wait: &Wait, now: DateTime<Utc>, decision: &mut Decision) {
         let awaited = View::of(self, self.instance(ordinal).scope, Some(ordinal), now)
             .map_err(|error| error.to_string())
-            .and_then(|view| awaited(wait, &view, now));
+            .and_then(|view| awaited(wait, &view, self.new.correlation_id, now));
         let (input, wake_at, signal) = match awaited {
             Err(why) => return self.fail_before_it_ran(ordinal, why, now, decision),
             Ok(Awaited::Instant(at)) => (json!({ "until": crate::context::instant(at) }), Some(at), None),
             Ok(Awaited::Signal(signal)) => {
                 (json!({ "signal": signal.name, "correlation": signal.correlation }), None, Some(signal))
             }
+            Ok(Awaited::Event(input, signal)) => (input, None, Some(signal)),
         };
         self.start(ordinal, input, self.timeout_at(ordinal, now), now, decision);
         if wake_at.is_some_and(|at| at <= now) {
@@ -181,7 +185,7 @@ fn same(one: &Value, other: &Value) -> bool {
     one == other || one.is_number() && other.is_number() && one.as_f64() == other.as_f64()
 }
 
-fn awaited(wait: &Wait, view: &View<'_>, now: DateTime<Utc>) -> Result<Awaited, String> {
+fn awaited(wait: &Wait, view: &View<'_>, own: Uuid, now: DateTime<Utc>) -> Result<Awaited, String> {
     let render = |template: &Template| template.render(view).map_err(|error| error.to_string());
     match wait {
         Wait::For(duration) => {
@@ -220,5 +224,27 @@ fn awaited(wait: &Wait, view: &View<'_>, now: DateTime<Utc>) -> Result<Awaited, 
             }
             Ok(Awaited::Signal(SignalName { name, correlation }))
         }
+        Wait::Event(events) => awaited_event(events, view, own),
     }
+}
+
+fn awaited_event(events: &AwaitedEvents, view: &View<'_>, own: Uuid) -> Result<Awaited, String> {
+    let render = |template: &Option<Template>| {
+        template.as_ref().map(|it| it.render_string(view).map_err(|error| error.to_string())).transpose()
+    };
+    let subject = render(&events.subject)?;
+    if subject.as_ref().is_some_and(|subject| subject.contains('\0')) {
+        return Err("`subject` holds the character U+0000, which cannot be stored".to_owned());
+    }
+    let correlation = match render(&events.correlation)? {
+        Some(text) => text
+            .parse::<Uuid>()
+            .map_err(|_| format!("`correlation` must be the correlation id of an event, a UUID, not `{text}`"))?,
+        None => own,
+    };
+    let correlation = correlation.to_string();
+    let input = json!({
+        "event": events.types, "failure": events.failures, "subject": subject, "correlation": correlation,
+    });
+    Ok(Awaited::Event(input, SignalName { name: EVENT_SIGNAL.to_owned(), correlation: Some(correlation) }))
 }

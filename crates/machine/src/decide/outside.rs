@@ -1,13 +1,16 @@
 //! What comes to a waiting step from outside: its time, a signal, the end of the execution it started.
 
 use chrono::{DateTime, Utc};
-use cogwheel_definition::Action;
+use cogwheel_definition::{Action, Wait};
 use serde_json::{Value, json};
 
 use super::{Decision, Rejected, phases};
 use crate::scope::Inside;
 use crate::work::Work;
-use crate::{Execution, ExecutionId, ExecutionStatus, Failure, FailureKind, StepState, StepStatus};
+use crate::{AwaitedEvent, Execution, ExecutionId, ExecutionStatus, Failure, FailureKind, StepState, StepStatus};
+
+/// The longest data of an event that are told as the detail of a failure, in bytes.
+const LONGEST_DETAIL: usize = 1000;
 
 impl Execution {
     /// A time of an instance has come: it must have ended, or it goes on.
@@ -47,10 +50,44 @@ impl Execution {
         let Some(signal) = state.signal.as_ref().filter(|_| state.status == StepStatus::Waiting) else {
             return Err(Rejected::NotAwaited);
         };
+        if let Action::Wait(Wait::Event(events)) = &self.definition(state).action {
+            let failures = events.failures.clone();
+            self.event_came(ordinal, &failures, payload, now, decision);
+            return Ok(());
+        }
         let received_at = crate::context::instant(received_at);
         let output = json!({ "name": signal.name, "payload": payload, "received_at": received_at });
         self.complete(ordinal, output, now, decision);
         Ok(())
+    }
+
+    /// An event that a step waited for: it has completed, or failed for good.
+    fn event_came(
+        &mut self,
+        ordinal: i32,
+        failures: &[String],
+        event: &Value,
+        now: DateTime<Utc>,
+        decision: &mut Decision,
+    ) {
+        let event_type = event["type"].as_str().unwrap_or_default();
+        if !failures.iter().any(|failure| failure == event_type) {
+            return self.complete(ordinal, event.clone(), now, decision);
+        }
+        let failure =
+            Failure::permanent(FailureKind::Event, format!("the event {event_type} came")).with_code(event_type);
+        let said = event["data"].to_string();
+        let is_worth_telling = !event["data"].is_null() && said.len() <= LONGEST_DETAIL;
+        let failure = if is_worth_telling { failure.with_detail(said) } else { failure };
+        // Asking again is not waiting again: it takes a step that asks.
+        self.end_step(ordinal, StepStatus::Failed, Some(event.clone()), Some(failure), now, decision);
+    }
+
+    /// The event that a step waits for; nothing of one that waits for something else.
+    pub fn awaited_event<'a>(&'a self, state: &'a StepState) -> Option<AwaitedEvent<'a>> {
+        let Action::Wait(Wait::Event(events)) = &self.definition(state).action else { return None };
+        let subject = state.input.as_ref().and_then(|input| input["subject"].as_str());
+        Some(AwaitedEvent { types: events.types.iter().chain(&events.failures).map(String::as_str).collect(), subject })
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one input")]

@@ -14,6 +14,7 @@ impl Failure {
             | FailureKind::Expression
             | FailureKind::Input
             | FailureKind::Workflow
+            | FailureKind::Event
             | FailureKind::Loop
             | FailureKind::NeedNotMet
             | FailureKind::ConditionFalse => true,

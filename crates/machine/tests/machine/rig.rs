@@ -31,6 +31,7 @@ pub(crate) fn new(source: &str) -> NewExecution {
         workflow_version: 1,
         trigger: json!({}),
         inputs: json!({ "who": "world", "list": [1, 2, 3] }),
+        correlation_id: Uuid::from_u128(7),
         retry_count: 0,
         queue_deadline_at: None,
     }

@@ -141,3 +141,67 @@ fn the_earliest_of_all_times_is_when_it_wakes() {
     }
     assert_eq!(case.execution.next_wake_at(), Some(at(0) + TimeDelta::hours(1)));
 }
+
+const EVENT: &str = "defaults: {retry: {attempts: 3, on: ['event.*']}}\n\
+                     steps:\n\
+                     - {id: w, uses: wait, timeout: 1m, with: {event: custom.paid, failure: [custom.refused, custom.lost], \
+                     subject: \"${{ inputs.who }}\"}}\n\
+                     - {id: after, run: x}";
+
+#[test]
+fn an_event_completes_the_step() {
+    let (mut case, first) = Case::begun(EVENT);
+    assert_eq!(first, ["await w"]);
+    let state = case.step("w");
+    let signal = state.signal.clone().unwrap();
+    let own = case.execution.id().to_string();
+    assert_eq!((signal.name.as_str(), signal.correlation.as_deref()), ("event", Some(own.as_str())));
+    let input = json!({
+        "event": ["custom.paid"], "failure": ["custom.refused", "custom.lost"], "subject": "world", "correlation": own,
+    });
+    assert_eq!(state.input, Some(input));
+    let awaited = case.execution.awaited_event(case.step("w")).unwrap();
+    assert_eq!((awaited.types, awaited.subject), (vec!["custom.paid", "custom.refused", "custom.lost"], Some("world")));
+    let event = json!({ "type": "custom.paid", "data": { "amount": 5 } });
+    assert_eq!(case.signal("w", event.clone()), ["run after"]);
+    assert_eq!(case.step("w").output, Some(event));
+}
+
+#[test]
+fn an_event_of_a_failure_fails_the_step_for_good() {
+    let (mut case, _) = Case::begun(EVENT);
+    let event = json!({ "type": "custom.refused", "data": { "why": "no money" } });
+    assert_eq!(case.signal("w", event.clone()), ["end"]);
+    assert_eq!((case.shows(), case.step("w").output.clone()), ("w failed, after skipped".to_owned(), Some(event)));
+    let error = case.error();
+    assert_eq!((error.kind, error.code(), error.retriable), (FailureKind::Event, "event.custom.refused", false));
+    assert_eq!(
+        (error.title.as_str(), error.detail.as_deref()),
+        ("the event custom.refused came", Some(r#"{"why":"no money"}"#))
+    );
+    let (mut case, _) = Case::begun(EVENT);
+    case.signal("w", json!({ "type": "custom.lost", "data": "x".repeat(2000) }));
+    assert_eq!(case.error().detail, None, "what is long stands in the outputs alone");
+}
+
+#[test]
+fn an_event_that_does_not_come_times_the_step_out() {
+    let (mut case, _) = Case::begun(EVENT);
+    case.wait(60);
+    assert_eq!(case.tell(Input::Woken), ["end"]);
+    assert_eq!(case.error().kind, FailureKind::Timeout);
+}
+
+#[test]
+fn a_correlation_is_that_of_an_event() {
+    let with = |value: &str| {
+        Case::begun(&format!("steps: [{{id: w, uses: wait, with: {{event: custom.a, correlation: \"{value}\"}}}}]"))
+    };
+    let (case, _) = with("0192A000-0000-7000-8000-00000000000F");
+    let known = case.step("w").signal.clone().unwrap().correlation;
+    assert_eq!(known.as_deref(), Some("0192a000-0000-7000-8000-00000000000f"), "as events have it");
+    let (case, first) = with("${{ inputs.who }}");
+    assert_eq!(first, ["end"]);
+    assert_eq!(case.error().kind, FailureKind::Expression);
+    assert!(case.error().title.contains("a UUID, not `world`"), "{}", case.error().title);
+}

@@ -14,6 +14,7 @@ use cogwheel_engine::ports::{StepContext, StepType};
 use cogwheel_engine::{Failure, Outcome};
 use serde_json::Value;
 
+use crate::CallbackUrl;
 use client::Clients;
 use request::Call;
 
@@ -22,18 +23,22 @@ use request::Call;
 /// A status that is not expected fails the step and still leaves the outputs.
 pub(crate) struct Http {
     clients: Clients,
+    callback_url: CallbackUrl,
 }
 
 impl Http {
     /// Proxies of the server's environment are not used.
-    pub(crate) fn new() -> Self {
-        Self { clients: Clients::default() }
+    pub(crate) fn new(callback_url: CallbackUrl) -> Self {
+        Self { clients: Clients::default(), callback_url }
     }
 
     async fn exchange(&self, context: &StepContext, input: &Value) -> Result<Outcome, Failure> {
         let mut call = Call::read(input, &context.step_key)?;
         if context.is_saga {
             call.name_saga(&context.execution.to_string(), &context.correlation_id.to_string())?;
+        }
+        if let Some(url) = (self.callback_url)(context.execution, &context.step) {
+            call.may_be_answered_at(&url)?;
         }
         let client = self.clients.get(call.follows_redirects).await?;
         let host = call.url.host_str().unwrap_or_default().to_owned();

@@ -16,6 +16,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const SAGA_ID: HeaderName = HeaderName::from_static("saga-id");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("correlation-id");
 
+const CALLBACK_URL: HeaderName = HeaderName::from_static("callback-url");
+
 const KNOWN: [&str; 9] =
     ["method", "url", "headers", "query", "body", "json", "expect", "max_response", "follow_redirects"];
 
@@ -28,6 +30,8 @@ pub(super) struct Call {
     pub(super) url: Url,
     /// `headers`, and the step's key unless nothing is changed or the author has a key.
     pub(super) headers: HeaderMap,
+    /// Whether `headers` says something about the address for a later answer, if only that there is none.
+    names_callback: bool,
     /// `body` as it is, or `json` as JSON.
     pub(super) body: Option<Vec<u8>>,
     /// `expect`: 2xx.
@@ -53,11 +57,23 @@ impl Call {
             method,
             url: url(&fields)?,
             headers,
+            names_callback: fields.map("headers")?.any(|(name, _)| name.eq_ignore_ascii_case(CALLBACK_URL.as_str())),
             body,
             expected: Expected::read(fields.given("expect"))?,
             max_response: max_response(fields.given("max_response"))?,
             follows_redirects: fields.flag("follow_redirects")?.unwrap_or(true),
         })
+    }
+
+    /// Tells the other side where it can answer later, unless it is only asked to show something or the author says
+    /// otherwise.
+    pub(super) fn may_be_answered_at(&mut self, url: &str) -> Result<(), Failure> {
+        if self.names_callback || [Method::GET, Method::HEAD].contains(&self.method) {
+            return Ok(());
+        }
+        let value = HeaderValue::from_str(url).map_err(|_| malformed("the address for a later answer is no header"))?;
+        self.headers.insert(CALLBACK_URL, value);
+        Ok(())
     }
 
     /// Tells the other side which saga the call belongs to, unless the author does.
@@ -186,6 +202,20 @@ mod tests {
         assert_eq!((put.method, put.headers["idempotency-key"].as_bytes()), (Method::PUT, &b"mine"[..]));
         assert_eq!(put.headers["content-type"], "a/b");
         assert!(read(&json!({"url": url, "method": "HEAD"})).headers.is_empty());
+    }
+
+    #[test]
+    fn whoever_changes_something_may_answer_later_unless_the_author_says_otherwise() {
+        let asked = |input: Value| {
+            let mut call = read(&input);
+            call.may_be_answered_at("https://here/callbacks/t").unwrap();
+            call.headers.get("callback-url").map(|value| value.to_str().unwrap().to_owned())
+        };
+        let url = "http://localhost/a";
+        assert_eq!(asked(json!({"url": url, "json": 1})).as_deref(), Some("https://here/callbacks/t"));
+        assert_eq!(asked(json!({"url": url, "json": 1, "headers": {"callback-URL": "mine"}})).as_deref(), Some("mine"));
+        assert_eq!(asked(json!({"url": url, "json": 1, "headers": {"Callback-Url": null}})), None);
+        assert_eq!(asked(json!({"url": url})), None, "it only asks to be shown something");
     }
 
     #[test]

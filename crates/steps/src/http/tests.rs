@@ -11,6 +11,10 @@ use tokio::net::{TcpListener, TcpStream};
 use super::Http;
 use crate::harness::{Attempt, Ended};
 
+fn http() -> Http {
+    Http::new(Arc::new(|_, step| Some(format!("https://here/callbacks/{step}"))))
+}
+
 /// Far longer than anything here takes; only a hang gets there.
 const HANG: Duration = Duration::from_mins(1);
 
@@ -73,7 +77,7 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
 }
 
 async fn run(input: Value) -> Ended {
-    tokio::time::timeout(HANG, Attempt::new().run(&Http::new(), input)).await.expect("the step hangs")
+    tokio::time::timeout(HANG, Attempt::new().run(&http(), input)).await.expect("the step hangs")
 }
 
 #[tokio::test]
@@ -105,7 +109,7 @@ async fn a_request_carries_what_the_step_says_and_its_key() {
     let key = attempt.context.step_key.clone();
     let input =
         json!({"url": server.url("/in?a=1"), "query": {"b": 2}, "headers": {"X-Own": "yes"}, "json": {"rows": 3}});
-    attempt.run(&Http::new(), input).await.completed();
+    attempt.run(&http(), input).await.completed();
     run(json!({"url": server.url("/"), "method": "GET"})).await.completed();
 
     let requests = server.requests();
@@ -115,8 +119,9 @@ async fn a_request_carries_what_the_step_says_and_its_key() {
     {
         assert!(requests[0].contains(part), "{part}: {}", requests[0]);
     }
+    assert!(requests[0].contains("callback-url: https://here/callbacks/load\r\n"), "{}", requests[0]);
     assert!(requests[0].contains(&format!("idempotency-key: {key}\r\n")));
-    assert!(!requests[1].contains("idempotency-key"));
+    assert!(!requests[1].contains("idempotency-key") && !requests[1].contains("callback-url"));
 }
 
 #[tokio::test]
@@ -215,7 +220,7 @@ async fn a_stopped_attempt_hangs_up() {
     let server = Server::answering(|_| String::new()).await;
     let attempt = Attempt::new();
     let stop = attempt.context.stop.clone();
-    let (http, url) = (Http::new(), server.url("/slow"));
+    let (http, url) = (http(), server.url("/slow"));
     let stops = async {
         while server.requests().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;

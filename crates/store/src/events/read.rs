@@ -116,6 +116,16 @@ pub(crate) async fn one(ask: &mut dyn Ask, tenant: TenantId, id: Uuid) -> Result
     Ok(all(ask, statement).await?.pop())
 }
 
+/// The first event for which a condition holds.
+pub(crate) async fn first(
+    ask: &mut dyn Ask,
+    condition: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Option<RecordedEvent>, StoreError> {
+    let statement = select(ask, condition, values);
+    Ok(all(ask, statement).await?.into_iter().next())
+}
+
 fn select(ask: &dyn Ask, condition: &str, values: impl IntoIterator<Item = Value>) -> Statement {
     let columns = if ask.backend() == DbBackend::Sqlite { SELECT_SQLITE } else { SELECT_POSTGRES };
     raw(ask, &format!("{columns} where {condition}"), values)

@@ -8,7 +8,7 @@ use cogwheel_machine::{CancelRequested, ExecutionId, ExecutionStatus};
 use sea_orm::{DbBackend, Value};
 use uuid::Uuid;
 
-use super::{restore, sagas};
+use super::{event_waits, restore, sagas};
 use crate::rows::Stored;
 use crate::tx::{Ask, FOR_UPDATE, Row, SKIP_LOCKED, WriteTx, any_of, ids, locked, raw};
 use crate::values::{storable, storable_text};
@@ -83,6 +83,17 @@ pub(crate) async fn send(tx: &mut dyn WriteTx, signal: &NewSignal) -> Result<Sig
     wake(tx, signal).await.map(SignalAnswer::Kept)
 }
 
+/// Whether anything came that a step could take.
+async fn has_pending(ask: &mut dyn Ask, question: &AskInbox, wait: &AwaitedSignal) -> Result<bool, StoreError> {
+    match &wait.event {
+        Some(event) => {
+            let place = (question.tenant.0, question.execution);
+            Ok(event_waits::pending(ask, place, wait, event).await?.is_some())
+        }
+        None => Ok(!pending(ask, question, wait, "").await?.is_empty()),
+    }
+}
+
 /// Makes those that wait for a signal due where nobody owns them, and tells all of them.
 pub(crate) async fn wake(tx: &mut dyn WriteTx, signal: &NewSignal) -> Result<Vec<ExecutionId>, StoreError> {
     let (tenant, name) = (Value::from(signal.tenant.0), Value::from(storable_text(&signal.name)));
@@ -93,6 +104,15 @@ pub(crate) async fn wake(tx: &mut dyn WriteTx, signal: &NewSignal) -> Result<Vec
     };
     let rows = tx.query(raw(tx, waiting, [tenant, name, third])).await?;
     let waiting: Vec<Uuid> = rows.iter().map(|row| row.get("execution_id")).collect::<Result<_, _>>()?;
+    wake_live(tx, waiting, signal.at).await
+}
+
+/// Makes executions due where nobody owns them, and tells which of them are live.
+pub(crate) async fn wake_live(
+    tx: &mut dyn WriteTx,
+    waiting: Vec<Uuid>,
+    at: DateTime<Utc>,
+) -> Result<Vec<ExecutionId>, StoreError> {
     if waiting.is_empty() {
         return Ok(Vec::new());
     }
@@ -109,7 +129,7 @@ pub(crate) async fn wake(tx: &mut dyn WriteTx, signal: &NewSignal) -> Result<Vec
          where owner_node_id is null and completed_at is null and id in {}",
         any_of(tx.backend(), 2)
     );
-    tx.execute(raw(tx, &wake, [Value::from(signal.at), ids(tx, live.iter().copied())])).await?;
+    tx.execute(raw(tx, &wake, [Value::from(at), ids(tx, live.iter().copied())])).await?;
     Ok(live.into_iter().map(ExecutionId).collect())
 }
 
@@ -119,7 +139,7 @@ pub(crate) async fn look(ask: &mut dyn Ask, question: &AskInbox) -> Result<Optio
     for wait in &question.waits {
         match taken(ask, question, wait).await? {
             Some(signal) => signals.push(signal),
-            None if pending(ask, question, wait, "").await?.is_empty() => {}
+            None if !has_pending(ask, question, wait).await? => {}
             None => return Ok(None),
         }
     }
@@ -184,6 +204,9 @@ async fn take(
     question: &AskInbox,
     wait: &AwaitedSignal,
 ) -> Result<Option<TakenSignal>, StoreError> {
+    if let Some(event) = &wait.event {
+        return event_waits::take(tx, (question.tenant.0, question.execution), wait, event, question.at).await;
+    }
     let lock = locked(tx, SKIP_LOCKED);
     for pending in pending(tx.asking(), question, wait, lock).await? {
         let id = Value::from(pending.id);

@@ -5,6 +5,7 @@ mod batches;
 mod cancels;
 mod concurrency;
 mod event_store;
+mod event_waits;
 mod events;
 mod files;
 mod journal;

@@ -45,7 +45,7 @@ fn about(world: &World, correlation: &str, name: &str, payload: i64) -> NewSigna
 }
 
 fn wait(ordinal: i32, name: &str, correlation: Option<&str>) -> AwaitedSignal {
-    AwaitedSignal { ordinal, name: name.to_owned(), correlation: correlation.map(str::to_owned) }
+    AwaitedSignal { ordinal, name: name.to_owned(), correlation: correlation.map(str::to_owned), event: None }
 }
 
 async fn ask(world: &World, start: &Start, waits: Vec<AwaitedSignal>, children: Vec<i32>) -> Inbox {

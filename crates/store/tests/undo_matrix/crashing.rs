@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
     AfterPlan, AppendError, AppendEvents, Appended, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, Consumer,
-    CountedCalls, DeadLetter, EndedAfter, EventLog, EventPage, FileDecision, FileLedger, HandledFile, Inbox, Lease,
-    NewNode, NewSignal, NewSnapshot, NewUpload, Notice, PauseSchedule, PauseWorkflow, PendingAfter, Place, Record,
-    RecordedEvent, RecordedUpload, ReplayEvents, Replayed, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started,
-    Store, StoreError, StoredExecution, StoredSnapshot, Swept, TenantUploads, UndoAnswer, UndoRequest, UnwindAnswer,
-    UnwindRequest, WatchHealth, WorkflowRecord,
+    CountedCalls, DeadLetter, EndedAfter, EventLog, EventPage, EventWaiters, FileDecision, FileLedger, HandledFile,
+    Inbox, Lease, NewNode, NewSignal, NewSnapshot, NewUpload, Notice, PauseSchedule, PauseWorkflow, PendingAfter,
+    Place, Record, RecordedEvent, RecordedUpload, ReplayEvents, Replayed, SaveWorkflow, ScheduleTick, SignalAnswer,
+    Start, Started, Store, StoreError, StoredExecution, StoredSnapshot, Swept, TenantUploads, UndoAnswer, UndoRequest,
+    UnwindAnswer, UnwindRequest, WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use cogwheel_machine::ExecutionId;
@@ -107,6 +107,7 @@ forwarded! {
         fn listen() -> Result<mpsc::Receiver<Notice>, StoreError>;
         fn send_signal(signal: NewSignal) -> Result<SignalAnswer, StoreError>;
         fn inbox(question: AskInbox) -> Result<Inbox, StoreError>;
+        fn wake_event_waiters(of: EventWaiters, at: DateTime<Utc>) -> Result<Vec<ExecutionId>, StoreError>;
         fn execution(tenant: TenantId, id: ExecutionId) -> Result<Option<StoredExecution>, StoreError>;
         fn pause_workflow(pause: PauseWorkflow) -> Result<bool, StoreError>;
         fn wake(execution: ExecutionId, at: DateTime<Utc>) -> Result<(), StoreError>;

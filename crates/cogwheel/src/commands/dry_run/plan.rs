@@ -125,6 +125,13 @@ pub(super) enum PlannedWait {
         signal: Expressed,
         correlation: Option<Expressed>,
     },
+    #[serde(untagged)]
+    Event {
+        event: Vec<String>,
+        failure: Vec<String>,
+        subject: Option<Expressed>,
+        correlation: Option<Expressed>,
+    },
 }
 
 /// One group of a choice.
@@ -233,6 +240,12 @@ impl Planner<'_> {
             Action::Wait(Wait::Signal { name, correlation }) => Does::Wait(PlannedWait::Signal {
                 signal: self.text(name),
                 correlation: correlation.as_ref().map(|correlation| self.text(correlation)),
+            }),
+            Action::Wait(Wait::Event(events)) => Does::Wait(PlannedWait::Event {
+                event: events.types.clone(),
+                failure: events.failures.clone(),
+                subject: events.subject.as_ref().map(|subject| self.text(subject)),
+                correlation: events.correlation.as_ref().map(|correlation| self.text(correlation)),
             }),
             Action::Workflow { name, inputs, wait } => Does::Workflow {
                 name: self.text(name),

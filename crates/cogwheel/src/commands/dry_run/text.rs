@@ -154,6 +154,12 @@ fn does_note(does: &Does) -> Option<String> {
         Does::Wait(PlannedWait::Signal { signal, correlation: Some(correlation) }) => {
             format!("waits for the signal {} with the correlation {}", shown(signal), shown(correlation))
         }
+        Does::Wait(PlannedWait::Event { event, failure, subject, correlation }) => {
+            let types: Vec<&str> = event.iter().chain(failure).map(String::as_str).collect();
+            let subject = subject.as_ref().map(|subject| format!(" about {}", shown(subject))).unwrap_or_default();
+            let correlation = correlation.as_ref().map(|it| format!(" with the correlation {}", shown(it)));
+            format!("waits for the event {}{subject}{}", types.join(" or "), correlation.unwrap_or_default())
+        }
         Does::Workflow { name, wait: true, .. } => format!("runs the workflow {} to its end", shown(name)),
         Does::Workflow { name, wait: false, .. } => format!("starts the workflow {}", shown(name)),
         Does::Switch { on, .. } => format!("chooses by {}", shown(on)),

@@ -1,6 +1,7 @@
 //! Events start workflows: each recorded event is held against the triggers once, in order, also after a restart.
 
 mod chain;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use crate::start::{StartCause, StartError, StartRequest, WorkflowRef};
 use crate::{Engine, LoadedWorkflow};
 
 pub(crate) use chain::{depth_of, is_too_deep};
+pub(crate) use waits::Emitted;
+pub(super) use waits::keep as keep_waits;
 
 /// How many events are read at once.
 const PAGE: usize = 256;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_engine::ports::{
-    AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, CountedCalls, EndedAfter, FileDecision,
-    FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal, NewUpload, Notice, PauseSchedule, PauseWorkflow,
-    PendingAfter, Record, RecordedUpload, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started, Store, StoreError,
-    StoredExecution, Swept, TenantUploads, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchHealth,
-    WorkflowRecord,
+    AfterPlan, AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, CountedCalls, EndedAfter, EventWaiters,
+    FileDecision, FileLedger, HandledFile, Inbox, Lease, NewNode, NewSignal, NewUpload, Notice, PauseSchedule,
+    PauseWorkflow, PendingAfter, Record, RecordedUpload, SaveWorkflow, ScheduleTick, SignalAnswer, Start, Started,
+    Store, StoreError, StoredExecution, Swept, TenantUploads, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest,
+    WatchHealth, WorkflowRecord,
 };
 use cogwheel_engine::{ExecutionId, FileId, NodeId, ScheduleId, TenantId, VersionId, WatchId, WorkflowId};
 use tokio::sync::mpsc;
@@ -113,6 +113,10 @@ impl Store for Connection {
 
     async fn inbox(&self, ask: AskInbox) -> Result<Inbox, StoreError> {
         self.call("inbox", ask.execution.0, |tables| Ok(tables.inbox(&ask))).await
+    }
+
+    async fn wake_event_waiters(&self, _: EventWaiters, _: DateTime<Utc>) -> Result<Vec<ExecutionId>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn execution(&self, _: TenantId, id: ExecutionId) -> Result<Option<StoredExecution>, StoreError> {

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cogwheel_definition::{FileTrigger, Overlap};
 use cogwheel_engine::ports::{
-    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, CountedCalls, Due, DueOutcome, EndedAfter, FileDecision,
-    FileVersion, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseSchedule, PauseWorkflow, Record, SaveWorkflow,
-    ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start, StartFrom, Started, Store, StoreError,
+    AskInbox, CancelAnswer, CancelRequest, Claim, Claimed, CountedCalls, Due, DueOutcome, EndedAfter, EventWaiters,
+    FileDecision, FileVersion, Inbox, Lease, NewNode, NewRow, NewSignal, Notice, PauseSchedule, PauseWorkflow, Record,
+    SaveWorkflow, ScheduleRecord, ScheduleTick, SignalAnswer, SkipReason, Start, StartFrom, Started, Store, StoreError,
     StoredExecution, Swept, UndoAnswer, UndoRequest, UnwindAnswer, UnwindRequest, WatchFolders, WatchHealth,
     WatchRecord, WorkflowRecord,
 };
@@ -190,6 +190,10 @@ impl Store for MemoryStore {
 
     async fn inbox(&self, _: AskInbox) -> Result<Inbox, StoreError> {
         Ok(Inbox::default())
+    }
+
+    async fn wake_event_waiters(&self, _: EventWaiters, _: DateTime<Utc>) -> Result<Vec<ExecutionId>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn execution(&self, _: TenantId, _: ExecutionId) -> Result<Option<StoredExecution>, StoreError> {

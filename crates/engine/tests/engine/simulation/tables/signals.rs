@@ -62,7 +62,12 @@ impl Tables {
         waiting
             .filter_map(|step| {
                 let signal = step.signal.clone()?;
-                Some(AwaitedSignal { ordinal: step.ordinal, name: signal.name, correlation: signal.correlation })
+                Some(AwaitedSignal {
+                    ordinal: step.ordinal,
+                    name: signal.name,
+                    correlation: signal.correlation,
+                    event: None,
+                })
             })
             .collect()
     }
