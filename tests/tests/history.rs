@@ -126,9 +126,13 @@ fn tamper(backend: Backend, sql: &mut Sql, table: &str, change: &str) {
             let is_refused = format!("type = 'trigger' and tbl_name = '{table}' and sql like '%before update%'");
             let triggers = sql.texts(&format!("select sql from sqlite_master where {is_refused}"));
             let names = sql.texts(&format!("select name from sqlite_master where {is_refused}"));
-            names.iter().for_each(|name| sql.execute(&format!("drop trigger {name}")));
+            for name in &names {
+                sql.execute(&format!("drop trigger {name}"));
+            }
             sql.execute(change);
-            triggers.iter().for_each(|trigger| sql.execute(trigger));
+            for trigger in &triggers {
+                sql.execute(trigger);
+            }
         }
         Backend::Postgres => {
             sql.execute(&format!("alter table {table} disable trigger user"));
