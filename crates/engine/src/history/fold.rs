@@ -265,7 +265,7 @@ impl ExecutionState {
             Entry::Vacant(place) => drop(place.insert(row)),
             Entry::Occupied(mut known) => {
                 let (resolution, max_retries) = (known.get_mut().resolution.take(), known.get().max_retries);
-                known.insert(UndoRow { resolution, max_retries, ..row });
+                known.insert(UndoRow { max_retries, resolution, ..row });
             }
         }
     }

@@ -160,7 +160,7 @@ impl Drive<'_> {
         }
         let is_first = event_type == EventType::WorkflowStarted;
         let row = (is_first && self.tells_all()).then_some(WholeFacts { is_whole: true });
-        self.event(event_type, data, row)
+        self.event(event_type, &data, row)
     }
 
     fn of_step(&self, event_type: EventType, step: &StepRow) -> NewEvent {
@@ -177,12 +177,12 @@ impl Drive<'_> {
             data["error"] = told_failure(step.state.error.as_ref());
         }
         let row = self.tells_all().then(|| StepFacts::of(&step.state));
-        self.event(event_type, data, row)
+        self.event(event_type, &data, row)
     }
 
     /// An event of the execution: what it tells, and the row that it keeps.
-    pub(super) fn event(&self, event_type: EventType, data: Value, row: Option<impl Serialize>) -> NewEvent {
-        let mut event = event(&self.execution, self.runner.clock.new_id(), self.correlation_id, event_type, &data);
+    pub(super) fn event(&self, event_type: EventType, data: &Value, row: Option<impl Serialize>) -> NewEvent {
+        let mut event = event(&self.execution, self.runner.clock.new_id(), self.correlation_id, event_type, data);
         if let Some(row) = row {
             // All of them have a JSON form: their maps have texts for names.
             event.data[ROW] = serde_json::to_value(row).unwrap_or_default();

@@ -54,15 +54,15 @@ impl Drive<'_> {
         let mut events: Vec<NewEvent> = Vec::with_capacity(rows.timeouts.len() + rows.undos.len() + 1);
         for timeout in &rows.timeouts {
             let (event_type, told) = of_timeout(timeout);
-            events.push(self.event(event_type, self.of_this(told), Some(timeout)));
+            events.push(self.event(event_type, &self.of_this(told), Some(timeout)));
         }
         for undo in &rows.undos {
             let (event_type, told) = of_undo(undo);
-            events.push(self.event(event_type, self.of_this(told), Some(undo)));
+            events.push(self.event(event_type, &self.of_this(told), Some(undo)));
         }
         let Some(row) = &rows.saga else { return (None, events) };
         let (event_type, told) = of_saga(row, self.told.saga.status.replace(row.status));
-        let saga = self.event(event_type, self.of_this(told), Some(row));
+        let saga = self.event(event_type, &self.of_this(told), Some(row));
         if row.status.is_over() {
             events.push(saga);
             (None, events)

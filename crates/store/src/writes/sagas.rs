@@ -146,7 +146,7 @@ pub(crate) async fn decide_undo(tx: &mut dyn WriteTx, request: &UndoRequest) -> 
         UndoDecision::Force => (UndoStatus::Completed, "saga.force"),
     };
     let retries = i32::from(request.decision == UndoDecision::Retry);
-    let (unwind_number, step_ordinal, retried): (i32, i32, i32) =
+    let (unwind_number, step_ordinal, before): (i32, i32, i32) =
         (row.get("unwind_number")?, row.get("step_ordinal")?, row.get("operator_retries")?);
     let admin = audit::admin(tx, request.at).await?;
     let values = [
@@ -165,7 +165,7 @@ pub(crate) async fn decide_undo(tx: &mut dyn WriteTx, request: &UndoRequest) -> 
         reason: request.reason.clone(),
         by: Some(admin),
         at: request.at,
-        retries: u32::try_from(retried + retries).unwrap_or_default(),
+        retries: u32::try_from(before + retries).unwrap_or_default(),
     };
     let unwind_number = u32::try_from(unwind_number).unwrap_or_default();
     let facts = DecidedFacts { unwind_number, step_ordinal, status, resolution };
