@@ -154,8 +154,8 @@ fn a_damaged_snapshot_is_passed_over_and_named(backend: Backend) {
     let holds = sql.number(&format!("select stream_version from saga_snapshots where {newest}"));
     let as_kept = state(&home, &id, Some(holds));
     let change = match backend {
-        Backend::Sqlite => "snapshot_data = replace(snapshot_data, '\"completed\"', '\"failed\"')",
-        Backend::Postgres => "snapshot_data = replace(snapshot_data::text, '\"completed\"', '\"failed\"')::jsonb",
+        Backend::Sqlite => "snapshot_data = replace(snapshot_data, 'foreach', 'forEach')",
+        Backend::Postgres => "snapshot_data = replace(snapshot_data::text, 'foreach', 'forEach')::jsonb",
     };
     tamper(backend, &mut sql, "saga_snapshots", &format!("update saga_snapshots set {change} where {newest}"));
     assert_eq!(state(&home, &id, Some(holds)), as_kept, "an older one and the events serve");

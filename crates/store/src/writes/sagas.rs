@@ -81,10 +81,6 @@ pub(crate) async fn request_unwind(tx: &mut dyn WriteTx, request: &UnwindRequest
         }
         let workflow: Uuid = row.get("workflow_id")?;
         tx.execute(raw(tx, COUNT_BACK, [at, Value::from(workflow)])).await?;
-        if let Some(told) = &request.told {
-            let stream = Stream::execution(request.execution);
-            tx.append(vec![Event::new(request.tenant, &stream, told, request.at)]).await?;
-        }
     } else {
         tx.execute(raw(tx, WAKE, [at, id])).await?;
     }
@@ -99,6 +95,10 @@ pub(crate) async fn request_unwind(tx: &mut dyn WriteTx, request: &UnwindRequest
             let told = (EventType::SagaUnwindRequested, data, actor);
             saga.tell(tx, request.tenant, execution, told, request.at).await?;
         }
+    }
+    if let Some(told) = request.told.as_ref().filter(|_| has_completed) {
+        let stream = Stream::execution(request.execution);
+        tx.append(vec![Event::new(request.tenant, &stream, told, request.at)]).await?;
     }
     if request.is_audited {
         let asked_as = is_first.then(|| asked_as.word());

@@ -343,7 +343,7 @@ async fn a_completed_saga_is_undone_after_all(world: &World) {
     let stream = Stream::execution(start.row.id);
     let events = world.store.stream_events(world.tenant, stream.name(), 0, 9).await.unwrap();
     let told: Vec<_> = events.iter().map(|event| event.event_type.as_str()).collect();
-    assert_eq!(told, ["workflow.compensating"], "told once, with what it tells of");
+    assert_eq!(told, ["saga.unwind_requested", "workflow.compensating"], "told once, with what it tells of");
     let claimed = world.claim(world.node, 9, at(71)).await.executions;
     let [execution] = claimed.as_slice() else { panic!("{claimed:?}") };
     let saga = execution.saga.clone().unwrap();
