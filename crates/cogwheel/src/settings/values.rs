@@ -95,11 +95,11 @@ impl<'a> Reader<'a> {
                     && !rest.starts_with('/')
                     && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>".contains(&byte))
             });
-            match is_site {
-                true => Ok(Some(text.trim_end_matches('/').to_owned())),
+            if !is_site {
                 // The value may hold a password: it is not repeated.
-                false => Err("expected https://host, with a path where there is one, or nothing".to_owned()),
+                return Err("expected https://host, with a path where there is one, or nothing".to_owned());
             }
+            Ok(Some(text.trim_end_matches('/').to_owned()))
         })
     }
 

@@ -142,8 +142,7 @@ fn the_earliest_of_all_times_is_when_it_wakes() {
     assert_eq!(case.execution.next_wake_at(), Some(at(0) + TimeDelta::hours(1)));
 }
 
-const EVENT: &str = "defaults: {retry: {attempts: 3, on: ['event.*']}}\n\
-                     steps:\n\
+const EVENT: &str = "steps:\n\
                      - {id: w, uses: wait, timeout: 1m, with: {event: custom.paid, failure: [custom.refused, custom.lost], \
                      subject: \"${{ inputs.who }}\"}}\n\
                      - {id: after, run: x}";
