@@ -7,11 +7,12 @@ mod crashing;
 mod outside;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cogwheel_engine::clock::{Clock as _, SystemClock};
-use cogwheel_engine::ports::{NewNode, Reads, StepRegistry};
+use cogwheel_engine::ports::{NewNode, Reads, StepRegistry, Store as _};
 use cogwheel_engine::{
     Engine, EngineConfig, ExecutionId, ExecutionStatus, NodeId, Parts, SagaStatus, StartRequest, TenantId,
     UndoDecision, UndoStatus, UploadLimits,
@@ -41,7 +42,7 @@ const GRAPH: [(&str, &[&str]); 8] = [
 const MOST_WRITES: usize = 200;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The text of the workflow: a step fails where the input `fails` names it, an undo where `stays` does.
 fn workflow() -> String {
@@ -52,7 +53,8 @@ fn workflow() -> String {
             format!("uses: http, with: {{url: 'http://localhost', json: {body}}}")
         };
         let (act, undo) = (act(false, "fails"), act(true, "stays"));
-        text.push_str(&format!("  - {{id: {step}, needs: [{}], {act}, compensate: {{{undo}}}}}\n", needs.join(", ")));
+        let needs = needs.join(", ");
+        writeln!(text, "  - {{id: {step}, needs: [{needs}], {act}, compensate: {{{undo}}}}}").unwrap();
     }
     text
 }
@@ -84,7 +86,6 @@ impl World {
         let url = copy.url().trim_end_matches("?mode=rwc").to_owned();
         let database = Database::connect(&url, ConnectOptions::default()).await.unwrap();
         let store = Arc::new(database.open().await.unwrap());
-        use cogwheel_engine::ports::Store as _;
         let tenant = store.default_tenant().await.unwrap();
         Self { store, copy, tenant, folder: tempfile::tempdir().unwrap(), outside: Arc::default() }
     }
