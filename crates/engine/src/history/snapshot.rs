@@ -1,15 +1,17 @@
 //! Snapshots: a state as one text, and the checksum that tells whether it still is what was kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chrono::{DateTime, Utc};
 use cogwheel_machine::{ExecutionStatus, StepStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::fold::{ExecutionState, StepAt, TimeoutAt, UnwindAskedAt};
-use crate::ports::{SagaRow, UndoRow};
+use super::fold::{ExecutionState, StepAt, TimeoutAt, TimeoutStatus, UnwindAskedAt};
+use crate::ports::{SagaRow, TimeoutKind, UndoRow};
 use crate::triggers::checksum;
 
 /// What the text is made of. Another form has another number, and is not read by this release.
@@ -17,7 +19,7 @@ const FORMAT: u8 = 1;
 
 /// How many steps of a state must be paid for by one event before it is kept once more: what is kept of an execution with
 /// many steps must not outgrow its events.
-const STEPS_PER_EVENT: usize = 32;
+const STEPS_PER_EVENT: usize = 64;
 
 /// A state as it is kept.
 #[derive(Serialize, Deserialize)]
@@ -33,7 +35,7 @@ struct Packed {
     unwind_asked: Option<UnwindAskedAt>,
     steps: PackedSteps,
     undos: Vec<UndoRow>,
-    timeouts: Vec<(Uuid, TimeoutAt)>,
+    timeouts: PackedTimeouts,
 }
 
 /// Steps, column by column: there may be a hundred thousand, which are to be read in milliseconds.
@@ -70,7 +72,7 @@ impl PackedSteps {
                 packed.type_names.push(step.step_type.clone());
                 packed.type_names.len() - 1
             }));
-            packed.statuses.push(letter(step.status));
+            packed.statuses.push(letter(&LETTERS, step.status));
             packed.attempts.push(step.attempt);
             let started = micros(step.started_at);
             packed.started_at.push(started.map(|at| at - before));
@@ -116,7 +118,7 @@ impl PackedSteps {
                 key,
                 parent: self.parents[place],
                 step_type: self.type_names.get(self.types[place])?.clone(),
-                status: of_letter(status)?,
+                status: of_letter(&LETTERS, status)?,
                 attempt: self.attempts[place],
                 started_at: instant(started),
                 completed_at: instant(completed),
@@ -127,6 +129,86 @@ impl PackedSteps {
         Some(steps.into_iter().collect())
     }
 }
+
+/// Time limits, column by column: there are about as many as steps.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PackedTimeouts {
+    /// Their ids one after the other, base64.
+    ids: String,
+    /// The keys of the steps that they limit, as places in the list of steps.
+    steps: Vec<Option<usize>>,
+    /// By place, the keys of those that are in no list.
+    other_keys: BTreeMap<usize, String>,
+    /// A letter each.
+    kinds: String,
+    /// Microseconds since the one before, or since 1970.
+    timeout_at: Vec<i64>,
+    /// A letter each.
+    statuses: String,
+    /// By place, in microseconds since 1970.
+    fired_at: BTreeMap<usize, i64>,
+}
+
+impl PackedTimeouts {
+    fn of(timeouts: &BTreeMap<Uuid, TimeoutAt>, keys: &[String]) -> Self {
+        let places: HashMap<&str, usize> = keys.iter().enumerate().map(|(place, key)| (key.as_str(), place)).collect();
+        let mut packed = Self::default();
+        let mut ids = Vec::with_capacity(16 * timeouts.len());
+        let mut before = 0;
+        for (place, (id, timeout)) in timeouts.iter().enumerate() {
+            ids.extend_from_slice(id.as_bytes());
+            let step = timeout.step_key.as_deref().and_then(|key| places.get(key).copied());
+            packed.steps.push(step);
+            if let (None, Some(key)) = (step, &timeout.step_key) {
+                packed.other_keys.insert(place, key.clone());
+            }
+            packed.kinds.push(letter(&KINDS, timeout.kind));
+            let at = timeout.timeout_at.timestamp_micros();
+            packed.timeout_at.push(at - before);
+            before = at;
+            packed.statuses.push(letter(&TIMEOUT_STATUSES, timeout.status));
+            if let Some(fired) = timeout.fired_at {
+                packed.fired_at.insert(place, fired.timestamp_micros());
+            }
+        }
+        packed.ids = STANDARD_NO_PAD.encode(ids);
+        packed
+    }
+
+    /// The time limits; nothing where the columns do not belong together.
+    fn unpack(mut self, keys: &[String]) -> Option<BTreeMap<Uuid, TimeoutAt>> {
+        let ids = STANDARD_NO_PAD.decode(&self.ids).ok()?;
+        let (ids, rest) = ids.as_chunks::<16>();
+        let lengths = [self.steps.len(), self.kinds.len(), self.timeout_at.len(), self.statuses.len()];
+        if !rest.is_empty() || lengths.iter().any(|length| *length != ids.len()) {
+            return None;
+        }
+        let mut before = 0_i64;
+        let mut timeouts = Vec::with_capacity(ids.len());
+        for (place, (kind, status)) in self.kinds.chars().zip(self.statuses.chars()).enumerate() {
+            before = before.checked_add(self.timeout_at[place])?;
+            let timeout = TimeoutAt {
+                step_key: match self.steps[place] {
+                    Some(step) => Some(keys.get(step)?.clone()),
+                    None => self.other_keys.remove(&place),
+                },
+                kind: of_letter(&KINDS, kind)?,
+                timeout_at: DateTime::from_timestamp_micros(before)?,
+                status: of_letter(&TIMEOUT_STATUSES, status)?,
+                fired_at: instant(self.fired_at.get(&place).copied()),
+            };
+            timeouts.push((Uuid::from_bytes(ids[place]), timeout));
+        }
+        Some(timeouts.into_iter().collect())
+    }
+}
+
+const KINDS: [(TimeoutKind, char); 3] =
+    [(TimeoutKind::Saga, 'g'), (TimeoutKind::Step, 's'), (TimeoutKind::Compensation, 'c')];
+
+const TIMEOUT_STATUSES: [(TimeoutStatus, char); 3] =
+    [(TimeoutStatus::Pending, 'p'), (TimeoutStatus::Fired, 'f'), (TimeoutStatus::Cancelled, 'x')];
 
 const LETTERS: [(StepStatus, char); 9] = [
     (StepStatus::Pending, 'p'),
@@ -140,12 +222,12 @@ const LETTERS: [(StepStatus, char); 9] = [
     (StepStatus::TimedOut, 't'),
 ];
 
-fn letter(status: StepStatus) -> char {
-    LETTERS.iter().find(|(known, _)| *known == status).map_or('?', |(_, letter)| *letter)
+fn letter<T: Copy + PartialEq>(letters: &[(T, char)], word: T) -> char {
+    letters.iter().find(|(known, _)| *known == word).map_or('?', |(_, letter)| *letter)
 }
 
-fn of_letter(letter: char) -> Option<StepStatus> {
-    LETTERS.iter().find(|(_, known)| *known == letter).map(|(status, _)| *status)
+fn of_letter<T: Copy>(letters: &[(T, char)], letter: char) -> Option<T> {
+    letters.iter().find(|(_, known)| *known == letter).map(|(word, _)| *word)
 }
 
 fn micros(at: Option<DateTime<Utc>>) -> Option<i64> {
@@ -179,6 +261,8 @@ pub(crate) fn is_due(events: usize, steps: usize, every: usize) -> bool {
 
 /// A state as a text, with its checksum.
 pub(crate) fn pack(state: &ExecutionState) -> Result<(String, String), serde_json::Error> {
+    let steps = PackedSteps::of(&state.steps);
+    let timeouts = PackedTimeouts::of(&state.timeouts, &steps.keys);
     let packed = Packed {
         format: FORMAT,
         version: state.version,
@@ -188,9 +272,9 @@ pub(crate) fn pack(state: &ExecutionState) -> Result<(String, String), serde_jso
         saga: state.saga.clone(),
         saga_version: state.saga_version,
         unwind_asked: state.unwind_asked.clone(),
-        steps: PackedSteps::of(&state.steps),
+        steps,
         undos: state.undos.values().cloned().collect(),
-        timeouts: state.timeouts.iter().map(|(id, timeout)| (*id, timeout.clone())).collect(),
+        timeouts,
     };
     let text = serde_json::to_string(&packed)?;
     let checksum = checksum(&text);
@@ -212,8 +296,10 @@ pub fn unpack(text: &str, kept: &str) -> Result<ExecutionState, SnapshotFault> {
     if computed != kept {
         return Err(SnapshotFault::Checksum { kept: kept.to_owned(), computed });
     }
-    let steps = packed.steps.unpack();
-    let steps = steps.ok_or_else(|| SnapshotFault::Form("its steps do not belong together".to_owned()))?;
+    let timeouts = packed.timeouts.unpack(&packed.steps.keys);
+    let (Some(steps), Some(timeouts)) = (packed.steps.unpack(), timeouts) else {
+        return Err(SnapshotFault::Form("its columns do not belong together".to_owned()));
+    };
     Ok(ExecutionState {
         version: packed.version,
         at: instant(packed.at),
@@ -224,7 +310,7 @@ pub fn unpack(text: &str, kept: &str) -> Result<ExecutionState, SnapshotFault> {
         unwind_asked: packed.unwind_asked,
         steps,
         undos: packed.undos.into_iter().map(|undo| ((undo.unwind_number, undo.step_ordinal), undo)).collect(),
-        timeouts: packed.timeouts.into_iter().collect(),
+        timeouts,
     })
 }
 
@@ -249,8 +335,23 @@ mod tests {
             };
             (ordinal * 3, step)
         });
+        let timeout = |step: Option<&str>, kind, status| TimeoutAt {
+            step_key: step.map(str::to_owned),
+            kind,
+            timeout_at: DateTime::from_timestamp_micros(1_800_000_000_000_900).unwrap(),
+            status,
+            fired_at: (status == TimeoutStatus::Fired).then(|| at(1000)).flatten(),
+        };
+        let timeouts = [
+            timeout(Some("each[3].one"), TimeoutKind::Step, TimeoutStatus::Cancelled),
+            timeout(None, TimeoutKind::Saga, TimeoutStatus::Pending),
+            timeout(Some("untold"), TimeoutKind::Compensation, TimeoutStatus::Fired),
+        ];
+        let timeouts =
+            timeouts.into_iter().zip(1..).map(|(timeout, id)| (Uuid::from_u128(id << 64), timeout)).collect();
         let (status, at) = (Some(ExecutionStatus::Running), at(77));
-        ExecutionState { version: 40, at, is_whole: true, status, steps: steps.collect(), ..ExecutionState::default() }
+        let steps = steps.collect();
+        ExecutionState { version: 40, at, is_whole: true, status, steps, timeouts, ..ExecutionState::default() }
     }
 
     #[test]
@@ -285,7 +386,7 @@ mod tests {
 
     #[test]
     fn what_is_large_is_kept_less_often() {
-        assert!(!is_due(99, 10, 100) && is_due(100, 10, 100) && is_due(100, 3200, 100));
-        assert!(!is_due(999, 32_000, 100) && is_due(1000, 32_000, 100));
+        assert!(!is_due(99, 10, 100) && is_due(100, 10, 100) && is_due(100, 6400, 100));
+        assert!(!is_due(999, 64_000, 100) && is_due(1000, 64_000, 100));
     }
 }
