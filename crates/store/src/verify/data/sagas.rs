@@ -129,7 +129,7 @@ impl Kept {
 }
 
 async fn snapshots(db: &DatabaseConnection, saga: Uuid) -> Result<BTreeMap<i64, Kept>, StoreError> {
-    let data = if db.get_database_backend() == DbBackend::Sqlite { "snapshot_data" } else { "snapshot_data::text" };
+    let data = if db.get_database_backend() == DbBackend::Sqlite { "snapshot_data" } else { "snapshot_data #>> '{}'" };
     let sql =
         format!("select version, stream_version, {data} as data, checksum from saga_snapshots where saga_id = $1");
     let mut asking = Reading(db);
